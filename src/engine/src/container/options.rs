@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a container is made from: the flags of `create` and `run`, parsed.
+//!
+//! Stored in the database as it is, so that `inspect` and every later start derive from one truth.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::ContainerName;
+
+/// Everything that a user may say of a container. `Default` is what Podman does when nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// `--name`; two random words when none.
+    pub name: Option<ContainerName>,
+    /// The image, as the user wrote it.
+    pub image: String,
+    /// The words after the image; the image's `Cmd` when empty.
+    pub command: Vec<String>,
+    /// `--entrypoint`; `Some` and empty removes the image's.
+    pub entrypoint: Option<Vec<String>>,
+    /// `-e`: name and value; later ones win, over the image's as well.
+    pub env: Vec<(String, String)>,
+    /// `-v`.
+    pub volumes: Vec<Volume>,
+    /// `--tmpfs`: path and mount options.
+    pub tmpfs: Vec<(PathBuf, Vec<String>)>,
+    /// `-w`.
+    pub workdir: Option<PathBuf>,
+    /// `-u`: `user[:group]`, names or numbers.
+    pub user: Option<String>,
+    /// `--hostname`; the short id when none.
+    pub hostname: Option<String>,
+    /// `-p`.
+    pub publish: Vec<Publish>,
+    /// `--network`.
+    pub network: Network,
+    /// `--add-host`: name and address (nothing for `host-gateway`).
+    pub add_host: Vec<(String, Option<IpAddr>)>,
+    /// `--cap-add`, as written: `NET_ADMIN`, `cap_net_admin`, `all`.
+    pub cap_add: Vec<String>,
+    /// `--cap-drop`, as written.
+    pub cap_drop: Vec<String>,
+    /// `--security-opt`.
+    pub security: Security,
+    /// `--privileged`.
+    pub privileged: bool,
+    /// `--userns`.
+    pub userns: Userns,
+    /// `--read-only`.
+    pub read_only: bool,
+    /// `--label`, and what was added by us.
+    pub labels: BTreeMap<String, String>,
+    /// `--annotation`.
+    pub annotations: BTreeMap<String, String>,
+    /// `--init`.
+    pub init: bool,
+    /// `--log-driver` and its options.
+    pub log: Log,
+    /// `--stop-signal`; the image's, or SIGTERM, when none.
+    pub stop_signal: Option<String>,
+    /// `--stop-timeout` in seconds; 10 when none.
+    pub stop_timeout: Option<u64>,
+    /// `--timeout` in seconds.
+    pub timeout: Option<u64>,
+    /// `--memory`, `--cpus`, `--pids-limit`.
+    pub limits: Limits,
+    /// `-t`.
+    pub terminal: bool,
+    /// `-i`.
+    pub interactive: bool,
+    /// `--rm`.
+    pub remove: bool,
+    /// `--cgroups`.
+    pub cgroups: Cgroups,
+    /// `--pull`.
+    pub pull: PullPolicy,
+    /// `--restart`.
+    pub restart: Restart,
+    /// The whole command line that made it, for `inspect` (`Config.CreateCommand`).
+    pub create_command: Vec<String>,
+}
+
+/// A bind mount or a named volume: `-v SOURCE:DESTINATION[:OPTIONS]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Where it comes from.
+    pub source: VolumeSource,
+    /// Where it is inside: absolute.
+    pub destination: PathBuf,
+    /// `ro`, `rw`, `rslave`, `z`, `U` …, as written.
+    pub options: Vec<String>,
+}
+
+/// Where a volume's files are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VolumeSource {
+    /// A path on the host: absolute.
+    Path(PathBuf),
+    /// A named volume, made when it is not there.
+    Named(String),
+    /// A volume of this container alone.
+    Anonymous,
+}
+
+/// A published port: `-p [ADDRESS:][HOST:]CONTAINER[/PROTOCOL]`, each a range of the same length.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publish {
+    /// The host's address; every one when none.
+    pub address: Option<IpAddr>,
+    /// The first port on the host; a free one is chosen when none.
+    pub host: Option<u16>,
+    /// The first port in the container.
+    pub container: u16,
+    /// How many ports in a row.
+    pub count: u16,
+    /// Over what.
+    pub protocol: Protocol,
+}
+
+/// What a port is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// `--network`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// A network of its own, joined to the host's by pasta; the words after `pasta:` are options of pasta's.
+    Pasta(Vec<String>),
+    /// The default: as `Pasta` with no options.
+    #[default]
+    Default,
+    /// A network of its own with nothing but a loopback.
+    None,
+    /// The host's.
+    Host,
+}
+
+/// `--security-opt`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Security {
+    /// `seccomp=`.
+    pub seccomp: Seccomp,
+    /// `no-new-privileges`.
+    pub no_new_privileges: bool,
+}
+
+/// `--security-opt seccomp=`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seccomp {
+    /// Our own profile (`data/seccomp.json`).
+    #[default]
+    Default,
+    /// `unconfined`.
+    Unconfined,
+    /// A file.
+    Profile(PathBuf),
+}
+
+/// `--userns`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Userns {
+    /// The user's own mapping: container root is the user, the rest are subordinate ids.
+    #[default]
+    Host,
+}
+
+/// `--log-driver` and `--log-opt`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Log {
+    /// The driver.
+    pub driver: LogDriver,
+    /// `max-size=`, in bytes.
+    pub max_size: Option<u64>,
+    /// `tag=`.
+    pub tag: Option<String>,
+}
+
+/// Where the output goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogDriver {
+    /// A file `ctr.log` in the container's folder.
+    #[default]
+    K8sFile,
+    /// systemd's journal.
+    Journald,
+    /// Nowhere.
+    None,
+}
+
+/// Limits; nothing is limited that nobody asked for (but the number of processes: 2048, where that can be done).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// `--memory`, in bytes.
+    pub memory: Option<u64>,
+    /// `--cpus`.
+    pub cpus: Option<f64>,
+    /// `--pids-limit`; -1 for none.
+    pub pids: Option<i64>,
+}
+
+/// `--cgroups`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cgroups {
+    /// A scope of its own.
+    #[default]
+    Enabled,
+    /// Below the cgroup of whoever starts it.
+    Split,
+    /// None.
+    Disabled,
+}
+
+/// `--pull`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullPolicy {
+    /// When it is not there.
+    #[default]
+    Missing,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+    /// When the registry has another one.
+    Newer,
+}
+
+/// `--restart`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Never.
+    #[default]
+    No,
+    /// When it fails, at most so many times.
+    OnFailure(Option<u32>),
+    /// Whenever it ends by itself.
+    Always,
+    /// As `Always`, and at boot unless a user stopped it.
+    UnlessStopped,
+}

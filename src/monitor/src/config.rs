@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What a monitor needs to know to run one container: `monitor.json` in the container's runtime folder.
+//!
+//! The process that becomes the monitor is already in the right user namespace, as its root, and in a mount
+//! namespace of its own in which the root filesystem is mounted.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything about one container that its monitor has to know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Config {
+    /// The container's full id: 64 hexadecimal digits.
+    pub id: String,
+    /// The container's name, for events and the journal.
+    pub name: String,
+    /// The image's name, for events and the journal.
+    pub image: String,
+    /// The OCI runtime: program, then arguments that come before its command (`--root DIR --cgroup-manager=cgroupfs`).
+    pub runtime: Vec<String>,
+    /// The OCI bundle, which is also the container's runtime folder: `config.json` is here, and here the
+    /// monitor puts `monitor.pid`, `init.pid` and its socket `attach`.
+    pub bundle: PathBuf,
+    /// The container's folder on disk, where `last-run` is written.
+    pub folder: PathBuf,
+    /// The mounted root filesystem, unmounted when the container has ended for good.
+    pub rootfs: Option<PathBuf>,
+    /// Whether the container has a terminal (`-t`).
+    pub terminal: bool,
+    /// The terminal's first size, columns and rows.
+    pub terminal_size: Option<(u16, u16)>,
+    /// Whether standard input is kept open (`-i`); else the container reads end-of-file at once.
+    pub stdin_open: bool,
+    /// Whether the container waits for the starter connection's [`crate::frame::Kind::Go`] before its process is started,
+    /// and whether its output goes to the starter connection as well (a foreground `run`).
+    pub attach_starter: bool,
+    /// Where its output goes.
+    pub log: Log,
+    /// How it reaches a network.
+    pub network: Network,
+    /// How it gets a cgroup.
+    pub cgroup: Cgroup,
+    /// The event log that lifecycle events are appended to, one JSON object a line.
+    pub events: PathBuf,
+    /// Started when the container has ended for good and nobody who is attached removes it (`--rm`):
+    /// program and arguments.
+    pub cleanup: Option<Vec<String>>,
+    /// The container is killed after so many seconds (`--timeout`).
+    pub timeout: Option<u64>,
+    /// When it is started again by itself (`--restart`).
+    pub restart: Restart,
+    /// The container's labels, for events.
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+/// Where the output goes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "driver")]
+pub enum Log {
+    /// A file of lines `TIME STREAM P|F TEXT` (CRI's format).
+    K8sFile {
+        /// The log file.
+        path: PathBuf,
+        /// It is begun anew when it grows past so many bytes.
+        max_size: Option<u64>,
+    },
+    /// systemd's journal.
+    Journald {
+        /// `CONTAINER_TAG=`, if any.
+        tag: Option<String>,
+    },
+    /// Nowhere.
+    None,
+}
+
+/// How a container reaches a network.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "mode")]
+pub enum Network {
+    /// The monitor has nothing to do: the host's network, another container's, or an empty one that the runtime makes.
+    Runtime,
+    /// The monitor makes a network namespace, holds it by a descriptor, and runs pasta beside it. The path in `config.json`'s
+    /// network namespace entry is [`Config::bundle`]`/netns`, a symbolic link that the monitor makes to `/proc/PID/fd/N`.
+    Pasta {
+        /// pasta and all its arguments but the namespace, `--pid` and `--foreground`.
+        command: Vec<String>,
+    },
+}
+
+/// How a container gets its cgroup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cgroup {
+    /// The engine asks the user manager for a scope with this process in it, and says so by
+    /// [`crate::frame::Kind::Cgroup`]; the monitor waits for that before it calls the runtime, moves itself
+    /// to `SCOPE/supervisor` and gives the container `SCOPE/container`.
+    Scope,
+    /// The cgroup that the monitor is in is divided into `supervisor` and `container` (`--cgroups=split`).
+    Split,
+    /// None of its own.
+    Disabled,
+}
+
+/// When a container is started again by itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Never.
+    #[default]
+    No,
+    /// When its exit status is not 0, at most so many times in a row (no limit if none).
+    OnFailure(Option<u32>),
+    /// Whenever it ends, unless a user stopped it.
+    Always,
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The frames on a monitor's sockets: one byte of kind, four bytes of length (little endian), the payload.
+//!
+//! Two kinds of connection speak them. The *starter* is the socket that a monitor is born with (descriptor 3);
+//! any number of others come to the socket `attach` in the container's runtime folder.
+
+use std::io::{self, Read, Write};
+
+/// No frame is longer; whoever sends one is not one of us.
+pub const MAX_PAYLOAD: usize = 1 << 20;
+
+/// What a frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// To the monitor: bytes for the container's standard input.
+    Stdin = 1,
+    /// To the monitor: no more input will come.
+    CloseStdin = 2,
+    /// To the monitor: the terminal's size, columns then rows, two little-endian `u16`.
+    Resize = 3,
+    /// To the monitor, on the starter: the cgroup scope is there; the payload is its path below the cgroup2 mount
+    /// (`/user.slice/…/haulout-ID.scope`), or empty where there is none to be had.
+    Cgroup = 4,
+    /// To the monitor, on the starter: start the container's process now.
+    Go = 5,
+    /// To the monitor: a user asks it to stop; it is not to be restarted.
+    Stopping = 6,
+    /// From the monitor, on the starter: the container is created; `Go` starts it.
+    Created = 16,
+    /// From the monitor: the container's process runs; the payload is its pid in decimal.
+    Started = 17,
+    /// From the monitor, on the starter: it could not be started; a [`Failure`] as JSON. The connection closes after it.
+    Failed = 18,
+    /// From the monitor: bytes of the container's standard output (and of everything when it has a terminal).
+    Stdout = 19,
+    /// From the monitor: bytes of the container's standard error.
+    Stderr = 20,
+    /// From the monitor: it ended; a [`crate::last_run::Exit`] as JSON. All its output came before, and its root
+    /// filesystem is unmounted, its network gone, and `last-run` on disk.
+    Exited = 21,
+}
+
+impl Kind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        use Kind::{Cgroup, CloseStdin, Created, Exited, Failed, Go, Resize, Started, Stderr, Stdin, Stdout, Stopping};
+        [Stdin, CloseStdin, Resize, Cgroup, Go, Stopping, Created, Started, Failed, Stdout, Stderr, Exited]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// Why a container could not be started.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Failure {
+    /// 127: the command was not found in the container; 126: it cannot be executed; 125: anything else.
+    pub status: u8,
+    /// What happened, in the words of whoever failed.
+    pub message: String,
+}
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it says.
+    pub kind: Kind,
+    /// With what.
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// A frame of `kind` with `payload`.
+    pub fn new(kind: Kind, payload: impl Into<Vec<u8>>) -> Self {
+        Self { kind, payload: payload.into() }
+    }
+
+    /// The terminal's new size.
+    pub fn resize(columns: u16, rows: u16) -> Self {
+        let mut payload = columns.to_le_bytes().to_vec();
+        payload.extend(rows.to_le_bytes());
+        Self::new(Kind::Resize, payload)
+    }
+
+    /// Columns and rows, when this is a [`Kind::Resize`] of the right length.
+    pub fn size(&self) -> Option<(u16, u16)> {
+        let [a, b, c, d] = *self.payload.as_slice() else { return None };
+        (self.kind == Kind::Resize).then(|| (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])))
+    }
+
+    /// The five bytes before a payload of `length`.
+    pub fn header(kind: Kind, length: usize) -> [u8; 5] {
+        let length = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+        [kind as u8, length[0], length[1], length[2], length[3]]
+    }
+
+    /// Kind and payload length of a header.
+    ///
+    /// # Errors
+    /// `InvalidData` for a kind that is not known or a payload over [`MAX_PAYLOAD`].
+    pub fn parse_header(header: [u8; 5]) -> io::Result<(Kind, usize)> {
+        let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+        let kind = Kind::from_byte(header[0]).ok_or_else(|| bad("a frame of an unknown kind"))?;
+        let length = u32::from_le_bytes([header[1], header[2], header[3], header[4]]) as usize;
+        if length > MAX_PAYLOAD {
+            return Err(bad("a frame longer than a frame may be"));
+        }
+        Ok((kind, length))
+    }
+
+    /// Writes it in one call.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let mut wire = Self::header(self.kind, self.payload.len()).to_vec();
+        wire.extend_from_slice(&self.payload);
+        to.write_all(&wire)
+    }
+
+    /// Reads the next one; nothing at the end of the stream.
+    ///
+    /// # Errors
+    /// As [`Frame::parse_header`]; `UnexpectedEof` when the stream ends inside a frame.
+    pub fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
+        let mut header = [0; 5];
+        match from.read(&mut header[..1])? {
+            0 => return Ok(None),
+            _ => from.read_exact(&mut header[1..])?,
+        }
+        let (kind, length) = Self::parse_header(header)?;
+        let mut payload = vec![0; length];
+        from.read_exact(&mut payload)?;
+        Ok(Some(Self { kind, payload }))
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `last-run` in a container's folder on disk: when it last ran and how that ended.
+//!
+//! Written by the monitor by rename after sync: once when the container's process starts, once when it ends.
+//! The runtime folder goes at logout; this stays.
+
+use std::io::Write;
+use std::path::Path;
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+/// The last (or the present) run of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// `/proc/sys/kernel/random/boot_id` at the start.
+    pub boot_id: String,
+    /// When it started: seconds and nanoseconds since 1970.
+    pub started: (i64, u32),
+    /// The container's process, as the host sees it.
+    pub pid: i32,
+    /// How it ended; nothing while it runs (or when its monitor was killed).
+    pub exit: Option<Exit>,
+    /// How often it was restarted by its policy since a user started it.
+    #[serde(default)]
+    pub restarts: u32,
+}
+
+/// How a container's process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// The exit status as a shell gives it: 128 + the signal for a signal. Nothing when nobody saw it end.
+    pub status: Option<i32>,
+    /// When: seconds and nanoseconds since 1970.
+    pub finished: (i64, u32),
+    /// Whether the kernel killed a process of it for want of memory.
+    #[serde(default)]
+    pub oom_killed: bool,
+}
+
+impl LastRun {
+    /// Reads `folder/last-run`; nothing when the container never ran.
+    ///
+    /// # Errors
+    /// What reading it met; `InvalidData` when it is not what [`LastRun::write`] writes.
+    pub fn read(folder: &Path) -> io::Result<Option<Self>> {
+        match fs::read(folder.join("last-run")) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Replaces `folder/last-run`, whole or not at all, on disk when this returns.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let temporary = folder.join(".last-run.new");
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.sync_data()?;
+        fs::rename(&temporary, folder.join("last-run"))?;
+        fs::File::open(folder)?.sync_all()
+    }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What the engine and a container's monitor say to each other.
+//!
+//! The monitor is a program of its own; this library is only its protocol, so that both sides share one
+//! definition: the [`config::Config`] that it is started with, the [`frame::Frame`]s on its sockets, and the
+//! [`last_run::LastRun`] that it leaves behind.
+//!
+//! ```
+//! use haulout_monitor::frame::{Frame, Kind};
+//!
+//! let mut wire = Vec::new();
+//! Frame::new(Kind::Stdin, b"ls\n".to_vec()).write(&mut wire).unwrap();
+//! let back = Frame::read(&mut wire.as_slice()).unwrap().unwrap();
+//! assert_eq!((back.kind, back.payload.as_slice()), (Kind::Stdin, b"ls\n".as_slice()));
+//! ```
+
+pub mod config;
+pub mod frame;
+pub mod last_run;
+pub mod process;
