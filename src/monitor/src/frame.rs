@@ -26,6 +26,11 @@ pub enum Kind {
     Go = 5,
     /// To the monitor: a user asks it to stop; it is not to be restarted.
     Stopping = 6,
+    /// To the monitor, the first frame of a connection of its own: run a command in the container; an [`ExecRequest`] as
+    /// JSON. Without a terminal, three descriptors come with it (`SCM_RIGHTS`): its standard input, output and error.
+    Exec = 7,
+    /// To the monitor: send the container's process a signal; its number in decimal. Answered by `Done` or `Failed`.
+    Signal = 8,
     /// From the monitor, on the starter: the container is created; `Go` starts it.
     Created = 16,
     /// From the monitor: the container's process runs; the payload is its pid in decimal.
@@ -39,13 +44,24 @@ pub enum Kind {
     /// From the monitor: it ended; a [`crate::last_run::Exit`] as JSON. All its output came before, and its root
     /// filesystem is unmounted, its network gone, and `last-run` on disk.
     Exited = 21,
+    /// From the monitor: the command of an `Exec` runs; its pid in decimal. With a terminal, one descriptor comes with it
+    /// (`SCM_RIGHTS`): the master of its terminal.
+    ExecStarted = 22,
+    /// From the monitor: the command of an `Exec` ended; its exit status in decimal.
+    ExecExited = 23,
+    /// From the monitor: what was asked for is done.
+    Done = 24,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        use Kind::{Cgroup, CloseStdin, Created, Exited, Failed, Go, Resize, Started, Stderr, Stdin, Stdout, Stopping};
-        [Stdin, CloseStdin, Resize, Cgroup, Go, Stopping, Created, Started, Failed, Stdout, Stderr, Exited]
+        use Kind::{
+            Cgroup, CloseStdin, Created, Done, Exec, ExecExited, ExecStarted, Exited, Failed, Go, Resize, Signal,
+            Started, Stderr, Stdin, Stdout, Stopping,
+        };
+        [Stdin, CloseStdin, Resize, Cgroup, Go, Stopping, Exec, Signal]
             .into_iter()
+            .chain([Created, Started, Failed, Stdout, Stderr, Exited, ExecStarted, ExecExited, Done])
             .find(|kind| *kind as u8 == byte)
     }
 }
@@ -57,6 +73,22 @@ pub struct Failure {
     pub status: u8,
     /// What happened, in the words of whoever failed.
     pub message: String,
+}
+
+/// A command to run in the container.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct ExecRequest {
+    /// The `process` of the OCI runtime specification (config.md), whole but for the user: its arguments, environment, working
+    /// folder, capabilities.
+    pub process: serde_json::Value,
+    /// `user[:group]` as written; resolved by the monitor in the container's own `/etc/passwd`. The container's own when nothing.
+    pub user: Option<String>,
+    /// Whether it has a terminal; its first size, columns then rows.
+    pub terminal: bool,
+    /// The terminal's size.
+    pub size: Option<(u16, u16)>,
+    /// Whether it goes on when the connection is closed and nobody waits for its status.
+    pub detach: bool,
 }
 
 /// One frame.

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The façade.
+
+use std::sync::Arc;
+
+use futures_util::Stream;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+
+use crate::container::Containers;
+use crate::event::Event;
+use crate::image::Images;
+use crate::paths::Paths;
+use crate::step::Steps;
+
+/// The engine of one user. Cheap to open (no process, no D-Bus, no lock) and to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    paths: Paths,
+    steps: Option<Steps>,
+}
+
+impl Engine {
+    /// An engine over `paths`. Without `steps` it can list, inspect and read logs, but what needs the user namespace
+    /// answers [`Error::NoSteps`].
+    pub fn open(paths: Paths, steps: Option<Steps>) -> Self {
+        Self { inner: Arc::new(Inner { paths, steps }) }
+    }
+
+    /// Where it keeps things.
+    pub fn paths(&self) -> &Paths {
+        &self.inner.paths
+    }
+
+    /// What carries steps into the user namespace.
+    pub fn steps(&self) -> Result<&Steps, Error> {
+        self.inner.steps.as_ref().ok_or(Error::NoSteps)
+    }
+
+    /// The containers.
+    pub fn containers(&self) -> Containers {
+        Containers::of(self.clone())
+    }
+
+    /// The images.
+    pub fn images(&self) -> Images {
+        Images::of(self.clone())
+    }
+
+    /// What has happened since nanosecond `since` (nothing: from now on), then what happens, until dropped.
+    /// A monitor that was killed is noticed here as well: its container's `died` event has no exit status.
+    pub fn events(&self, since: Option<i64>) -> BoxStream<'static, Result<Event, Error>> {
+        let _ = since;
+        stream::empty().boxed()
+    }
+}
+
+/// A stream of progress of long work; dropping it cancels the work and leaves nothing behind.
+pub type Progress<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>;
+
+/// Why something could not be done. What a script matches on is in podman's words.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Neither a name, nor an id, nor the beginning of just one id.
+    #[error("no container with name or ID {0:?} found: no such container")]
+    NoSuchContainer(String),
+    /// The beginning of several ids.
+    #[error("more than one result for container name or ID prefix {0}: container ID is ambiguous")]
+    AmbiguousContainer(String),
+    /// A second container of one name.
+    #[error(
+        "creating container storage: the container name {name:?} is already in use by {id}. You have to remove that container to be able to reuse that name: that name is already in use"
+    )]
+    NameInUse {
+        /// The name.
+        name: String,
+        /// Who has it.
+        id: String,
+    },
+    /// An image that is not here.
+    #[error("{0}: image not known")]
+    NoSuchImage(String),
+    /// An image that containers are made from.
+    #[error(
+        "image used by {containers}: image is in use by a container: consider listing external containers and force-removing image"
+    )]
+    ImageInUse {
+        /// The image.
+        image: String,
+        /// The containers.
+        containers: String,
+    },
+    /// The container is not in a state in which that can be done.
+    #[error("{0}")]
+    WrongState(String),
+    /// An option that makes no sense; names it.
+    #[error("{0}")]
+    Invalid(String),
+    /// The container's process could not be started; `status` is 125, 126 or 127.
+    #[error("{message}")]
+    Start {
+        /// What the command line exits with.
+        status: u8,
+        /// In the runtime's words.
+        message: String,
+    },
+    /// The caller opened the engine without steps.
+    #[error("this needs the user namespace, and the engine was opened without a zygote")]
+    NoSteps,
+    /// A file or a system call.
+    #[error("{doing}")]
+    Io {
+        /// What was being done to what.
+        doing: String,
+        /// What came back.
+        source: std::io::Error,
+    },
+}
