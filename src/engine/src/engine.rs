@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The façade.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::Stream;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -10,6 +10,7 @@ use crate::container::Containers;
 use crate::event::Event;
 use crate::image::Images;
 use crate::paths::Paths;
+use crate::state::{Database, StateError};
 use crate::step::Steps;
 
 /// The engine of one user. Cheap to open (no process, no D-Bus, no lock) and to clone.
@@ -21,13 +22,15 @@ pub struct Engine {
 struct Inner {
     paths: Paths,
     steps: Option<Steps>,
+    /// Opened by the first who needs it.
+    database: Mutex<Option<Database>>,
 }
 
 impl Engine {
     /// An engine over `paths`. Without `steps` it can list, inspect and read logs, but what needs the user namespace
     /// answers [`Error::NoSteps`].
     pub fn open(paths: Paths, steps: Option<Steps>) -> Self {
-        Self { inner: Arc::new(Inner { paths, steps }) }
+        Self { inner: Arc::new(Inner { paths, steps, database: Mutex::new(None) }) }
     }
 
     /// Where it keeps things.
@@ -38,6 +41,33 @@ impl Engine {
     /// What carries steps into the user namespace.
     pub fn steps(&self) -> Result<&Steps, Error> {
         self.inner.steps.as_ref().ok_or(Error::NoSteps)
+    }
+
+    /// Does `job` with the database, on a thread that may block. One at a time: what has to wait for another process waits
+    /// inside `job`.
+    pub(crate) async fn state<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Database) -> Result<T, StateError> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = Arc::clone(&self.inner);
+        self.blocking("using the database", move || {
+            let mut slot = inner.database.lock().unwrap_or_else(PoisonError::into_inner);
+            if slot.is_none() {
+                *slot = Some(Database::open(&inner.paths.database())?);
+            }
+            let Some(database) = slot.as_mut() else { return Err(Error::Cancelled("using the database")) };
+            Ok(job(database)?)
+        })
+        .await
+    }
+
+    /// Does `job` on a thread that may block.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        job: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        tokio::task::spawn_blocking(job).await.map_err(|_| Error::Cancelled(doing))?
     }
 
     /// The containers.
@@ -111,6 +141,15 @@ pub enum Error {
     /// The caller opened the engine without steps.
     #[error("this needs the user namespace, and the engine was opened without a zygote")]
     NoSteps,
+    /// The database.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// What goes into the user namespace.
+    #[error(transparent)]
+    Step(#[from] crate::step::StepError),
+    /// The program is ending.
+    #[error("{0} was cut short")]
+    Cancelled(&'static str),
     /// A file or a system call.
     #[error("{doing}")]
     Io {

@@ -13,6 +13,7 @@ mod engine;
 pub mod event;
 pub mod image;
 pub mod paths;
+pub mod state;
 pub mod step;
 
 pub use engine::{Engine, Error};
