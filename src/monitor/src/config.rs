@@ -32,8 +32,8 @@ pub struct Config {
     pub terminal_size: Option<(u16, u16)>,
     /// Whether standard input is kept open (`-i`); else the container reads end-of-file at once.
     pub stdin_open: bool,
-    /// Whether the container waits for the starter connection's [`crate::frame::Kind::Go`] before its process is started,
-    /// and whether its output goes to the starter connection as well (a foreground `run`).
+    /// Whether its output goes to the starter connection as well, and its input comes from there (a foreground `run`).
+    /// If not, the starter may close once it has `Started`.
     pub attach_starter: bool,
     /// Where its output goes.
     pub log: Log,
@@ -43,9 +43,12 @@ pub struct Config {
     pub cgroup: Cgroup,
     /// The event log that lifecycle events are appended to, one JSON object a line.
     pub events: PathBuf,
-    /// Started when the container has ended for good and nobody who is attached removes it (`--rm`):
-    /// program and arguments.
+    /// Started when the container has ended for good (or could not be started) and the starter did not say
+    /// [`crate::frame::Kind::Removed`] (`--rm`): program and arguments.
     pub cleanup: Option<Vec<String>>,
+    /// The signal that asks it to end, sent on to it when the monitor itself is asked to (SIGTERM): a number of signal(7).
+    #[serde(default)]
+    pub stop_signal: Option<i32>,
     /// The container is killed after so many seconds (`--timeout`).
     pub timeout: Option<u64>,
     /// When it is started again by itself (`--restart`).

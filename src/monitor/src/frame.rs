@@ -2,7 +2,13 @@
 //! The frames on a monitor's sockets: one byte of kind, four bytes of length (little endian), the payload.
 //!
 //! Two kinds of connection speak them. The *starter* is the socket that a monitor is born with (descriptor 3);
-//! any number of others come to the socket `attach` in the container's runtime folder.
+//! any number of others come to the socket `attach` in the container's runtime folder. What such a connection is for, its
+//! first frame says: [`Kind::Attach`], [`Kind::Wait`], [`Kind::Exec`], [`Kind::Signal`] or [`Kind::Stopping`]; the last
+//! two may be followed by any of them. The path of the socket may be longer than `sun_path`: connect through
+//! `/proc/self/fd/FOLDER/attach`.
+//!
+//! The starter sends `Cgroup` and `Go`, in either order and as early as it likes; the monitor waits for what it needs.
+//! When it closes before `Go`, nothing is started.
 
 use std::io::{self, Read, Write};
 
@@ -29,22 +35,32 @@ pub enum Kind {
     /// To the monitor, the first frame of a connection of its own: run a command in the container; an [`ExecRequest`] as
     /// JSON. Without a terminal, three descriptors come with it (`SCM_RIGHTS`): its standard input, output and error.
     Exec = 7,
-    /// To the monitor: send the container's process a signal; its number in decimal. Answered by `Done` or `Failed`.
+    /// To the monitor: send the container's process a signal; its number in decimal. Answered by `Done` or `Failed` (then
+    /// the connection stays open).
     Signal = 8,
+    /// To the monitor, the first frame: carry output and input on this connection from now on. Answered by `Started`.
+    Attach = 9,
+    /// To the monitor: say `Exited` on this connection when the container has ended.
+    Wait = 10,
+    /// To the monitor, on the starter, after `Exited`: the container is removed, nobody has to clean up after it. When the
+    /// starter closes without it, [`crate::config::Config::cleanup`] is started.
+    Removed = 11,
     /// From the monitor, on the starter: the container is created; `Go` starts it.
     Created = 16,
     /// From the monitor: the container's process runs; the payload is its pid in decimal.
     Started = 17,
-    /// From the monitor, on the starter: it could not be started; a [`Failure`] as JSON. The connection closes after it.
+    /// From the monitor: it could not be started (or what was asked for could not be done); a [`Failure`] as JSON. The
+    /// connection closes after it, unless it answers `Signal`.
     Failed = 18,
     /// From the monitor: bytes of the container's standard output (and of everything when it has a terminal).
     Stdout = 19,
     /// From the monitor: bytes of the container's standard error.
     Stderr = 20,
-    /// From the monitor: it ended; a [`crate::last_run::Exit`] as JSON. All its output came before, and its root
-    /// filesystem is unmounted, its network gone, and `last-run` on disk.
+    /// From the monitor: it ended; a [`crate::last_run::Exit`] as JSON. All its output came before, and `last-run` is on
+    /// disk. Its root filesystem is unmounted, its network gone and its runtime folder removed, unless its policy starts
+    /// it again. The connection closes after it, but for a starter with [`crate::config::Config::cleanup`]: see `Removed`.
     Exited = 21,
-    /// From the monitor: the command of an `Exec` runs; its pid in decimal. With a terminal, one descriptor comes with it
+    /// From the monitor: the command of an `Exec` runs; its pid in decimal. Closing the connection then does not end it. With a terminal, one descriptor comes with it
     /// (`SCM_RIGHTS`): the master of its terminal.
     ExecStarted = 22,
     /// From the monitor: the command of an `Exec` ended; its exit status in decimal.
@@ -56,10 +72,10 @@ pub enum Kind {
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
         use Kind::{
-            Cgroup, CloseStdin, Created, Done, Exec, ExecExited, ExecStarted, Exited, Failed, Go, Resize, Signal,
-            Started, Stderr, Stdin, Stdout, Stopping,
+            Attach, Cgroup, CloseStdin, Created, Done, Exec, ExecExited, ExecStarted, Exited, Failed, Go, Removed,
+            Resize, Signal, Started, Stderr, Stdin, Stdout, Stopping, Wait,
         };
-        [Stdin, CloseStdin, Resize, Cgroup, Go, Stopping, Exec, Signal]
+        [Stdin, CloseStdin, Resize, Cgroup, Go, Stopping, Exec, Signal, Attach, Wait, Removed]
             .into_iter()
             .chain([Created, Started, Failed, Stdout, Stderr, Exited, ExecStarted, ExecExited, Done])
             .find(|kind| *kind as u8 == byte)

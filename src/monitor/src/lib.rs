@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the engine and a container's monitor say to each other.
 //!
-//! The monitor is a program of its own; this library is only its protocol, so that both sides share one
-//! definition: the [`config::Config`] that it is started with, the [`frame::Frame`]s on its sockets, and the
-//! [`last_run::LastRun`] that it leaves behind.
+//! The monitor is a program of its own (`program/`); this library is only its protocol, so that both sides share one
+//! definition: the [`config::Config`] that it is started with, the [`frame::Frame`]s on its sockets, the
+//! [`last_run::LastRun`] that it leaves behind, the [`event::Event`]s that both append, and how a [`user::User`] of a
+//! container is found.
 //!
 //! ```
 //! use haulout_monitor::frame::{Frame, Kind};
@@ -15,6 +16,8 @@
 //! ```
 
 pub mod config;
+pub mod event;
 pub mod frame;
 pub mod last_run;
 pub mod process;
+pub mod user;
