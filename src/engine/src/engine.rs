@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The façade.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::Stream;
@@ -9,6 +10,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use crate::container::Containers;
 use crate::event::Event;
 use crate::image::Images;
+use crate::info::Info;
 use crate::paths::Paths;
 use crate::state::{Database, StateError};
 use crate::step::Steps;
@@ -24,13 +26,21 @@ struct Inner {
     steps: Option<Steps>,
     /// Opened by the first who needs it.
     database: Mutex<Option<Database>>,
+    warnings: Mutex<Warnings>,
+}
+
+/// What was said already is not said again.
+#[derive(Default)]
+struct Warnings {
+    said: HashSet<String>,
+    waiting: Vec<String>,
 }
 
 impl Engine {
     /// An engine over `paths`. Without `steps` it can list, inspect and read logs, but what needs the user namespace
     /// answers [`Error::NoSteps`].
     pub fn open(paths: Paths, steps: Option<Steps>) -> Self {
-        Self { inner: Arc::new(Inner { paths, steps, database: Mutex::new(None) }) }
+        Self { inner: Arc::new(Inner { paths, steps, database: Mutex::new(None), warnings: Mutex::default() }) }
     }
 
     /// Where it keeps things.
@@ -41,6 +51,28 @@ impl Engine {
     /// What carries steps into the user namespace.
     pub fn steps(&self) -> Result<&Steps, Error> {
         self.inner.steps.as_ref().ok_or(Error::NoSteps)
+    }
+
+    /// What the machine lacks and was done without (a limit that could not be set, a scope that was not to be had), since
+    /// the last call. Each is said once in the life of an engine. To be shown after `create` and `start`.
+    pub fn take_warnings(&self) -> Vec<String> {
+        let mut warnings = self.inner.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut warnings.waiting)
+    }
+
+    /// Says `warning` to whoever takes the next ones, unless it was said before.
+    pub(crate) fn warn(&self, warning: impl Into<String>) {
+        let warning = warning.into();
+        tracing::warn!("{warning}");
+        let mut warnings = self.inner.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.said.insert(warning.clone()) {
+            warnings.waiting.push(warning);
+        }
+    }
+
+    /// The machine, the store and the programs that the engine runs.
+    pub async fn info(&self) -> Result<Info, Error> {
+        crate::info::gather(self).await
     }
 
     /// Does `job` with the database, on a thread that may block. One at a time: what has to wait for another process waits

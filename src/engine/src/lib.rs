@@ -12,6 +12,7 @@ pub mod digest;
 mod engine;
 pub mod event;
 pub mod image;
+pub mod info;
 pub mod paths;
 pub mod state;
 pub mod step;

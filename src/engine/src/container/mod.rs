@@ -55,6 +55,9 @@ pub struct Record {
     pub command: Vec<String>,
     /// The ports that it publishes, host ports chosen.
     pub ports: Vec<options::Publish>,
+    /// Its anonymous volumes, of the image's `VOLUME`s and of `-v /place`: place inside, and the volume's name.
+    #[serde(default)]
+    pub volumes: Vec<(std::path::PathBuf, String)>,
 }
 
 /// A container in a list.

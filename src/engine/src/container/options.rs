@@ -197,8 +197,10 @@ pub struct Log {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogDriver {
-    /// A file `ctr.log` in the container's folder.
+    /// What containers.conf says, else `K8sFile`. Never in the record of a container: `create` chooses.
     #[default]
+    Default,
+    /// A file `ctr.log` in the container's folder.
     K8sFile,
     /// systemd's journal.
     Journald,
