@@ -146,6 +146,21 @@ pub enum Error {
     /// An image that is not here.
     #[error("{0}: image not known")]
     NoSuchImage(String),
+    /// The beginning of several ids.
+    #[error("{0}: image ID prefix is ambiguous")]
+    AmbiguousImage(String),
+    /// A text that is no image's name.
+    #[error(transparent)]
+    Reference(#[from] crate::image::reference::ReferenceError),
+    /// registries.conf.
+    #[error(transparent)]
+    Registries(#[from] crate::config::registries::RegistriesError),
+    /// auth.json.
+    #[error(transparent)]
+    Auth(#[from] crate::config::auth::AuthError),
+    /// Layers on disk.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
     /// An image that containers are made from.
     #[error(
         "image used by {containers}: image is in use by a container: consider listing external containers and force-removing image"

@@ -7,6 +7,7 @@
 
 #![allow(clippy::todo, reason = "the façade's bodies arrive one by one; this goes with the last of them")]
 
+pub mod config;
 pub mod container;
 pub mod digest;
 mod engine;
@@ -16,6 +17,7 @@ pub mod info;
 pub mod paths;
 pub mod state;
 pub mod step;
+pub mod store;
 
 pub use engine::{Engine, Error};
 pub use paths::Paths;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Images.
 
+mod list;
+pub(crate) mod names;
+pub mod reference;
+
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
@@ -8,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::engine::{Engine, Error, Progress};
+use crate::event::{Event, Kind};
 
 /// The operations on images.
 #[derive(Clone)]
@@ -22,11 +27,14 @@ pub struct Summary {
     pub id: Digest,
     /// The digest of its manifest.
     pub digest: Digest,
-    /// Its names, `registry/repository:tag`; none for a dangling one.
+    /// Its names, `registry/repository:tag`, the newest first; none for a dangling one, or one that was fetched by digest.
     pub names: Vec<String>,
+    /// Its names by digest, `registry/repository@digest`: every repository that it is called by, with every digest that it came
+    /// through.
+    pub repo_digests: Vec<String>,
     /// When it was built, in seconds since 1970.
     pub created: i64,
-    /// The bytes of its layers' files.
+    /// The bytes of its layers' archives unpacked, its manifest and its configuration, as Podman counts.
     pub size: u64,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -41,8 +49,14 @@ pub struct Details {
     pub summary: Summary,
     /// Its configuration (OCI image specification, config.md).
     pub config: oci_spec::image::ImageConfiguration,
-    /// Its manifest, as it was received.
+    /// Its manifest.
     pub manifest: oci_spec::image::ImageManifest,
+    /// Its configuration as it was received: Docker's has fields that OCI's has not.
+    pub config_bytes: Vec<u8>,
+    /// Its manifest as it was received.
+    pub manifest_bytes: Vec<u8>,
+    /// Its layers' folders, the uppermost first.
+    pub layers: Vec<std::path::PathBuf>,
 }
 
 /// What `pull` is to do.
@@ -113,19 +127,17 @@ impl Images {
 
     /// The image that `name` stands for: a name, an id, the beginning of just one id, or `name@digest`.
     pub async fn resolve(&self, name: &str) -> Result<Digest, Error> {
-        let _ = (name, &self.engine);
-        todo!()
+        Ok(self.find(name).await?.id)
     }
 
     /// All of them, the newest first.
     pub async fn list(&self) -> Result<Vec<Summary>, Error> {
-        todo!()
+        self.all().await
     }
 
     /// Everything about `name`.
     pub async fn inspect(&self, name: &str) -> Result<Details, Error> {
-        let _ = name;
-        todo!()
+        self.details(name).await
     }
 
     /// Fetches `name` from its registry.
@@ -154,13 +166,32 @@ impl Images {
 
     /// Gives the image `source` one more name.
     pub async fn tag(&self, source: &str, target: &str) -> Result<(), Error> {
-        let _ = (source, target);
-        todo!()
+        self.give_name(source, target).await
     }
 
-    /// Takes a name from an image, and the image with its last one. `force` removes every name, and containers made from it.
+    /// Takes a name from an image, and the image with its last one; by id it is removed with its only name. `force` removes it
+    /// by id with all its names, removes the containers made from it, and takes it for done when there is no such image.
     pub async fn remove(&self, name: &str, force: bool) -> Result<Vec<Removed>, Error> {
-        let _ = (name, force);
-        todo!()
+        self.take_away(name, force).await
+    }
+}
+
+/// Says what happened to whoever follows the events. It has happened already, so nothing fails when that cannot be said.
+fn announce(engine: &Engine, action: &str, id: &Digest, name: &str) {
+    let time = jiff::Timestamp::now().as_nanosecond();
+    let event = Event {
+        time: i64::try_from(time).unwrap_or(i64::MAX),
+        kind: Kind::Image,
+        action: action.to_owned(),
+        id: id.hex(),
+        name: name.to_owned(),
+        image: None,
+        exit: None,
+        labels: BTreeMap::new(),
+    };
+    let file = engine.paths().events();
+    let folder = std::fs::create_dir_all(&engine.paths().runtime);
+    if let Err(error) = folder.and_then(|()| event.append(&file)) {
+        tracing::warn!("writing to {}: {error}", file.display());
     }
 }

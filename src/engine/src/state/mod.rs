@@ -7,6 +7,8 @@
 //!
 //! A [`Database`] must not live across a `fork`, and its calls block: [`crate::Engine::state`] keeps both rules.
 
+pub(crate) mod images;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -173,6 +175,15 @@ impl Database {
         doing: &'static str,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, StateError>,
     ) -> Result<T, StateError> {
+        self.change(doing, job)
+    }
+
+    /// The same for a job that does more than ask the database, and so fails in more ways.
+    pub(crate) fn change<T, E: From<StateError>>(
+        &mut self,
+        doing: &'static str,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         // Immediate: a transaction that begins by reading and writes later cannot wait for another writer.
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(doing)?;
         let answer = job(&transaction)?;

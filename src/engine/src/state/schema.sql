@@ -3,7 +3,7 @@
 -- never an edit of this one once it is released.
 --
 -- Times are seconds since 1970 in `images` (as the image says) and nanoseconds in `containers`; sizes are bytes; digests
--- are written `sha256:…`; ids are 64 hexadecimal digits.
+-- are written `sha256:…`, an image's id among them; a container's id is 64 hexadecimal digits.
 
 -- An image that is here whole. Its id is the digest of its configuration.
 CREATE TABLE images (
@@ -32,12 +32,21 @@ CREATE TABLE image_layers (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX image_layers_by_layer ON image_layers (layer);
 
--- What an image is called: `registry/repository:tag`.
+-- What an image is called: `registry/repository:tag`, or `registry/repository@digest` when it was fetched by digest. The
+-- row ids tell which name is the newest.
 CREATE TABLE image_names (
     name     TEXT PRIMARY KEY,
     image    TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX image_names_by_image ON image_names (image);
+
+-- The digests of the manifests, and of the indexes above them, through which an image came: what may stand after `@`.
+CREATE TABLE image_digests (
+    digest   TEXT NOT NULL,
+    image    TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    PRIMARY KEY (digest, image)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX image_digests_by_image ON image_digests (image);
 
 -- Which layer a registry's blob turned out to be, so that nothing is fetched twice.
 CREATE TABLE blobs (

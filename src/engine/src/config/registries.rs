@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! registries.conf: where short names lead, and how each registry is spoken to (containers-registries.conf(5), version 2).
+//!
+//! One main file (the user's, or else the machine's), then the files of `registries.conf.d`, the machine's before the
+//! user's: a later file replaces single settings, `[[registry]]` tables of the same prefix, and aliases of the same name.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use serde::Deserialize;
+
+use super::Folders;
+use crate::image::reference::{Name, Reference, is_search_registry};
+
+/// All files, merged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registries {
+    search: Vec<String>,
+    /// The file that `search` is from, or should be in.
+    search_file: PathBuf,
+    mode: ShortNameMode,
+    aliases: BTreeMap<String, Alias>,
+    registries: BTreeMap<String, Registry>,
+}
+
+/// What happens to a short name that could be several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShortNameMode {
+    /// The user is asked, and where nobody can be asked it fails.
+    Enforcing,
+    /// The user is asked, and where nobody can be asked all are tried.
+    #[default]
+    Permissive,
+    /// All are tried.
+    Disabled,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Alias {
+    value: Name,
+    file: PathBuf,
+}
+
+/// What is known of the registries, or repositories, that begin with a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Registry {
+    location: Option<String>,
+    insecure: bool,
+    blocked: bool,
+    by_digest_only: bool,
+    mirrors: Vec<Mirror>,
+    file: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Mirror {
+    location: String,
+    #[serde(default)]
+    insecure: bool,
+    #[serde(default, rename = "pull-from-mirror")]
+    pulls: Option<MirrorPulls>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum MirrorPulls {
+    All,
+    DigestOnly,
+    TagOnly,
+}
+
+/// A place from which an image can be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where: the registry and the repository there. What the image is called stays as it was.
+    pub reference: Reference,
+    /// Whether certificates need not be checked, and plain HTTP will do.
+    pub insecure: bool,
+}
+
+/// What a short name may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidates {
+    /// The full names, the first to be tried first.
+    pub names: Vec<Reference>,
+    /// Why these: `Resolved "x" as an alias (FILE)`, `Resolving "x" using unqualified-search registries (FILE)`; nothing for
+    /// a full name. In Podman's words.
+    pub reason: Option<String>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistriesError {
+    /// A file that is there and cannot be read.
+    #[error("reading {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What came back.
+        source: io::Error,
+    },
+    /// Not TOML, or not of the shape that containers-registries.conf(5) describes.
+    #[error("{}: {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+    /// A short name that leads nowhere; Podman's words.
+    #[error(
+        "short-name {name:?} did not resolve to an alias and no unqualified-search registries are defined in {:?}",
+        file.display().to_string()
+    )]
+    Nowhere {
+        /// The short name.
+        name: String,
+        /// Where they could be defined.
+        file: PathBuf,
+    },
+    /// A short name that leads to several places, and nobody to ask.
+    #[error("short-name resolution enforced but cannot prompt without a TTY: {name:?} could be any of {candidates}")]
+    Ambiguous {
+        /// The short name.
+        name: String,
+        /// The full names.
+        candidates: String,
+    },
+    /// `blocked = true`; Podman's words.
+    #[error("registry {registry} is blocked in {}", file.display())]
+    Blocked {
+        /// The prefix that is blocked.
+        registry: String,
+        /// Where.
+        file: PathBuf,
+    },
+}
+
+/// A file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct File {
+    unqualified_search_registries: Option<Vec<String>>,
+    short_name_mode: Option<ShortNameMode>,
+    #[serde(default)]
+    registry: Vec<RegistryTable>,
+    #[serde(default)]
+    aliases: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct RegistryTable {
+    prefix: Option<String>,
+    location: Option<String>,
+    #[serde(default)]
+    insecure: bool,
+    #[serde(default)]
+    blocked: bool,
+    #[serde(default)]
+    mirror_by_digest_only: bool,
+    #[serde(default)]
+    mirror: Vec<Mirror>,
+}
+
+impl Registries {
+    /// Reads and merges what is in `folders`. Nothing there is nothing configured.
+    ///
+    /// `$CONTAINERS_REGISTRIES_CONF` replaces the main file.
+    pub fn read(folders: &Folders) -> Result<Self, RegistriesError> {
+        Self::read_with(folders, env::var_os("CONTAINERS_REGISTRIES_CONF").map(PathBuf::from))
+    }
+
+    fn read_with(folders: &Folders, instead: Option<PathBuf>) -> Result<Self, RegistriesError> {
+        let system = folders.system.join("registries.conf");
+        let main = match (instead, &folders.user) {
+            (Some(path), _) => path,
+            (None, Some(user)) if user.join("registries.conf").exists() => user.join("registries.conf"),
+            _ if !system.exists() && folders.vendor.join("registries.conf").exists() => {
+                folders.vendor.join("registries.conf")
+            }
+            _ => system,
+        };
+        let mut merged = Self { search_file: main.clone(), ..Self::default() };
+        merged.merge(&main)?;
+        let places = [Some(&folders.vendor), Some(&folders.system), folders.user.as_ref()];
+        for folder in places.into_iter().flatten() {
+            for path in drop_ins(&folder.join("registries.conf.d"))? {
+                merged.merge(&path)?;
+            }
+        }
+        // What the user chose when asked outranks everything.
+        if let Some(cache) = &folders.cache {
+            merged.merge_aliases(&cache.join("short-name-aliases.conf"))?;
+        }
+        Ok(merged)
+    }
+
+    fn merge(&mut self, path: &Path) -> Result<(), RegistriesError> {
+        let Some(file) = parse(path)? else { return Ok(()) };
+        let malformed = |message: String| RegistriesError::Malformed { path: path.to_owned(), message };
+        if let Some(search) = file.unqualified_search_registries {
+            for registry in &search {
+                if !is_search_registry(registry) {
+                    return Err(malformed(format!("invalid unqualified-search-registries entry {registry:?}")));
+                }
+            }
+            self.search = search;
+            path.clone_into(&mut self.search_file);
+        }
+        if let Some(mode) = file.short_name_mode {
+            self.mode = mode;
+        }
+        for table in file.registry {
+            let Some(prefix) = table.prefix.clone().or_else(|| table.location.clone()) else {
+                return Err(malformed("invalid condition: both location and prefix are unset".to_owned()));
+            };
+            let plain = prefix.strip_prefix("*.").unwrap_or(&prefix);
+            let places = table.location.iter().chain(table.mirror.iter().map(|mirror| &mirror.location));
+            for place in std::iter::once(plain).chain(places.map(String::as_str)) {
+                if !is_prefix(place) {
+                    return Err(malformed(format!("invalid location or prefix {place:?}")));
+                }
+            }
+            let registry = Registry {
+                location: table.location,
+                insecure: table.insecure,
+                blocked: table.blocked,
+                by_digest_only: table.mirror_by_digest_only,
+                mirrors: table.mirror,
+                file: path.to_owned(),
+            };
+            self.registries.insert(prefix, registry);
+        }
+        self.add_aliases(path, file.aliases)
+    }
+
+    fn merge_aliases(&mut self, path: &Path) -> Result<(), RegistriesError> {
+        let Some(file) = parse(path)? else { return Ok(()) };
+        self.add_aliases(path, file.aliases)
+    }
+
+    fn add_aliases(&mut self, path: &Path, aliases: BTreeMap<String, String>) -> Result<(), RegistriesError> {
+        for (short, value) in aliases {
+            if value.is_empty() {
+                self.aliases.remove(&short);
+                continue;
+            }
+            let value: Name = value.parse().map_err(|error| RegistriesError::Malformed {
+                path: path.to_owned(),
+                message: format!("invalid alias value for {short:?}: {error}"),
+            })?;
+            if value.registry().is_none() || value.tag().is_some() || value.digest().is_some() {
+                return Err(RegistriesError::Malformed {
+                    path: path.to_owned(),
+                    message: format!("invalid alias value {:?} for {short:?}", value.to_string()),
+                });
+            }
+            self.aliases.insert(short, Alias { value, file: path.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// The full names under which `name` may be fetched.
+    pub fn candidates(&self, name: &Name) -> Result<Candidates, RegistriesError> {
+        if let Some(full) = name.full() {
+            return Ok(Candidates { names: vec![full], reason: None });
+        }
+        if let Some(alias) = self.aliases.get(name.repository()) {
+            let reason = format!("Resolved {:?} as an alias ({})", name.repository(), alias.file.display());
+            return Ok(Candidates { names: vec![aliased(name, alias)], reason: Some(reason) });
+        }
+        if self.search.is_empty() {
+            return Err(RegistriesError::Nowhere { name: name.to_string(), file: self.search_file.clone() });
+        }
+        let names = self.search.iter().map(|registry| name.below(registry)).collect();
+        let reason = format!(
+            "Resolving {:?} using unqualified-search registries ({})",
+            name.repository(),
+            self.search_file.display()
+        );
+        Ok(Candidates { names, reason: Some(reason) })
+    }
+
+    /// The same where nobody can be asked which one is meant.
+    pub fn candidates_unasked(&self, name: &Name) -> Result<Candidates, RegistriesError> {
+        let candidates = self.candidates(name)?;
+        if self.mode == ShortNameMode::Enforcing && candidates.names.len() > 1 {
+            let names: Vec<_> = candidates.names.iter().map(ToString::to_string).collect();
+            return Err(RegistriesError::Ambiguous { name: name.to_string(), candidates: names.join(", ") });
+        }
+        Ok(candidates)
+    }
+
+    /// In which order the images that are here and that a short name could mean are preferred.
+    pub fn local_candidates(&self, name: &Name) -> Vec<Reference> {
+        let alias = self.aliases.get(name.repository()).map(|alias| aliased(name, alias));
+        let local = std::iter::once(name.or_local());
+        alias.into_iter().chain(local).chain(self.search.iter().map(|registry| name.below(registry))).collect()
+    }
+
+    /// Where to fetch `reference` from: its mirrors in order, then the registry itself.
+    pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, RegistriesError> {
+        let plain = |insecure| Endpoint { reference: reference.clone(), insecure };
+        let full = reference.repository_name();
+        let longest = self
+            .registries
+            .iter()
+            .filter_map(|(prefix, registry)| Some((matched(prefix, &full)?, prefix, registry)))
+            .max_by_key(|(_, prefix, _)| prefix.len());
+        let Some((matched, prefix, registry)) = longest else { return Ok(vec![plain(false)]) };
+        if registry.blocked {
+            return Err(RegistriesError::Blocked { registry: prefix.clone(), file: registry.file.clone() });
+        }
+        let moved = |location: &str, insecure| {
+            let name: Result<Name, _> = format!("{location}{}", &full[matched..]).parse();
+            let at = name.ok().and_then(|name| name.full()).map(|place| reference.at(&place));
+            at.map(|reference| Endpoint { reference, insecure }).ok_or_else(|| RegistriesError::Malformed {
+                path: registry.file.clone(),
+                message: format!("location {location:?} of {prefix:?} makes no reference of {full:?}"),
+            })
+        };
+        let by_digest = reference.digest().is_some();
+        let mut endpoints = Vec::new();
+        for mirror in &registry.mirrors {
+            let fits = match mirror.pulls {
+                None => by_digest || !registry.by_digest_only,
+                Some(MirrorPulls::All) => true,
+                Some(MirrorPulls::DigestOnly) => by_digest,
+                Some(MirrorPulls::TagOnly) => !by_digest,
+            };
+            if fits {
+                endpoints.push(moved(&mirror.location, mirror.insecure)?);
+            }
+        }
+        endpoints.push(match &registry.location {
+            Some(location) => moved(location, registry.insecure)?,
+            None => plain(registry.insecure),
+        });
+        Ok(endpoints)
+    }
+}
+
+fn aliased(name: &Name, alias: &Alias) -> Reference {
+    name.at(&alias.value.or_local())
+}
+
+/// How many bytes of `full` the prefix covers; nothing when it does not match. A prefix ends where a component ends;
+/// `*.example.com` covers the whole host name.
+fn matched(prefix: &str, full: &str) -> Option<usize> {
+    if let Some(domain) = prefix.strip_prefix('*') {
+        let host = full.split('/').next().unwrap_or(full);
+        return host.ends_with(domain).then_some(host.len());
+    }
+    let rest = full.strip_prefix(prefix)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
+}
+
+/// A registry, or one with a repository or the beginning of one.
+fn is_prefix(text: &str) -> bool {
+    is_search_registry(text)
+}
+
+fn parse(path: &Path) -> Result<Option<File>, RegistriesError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(RegistriesError::Read { path: path.to_owned(), source }),
+    };
+    toml::from_str(&text)
+        .map(Some)
+        .map_err(|error| RegistriesError::Malformed { path: path.to_owned(), message: error.to_string() })
+}
+
+/// The `*.conf` files of a folder in alphabetical order.
+fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, RegistriesError> {
+    let failed = |source| RegistriesError::Read { path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(source) => return Err(failed(source)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "conf") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Machine {
+        root: tempfile::TempDir,
+        folders: Folders,
+    }
+
+    impl Machine {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let at = |name: &str| root.path().join(name);
+            let folders =
+                Folders { user: Some(at("user")), system: at("etc"), vendor: at("usr"), cache: Some(at("cache")) };
+            for (path, text) in files {
+                let path = at(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            Self { root, folders }
+        }
+
+        fn read(&self) -> Registries {
+            Registries::read_with(&self.folders, None).unwrap()
+        }
+
+        fn error(&self) -> String {
+            Registries::read_with(&self.folders, None).unwrap_err().to_string()
+        }
+    }
+
+    fn names(registries: &Registries, name: &str) -> Vec<String> {
+        registries.candidates(&name.parse().unwrap()).unwrap().names.iter().map(ToString::to_string).collect()
+    }
+
+    fn endpoints(registries: &Registries, name: &str) -> Vec<(String, bool)> {
+        let endpoints = registries.endpoints(&name.parse().unwrap()).unwrap();
+        endpoints.into_iter().map(|endpoint| (endpoint.reference.to_string(), endpoint.insecure)).collect()
+    }
+
+    #[test]
+    fn without_any_file_a_short_name_leads_nowhere_in_podman_s_words() {
+        let machine = Machine::new(&[]);
+        let error = machine.read().candidates(&"debian".parse().unwrap()).unwrap_err().to_string();
+        let file = machine.root.path().join("etc/registries.conf");
+        assert_eq!(
+            error,
+            format!(
+                "short-name \"debian\" did not resolve to an alias and no unqualified-search registries are defined in {file:?}"
+            )
+        );
+    }
+
+    #[test]
+    fn a_short_name_is_an_alias_or_else_searched_in_order() {
+        let machine = Machine::new(&[
+            ("etc/registries.conf", "unqualified-search-registries = ['docker.io', 'localhost:5000/team']"),
+            (
+                "etc/registries.conf.d/a.conf",
+                "[aliases]\nfedora = 'registry.fedoraproject.org/fedora'\n'a/b' = 'quay.io/c'",
+            ),
+        ]);
+        let registries = machine.read();
+        assert_eq!(names(&registries, "fedora:41"), ["registry.fedoraproject.org/fedora:41"]);
+        assert_eq!(names(&registries, "a/b"), ["quay.io/c:latest"]);
+        assert_eq!(names(&registries, "x"), ["docker.io/library/x:latest", "localhost:5000/team/x:latest"]);
+        assert_eq!(names(&registries, "quay.io/fedora"), ["quay.io/fedora:latest"]);
+    }
+
+    #[test]
+    fn the_user_s_main_file_replaces_and_drop_ins_add_or_take_away() {
+        let machine = Machine::new(&[
+            ("etc/registries.conf", "unqualified-search-registries = ['a.io']\n[aliases]\nx = 'q.io/x'"),
+            ("etc/registries.conf.d/1.conf", "[aliases]\ny = 'q.io/y'\nz = 'q.io/z'"),
+            ("user/registries.conf", "unqualified-search-registries = ['b.io']"),
+            ("user/registries.conf.d/1.conf", "[aliases]\ny = ''"),
+            ("user/registries.conf.d/2.notconf", "not toml"),
+            ("cache/short-name-aliases.conf", "[aliases]\nz = 'r.io/z'"),
+        ]);
+        let registries = machine.read();
+        assert_eq!(names(&registries, "x"), ["b.io/x:latest"]);
+        assert_eq!(names(&registries, "y"), ["b.io/y:latest"]);
+        assert_eq!(names(&registries, "z"), ["r.io/z:latest"]);
+    }
+
+    #[test]
+    fn enforcing_does_not_guess_where_nobody_can_be_asked() {
+        let machine = Machine::new(&[(
+            "etc/registries.conf",
+            "unqualified-search-registries = ['a.io', 'b.io']\nshort-name-mode = 'enforcing'",
+        )]);
+        let registries = machine.read();
+        let name: Name = "x".parse().unwrap();
+        assert_eq!(registries.candidates(&name).unwrap().names.len(), 2);
+        assert!(registries.candidates_unasked(&name).unwrap_err().to_string().contains("a.io/x:latest, b.io/x:latest"));
+    }
+
+    #[test]
+    fn a_registry_nobody_configured_is_spoken_to_securely() {
+        assert_eq!(endpoints(&Registries::default(), "q.io/x"), [("q.io/x:latest".to_owned(), false)]);
+    }
+
+    #[test]
+    fn the_longest_prefix_decides_and_ends_with_a_component() {
+        let machine = Machine::new(&[(
+            "etc/registries.conf",
+            "[[registry]]\nlocation = 'q.io'\ninsecure = true\n[[registry]]\nprefix = 'q.io/team'\nlocation = 'r.io/other'\n\
+             [[registry]]\nprefix = '*.corp.io'\nlocation = 'proxy.io/corp'",
+        )]);
+        let registries = machine.read();
+        let one = |name: &str| endpoints(&registries, name).remove(0);
+        assert_eq!(one("q.io/x"), ("q.io/x:latest".to_owned(), true));
+        assert_eq!(one("q.io/team/x:1"), ("r.io/other/x:1".to_owned(), false));
+        assert_eq!(one("q.io/teams/x"), ("q.io/teams/x:latest".to_owned(), true));
+        assert_eq!(one("a.corp.io/x"), ("proxy.io/corp/x:latest".to_owned(), false));
+        assert_eq!(one("corp.io/x"), ("corp.io/x:latest".to_owned(), false));
+    }
+
+    #[test]
+    fn mirrors_come_first_and_may_be_for_digests_or_tags_only() {
+        let machine = Machine::new(&[(
+            "etc/registries.conf",
+            "[[registry]]\nlocation = 'q.io'\n[[registry.mirror]]\nlocation = 'm.io'\ninsecure = true\n\
+             [[registry.mirror]]\nlocation = 'd.io/q'\npull-from-mirror = 'digest-only'\n\
+             [[registry.mirror]]\nlocation = 't.io'\npull-from-mirror = 'tag-only'",
+        )]);
+        let registries = machine.read();
+        let hosts = |name: &str| -> Vec<String> {
+            endpoints(&registries, name)
+                .into_iter()
+                .map(|(name, _)| name.split(['@', ':']).next().unwrap().to_owned())
+                .collect()
+        };
+        assert_eq!(hosts("q.io/x"), ["m.io/x", "t.io/x", "q.io/x"]);
+        let digest = crate::digest::Digest::of(b"x");
+        assert_eq!(hosts(&format!("q.io/x@{digest}")), ["m.io/x", "d.io/q/x", "q.io/x"]);
+        assert!(endpoints(&registries, "q.io/x")[0].1);
+    }
+
+    #[test]
+    fn a_blocked_registry_is_refused_by_name_and_file() {
+        let machine = Machine::new(&[("etc/registries.conf", "[[registry]]\nlocation = 'q.io/bad'\nblocked = true")]);
+        let error = machine.read().endpoints(&"q.io/bad/x".parse().unwrap()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("registry q.io/bad is blocked in ") && error.ends_with("etc/registries.conf"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn broken_files_are_named() {
+        for (text, words) in [
+            ("unqualified-search-registries = 'a'", "invalid type"),
+            ("unqualified-search-registries = ['https://a.io']", "https://a.io"),
+            ("short-name-mode = 'loose'", "loose"),
+            ("[[registry]]\ninsecure = true", "both location and prefix are unset"),
+            ("[[registry]]\nlocation = '../x'", "../x"),
+            ("[aliases]\nx = 'y'", "alias"),
+            ("[aliases]\nx = 'q.io/y:1'", "alias"),
+            ("[", "registries.conf"),
+        ] {
+            let error = Machine::new(&[("etc/registries.conf", text)]).error();
+            assert!(error.contains("etc/registries.conf") && error.contains(words), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn local_images_are_preferred_by_alias_then_made_here_then_searched() {
+        let machine = Machine::new(&[(
+            "etc/registries.conf",
+            "unqualified-search-registries = ['a.io']\n[aliases]\nx = 'q.io/x'",
+        )]);
+        let names: Vec<_> =
+            machine.read().local_candidates(&"x:1".parse().unwrap()).iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["q.io/x:1", "localhost/x:1", "a.io/x:1"]);
+    }
+}

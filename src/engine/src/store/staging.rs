@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The folder in which an image's layers are unpacked before they are committed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::unix::pipe;
+
+use super::{Guard, STAGING, StoreError, failed, random};
+use crate::digest::Digest;
+use crate::engine::{Engine, Error};
+use crate::state::images;
+use crate::step::{Answer, Compression, Step};
+
+/// As much as the kernel gives an ordinary user: fewer changes between who receives and who unpacks.
+const PIPE_SIZE: usize = 1 << 20;
+
+/// Enough of a stream to see how it is packed.
+const MAGIC_LENGTH: usize = 6;
+
+/// A folder that is ours as long as this lives; it is removed with everything left in it.
+pub(crate) struct Staging {
+    engine: Engine,
+    path: PathBuf,
+    /// Held by the steps too, so that the folder stays ours until the last of them has ended.
+    lock: Option<OwnedFd>,
+}
+
+/// A layer that is unpacked, not yet synced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unpacked {
+    pub(crate) layer: images::Layer,
+    /// What it came as.
+    pub(crate) blob: Option<Digest>,
+    /// Where it is: `diff` is below.
+    pub(crate) folder: PathBuf,
+}
+
+/// What is wrong with a layer, not with the machine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerError {
+    /// Nothing came.
+    #[error("it is empty: not even the end of an archive")]
+    Empty,
+    /// Packed in a way that images are not packed in.
+    #[error("it is compressed with {0}; gzip and zstd are understood")]
+    Compression(&'static str),
+    /// It is not the layer that the configuration names.
+    #[error("its digest unpacked is {found}, but the image's configuration says {expected}")]
+    DiffId {
+        /// What the configuration says.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// The unpacking step's own words.
+    #[error("{0}")]
+    Unpack(String),
+}
+
+impl Staging {
+    /// Makes one, and finds what killed processes left (to be given to [`super::remove`]).
+    pub(crate) async fn make(engine: &Engine) -> Result<(Self, Vec<PathBuf>), Error> {
+        let paths = engine.paths().clone();
+        let made = engine.state(move |database| {
+            Ok((|| {
+                let guard = Guard::take(&paths)?;
+                let garbage = guard.collect(database.reader())?;
+                let path = guard.folder().join(format!("{STAGING}{}", random()?));
+                // Under the guard, because nobody must see it without its lock.
+                fs::create_dir(&path).map_err(failed("making", &path))?;
+                let lock = path.join("lock");
+                let lock = File::create(&lock)
+                    .and_then(|file| file.lock().map(|()| file))
+                    .map_err(failed("locking", &lock))?;
+                Ok::<_, StoreError>((path, lock, garbage))
+            })())
+        });
+        let (path, lock, garbage) = made.await??;
+        Ok((Self { engine: engine.clone(), path, lock: Some(lock.into()) }, garbage))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Unpacks a layer that comes as `source` into a folder of its own, which `name` names. What the source yields as an error
+    /// ends it.
+    pub(crate) async fn unpack(
+        &self,
+        name: &str,
+        source: impl Stream<Item = Result<Bytes, Error>>,
+    ) -> Result<Unpacked, UnpackFailure> {
+        let folder = self.path.join(name);
+        let into = folder.join("diff");
+        for path in [&folder, &into] {
+            fs::create_dir(path).map_err(|error| Error::from(failed("making", path)(error)))?;
+        }
+        let mut source = std::pin::pin!(source);
+        let beginning = beginning(&mut source).await?;
+        let compression = compression(&beginning)?;
+
+        let io = |error: io::Error| Error::Io { doing: format!("a pipe for the layer {name}"), source: error };
+        let (reader, writer) = pipe().map_err(io)?;
+        let mut writer = pipe::Sender::from_owned_fd(writer).map_err(io)?;
+        let mut descriptors = vec![reader];
+        if let Some(lock) = &self.lock {
+            descriptors.push(lock.try_clone().map_err(io)?);
+        }
+        let step = Step::Unpack { into, compression };
+        let steps = self.engine.steps()?;
+        let mut unpacking = std::pin::pin!(steps.run(&step, &descriptors));
+        let feeding = async {
+            writer.write_all(&beginning).await.map_err(io)?;
+            while let Some(bytes) = source.next().await {
+                writer.write_all(&bytes?).await.map_err(io)?;
+            }
+            // The reader's end of file.
+            drop(writer);
+            Ok::<(), Error>(())
+        };
+        let answer = tokio::select! {
+            // It cannot end well before it was fed to the end, so whatever it says is why it stopped.
+            answer = &mut unpacking => answer,
+            fed = feeding => {
+                fed?;
+                unpacking.await
+            }
+        };
+        match answer {
+            Ok(Answer::Unpacked { diff_id, tar_size, size, entries }) => {
+                let layer = images::Layer { diff_id, size, tar_size, entries };
+                Ok(Unpacked { layer, blob: None, folder })
+            }
+            Ok(Answer::Failed(words)) | Err(crate::step::StepError::Failed(words)) => {
+                Err(LayerError::Unpack(words).into())
+            }
+            Ok(answer) => Err(LayerError::Unpack(format!("unexpected answer {answer:?}")).into()),
+            Err(error) => Err(Error::from(error).into()),
+        }
+    }
+
+    /// Removes it now.
+    pub(crate) async fn close(mut self) -> Result<(), Error> {
+        self.lock = None;
+        clean(&self.engine, self.path.clone()).await
+    }
+}
+
+/// Why a layer is not unpacked.
+#[derive(Debug)]
+pub(crate) enum UnpackFailure {
+    /// The layer.
+    Layer(LayerError),
+    /// Anything else: its source, or the machine.
+    Other(Error),
+}
+
+impl From<LayerError> for UnpackFailure {
+    fn from(error: LayerError) -> Self {
+        Self::Layer(error)
+    }
+}
+
+impl From<Error> for UnpackFailure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Drop for Staging {
+    /// A cancelled pull leaves nothing, if the program lives on a moment; else the next writer finds it.
+    fn drop(&mut self) {
+        if self.lock.take().is_some()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (engine, path) = (self.engine.clone(), self.path.clone());
+            runtime.spawn(async move {
+                if let Err(error) = clean(&engine, path.clone()).await {
+                    tracing::warn!("removing {}: {error}", path.display());
+                }
+            });
+        }
+    }
+}
+
+/// Removes a staging folder that we gave up.
+async fn clean(engine: &Engine, path: PathBuf) -> Result<(), Error> {
+    // The steps in it are being killed; nobody can remove a folder that is being written to.
+    for _ in 0..500 {
+        if !is_held(&path) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // After a commit there is nothing but the lock.
+    let lock = path.join("lock");
+    if fs::remove_file(&lock).is_ok() && fs::remove_dir(&path).is_ok() {
+        return Ok(());
+    }
+    super::remove(engine.steps()?, vec![path]).await?;
+    Ok(())
+}
+
+/// Whether someone, or a step of someone, still works in a staging folder.
+pub(super) fn is_held(path: &Path) -> bool {
+    match OpenOptions::new().write(true).open(path.join("lock")) {
+        Ok(file) => file.try_lock().is_err(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    // A user may have used up what is allowed for pipes: the usual 64 KiB do as well.
+    let _ = rustix::pipe::fcntl_setpipe_size(&writer, PIPE_SIZE);
+    rustix::io::ioctl_fionbio(&writer, true)?;
+    Ok((reader, writer))
+}
+
+/// The first bytes of a stream, enough to tell how it is packed unless it is shorter.
+async fn beginning(source: &mut (impl Stream<Item = Result<Bytes, Error>> + Unpin)) -> Result<Bytes, Error> {
+    let mut beginning = Bytes::new();
+    while beginning.len() < MAGIC_LENGTH
+        && let Some(bytes) = source.next().await
+    {
+        let bytes = bytes?;
+        beginning = if beginning.is_empty() { bytes } else { [beginning, bytes].concat().into() };
+    }
+    Ok(beginning)
+}
+
+/// How a stream is packed. Media types are not believed: there are registries full of wrong ones.
+pub(crate) fn compression(beginning: &[u8]) -> Result<Compression, LayerError> {
+    match beginning {
+        [] => Err(LayerError::Empty),
+        [0x1f, 0x8b, ..] => Ok(Compression::Gzip),
+        // A frame, or a skippable one.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Compression::Zstd),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Err(LayerError::Compression("xz")),
+        [b'B', b'Z', b'h', ..] => Err(LayerError::Compression("bzip2")),
+        _ => Ok(Compression::None),
+    }
+}
