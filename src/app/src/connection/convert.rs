@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The engine's types in the app's terms, and back.
+
+use std::error::Error as _;
+use std::path::PathBuf;
+
+use haulout_engine::container::options::{Network as EngineNetwork, Options, Protocol, Publish, Volume, VolumeSource};
+use haulout_engine::container::{self, Status};
+use haulout_engine::event::{Event, Kind};
+use haulout_engine::image::{self, PullProgress};
+use haulout_engine::{Error, event};
+use oci_spec::image::ImageConfiguration;
+
+use super::{
+    Change, Container, Defaults, Details, Failure, Image, LogLine, Mount, MountKind, Network, Port, Pull, Reason, Request,
+    State,
+};
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let reason = match &error {
+            Error::NoSuchContainer(_) | Error::NoSuchImage(_) => Reason::Gone,
+            Error::NameInUse { name, .. } => Reason::NameInUse(name.clone()),
+            Error::ImageInUse { containers, .. } => Reason::ImageInUse(containers.clone()),
+            Error::WrongState(_) => Reason::WrongState,
+            Error::Invalid(_) => Reason::Invalid,
+            Error::Start { status, .. } => Reason::NotStarted(*status),
+            Error::NoSteps => Reason::NoWorker,
+            Error::Io { .. } => Reason::System,
+            _ => Reason::Other,
+        };
+        let mut details = vec![error.to_string()];
+        let mut source = error.source();
+        while let Some(cause) = source {
+            details.push(cause.to_string());
+            source = cause.source();
+        }
+        // An error that prints its cause and also names it as its source would say everything twice.
+        details.dedup_by(|cause, outer| outer.contains(cause.as_str()));
+        Self { reason, details }
+    }
+}
+
+pub fn container_in_list(found: container::Summary) -> Container {
+    let record = found.record;
+    let state = match found.status {
+        Status::Running(_) => State::Running { since: found.started },
+        Status::Exited(exit) => State::Exited {
+            status: exit.status,
+            finished: exit.finished.0,
+            out_of_memory: exit.oom_killed,
+        },
+        _ => State::Created,
+    };
+    Container {
+        id: record.id.to_string(),
+        name: record.name.to_string(),
+        image: record.image_name,
+        image_id: record.image.to_string(),
+        state,
+        ports: record.ports.iter().map(port).collect(),
+        created: record.created / 1_000_000_000,
+        command: record.command,
+        terminal: record.options.terminal,
+    }
+}
+
+fn port(publish: &Publish) -> Port {
+    Port {
+        address: publish.address.map(|address| address.to_string()),
+        host: publish.host,
+        container: publish.container,
+        count: publish.count,
+        udp: publish.protocol == Protocol::Udp,
+    }
+}
+
+pub fn details(found: container::Details) -> Details {
+    let pid = match &found.summary.status {
+        Status::Running(process) => Some(process.pid),
+        _ => None,
+    };
+    let options = found.summary.record.options.clone();
+    let process = found.spec.as_ref().and_then(|spec| spec.process().as_ref());
+    let image = found.image.config().as_ref();
+    // What the runtime got is the truth; before the first start it is the image's, then the container's own.
+    let env = match process.and_then(|process| process.env().clone()) {
+        Some(env) => env.iter().map(|line| variable(line)).collect(),
+        None => {
+            let mut env: Vec<(String, String)> =
+                image.and_then(|image| image.env().clone()).unwrap_or_default().iter().map(|line| variable(line)).collect();
+            for (name, value) in &options.env {
+                env.retain(|(known, _)| known != name);
+                env.push((name.clone(), value.clone()));
+            }
+            env
+        }
+    };
+    let workdir = process
+        .map(|process| process.cwd().display().to_string())
+        .or_else(|| options.workdir.as_ref().map(|path| path.display().to_string()))
+        .or_else(|| image.and_then(|image| image.working_dir().clone()));
+    Details {
+        user: options.user.clone().or_else(|| image.and_then(|image| image.user().clone())),
+        workdir: workdir.filter(|path| !path.is_empty()),
+        hostname: found.spec.as_ref().and_then(|spec| spec.hostname().clone()).or_else(|| options.hostname.clone()),
+        pid,
+        env,
+        mounts: found.mounts.into_iter().map(mount).collect(),
+        uid_map: found.uid_map,
+        gid_map: found.gid_map,
+        network: match options.network {
+            EngineNetwork::Host => Network::Host,
+            EngineNetwork::None => Network::None,
+            _ => Network::Private,
+        },
+        remove: options.remove,
+        container: container_in_list(found.summary),
+    }
+}
+
+fn variable(line: &str) -> (String, String) {
+    line.split_once('=').map_or((line.to_owned(), String::new()), |(name, value)| (name.to_owned(), value.to_owned()))
+}
+
+fn mount(mount: container::Mount) -> Mount {
+    let kind = match mount.kind.as_str() {
+        "volume" => MountKind::Volume,
+        "tmpfs" => MountKind::Memory,
+        _ => MountKind::Folder,
+    };
+    Mount {
+        kind,
+        source: mount.name.unwrap_or_else(|| mount.source.display().to_string()),
+        destination: mount.destination.display().to_string(),
+        writable: mount.writable,
+    }
+}
+
+pub fn image_in_list(found: image::Summary) -> Image {
+    Image { id: found.id.to_string(), names: found.names, created: found.created, size: found.size }
+}
+
+pub fn defaults(config: &ImageConfiguration) -> Defaults {
+    let Some(config) = config.config() else { return Defaults::default() };
+    let ports = config.exposed_ports().clone().unwrap_or_default();
+    Defaults {
+        entrypoint: config.entrypoint().clone().unwrap_or_default(),
+        command: config.cmd().clone().unwrap_or_default(),
+        ports: ports.iter().filter_map(|port| exposed(port)).collect(),
+        volumes: config.volumes().clone().unwrap_or_default(),
+    }
+}
+
+/// `80`, `80/tcp` or `53/udp`.
+fn exposed(text: &str) -> Option<(u16, bool)> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    Some((number.parse().ok()?, protocol == "udp"))
+}
+
+pub fn change(event: Event) -> Option<Change> {
+    match event.kind {
+        Kind::Container => Some(Change::Container(event.id)),
+        event::Kind::Image => Some(Change::Images),
+        _ => None,
+    }
+}
+
+pub fn pull_progress(progress: PullProgress) -> Pull {
+    match progress {
+        PullProgress::Trying(name) => Pull::Trying(name),
+        PullProgress::Layers(layers) => {
+            Pull::Layers(layers.into_iter().map(|layer| (layer.blob.to_string(), layer.size, layer.present)).collect())
+        }
+        PullProgress::Fetched { blob, bytes } => Pull::Fetched { layer: blob.to_string(), bytes },
+        PullProgress::Unpacked { blob } => Pull::Unpacked(blob.to_string()),
+        PullProgress::Committing => Pull::Committing,
+        PullProgress::Done { name, .. } => Pull::Done(name),
+    }
+}
+
+pub fn log_line(line: container::LogLine) -> LogLine {
+    LogLine {
+        time: line.time / 1000,
+        stderr: line.stderr,
+        text: String::from_utf8_lossy(&line.text).into_owned(),
+        partial: line.partial,
+    }
+}
+
+/// The engine's options; what is wrong when they make no sense.
+pub fn options(request: Request) -> Result<Options, String> {
+    let name = request.name.map(|name| name.parse()).transpose().map_err(|error: container::id::IdError| error.to_string())?;
+    let publish = request.ports.iter().map(publish).collect::<Result<_, _>>()?;
+    let volumes = request
+        .volumes
+        .into_iter()
+        .map(|volume| Volume {
+            source: if volume.source.starts_with('/') {
+                VolumeSource::Path(PathBuf::from(volume.source))
+            } else {
+                VolumeSource::Named(volume.source)
+            },
+            destination: PathBuf::from(volume.destination),
+            options: if volume.read_only { vec!["ro".to_owned()] } else { Vec::new() },
+        })
+        .collect();
+    Ok(Options {
+        name,
+        image: request.image,
+        command: request.command,
+        env: request.env,
+        volumes,
+        publish,
+        terminal: request.terminal,
+        interactive: request.terminal,
+        remove: request.remove,
+        ..Options::default()
+    })
+}
+
+fn publish(port: &Port) -> Result<Publish, String> {
+    let address = port.address.as_deref().map(str::parse).transpose();
+    Ok(Publish {
+        address: address.map_err(|_| format!("{:?} is no IP address", port.address.as_deref().unwrap_or_default()))?,
+        host: port.host,
+        container: port.container,
+        count: port.count,
+        protocol: if port.udp { Protocol::Udp } else { Protocol::Tcp },
+    })
+}

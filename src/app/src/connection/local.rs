@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The engine in this process, for the user who runs it.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::rc::Rc;
+use std::str::FromStr;
+
+use futures_util::StreamExt as _;
+use haulout_engine::container::{self, ContainerId};
+use haulout_engine::image::PullOptions;
+use haulout_engine::step::Steps;
+use haulout_engine::{Engine, Error, Paths};
+use relm4::gtk::glib;
+use relm4::tokio::runtime::Handle;
+
+use super::convert::{change, container_in_list, defaults, details, image_in_list, log_line, options, pull_progress};
+use super::{
+    Action, Change, Connection, Container, Defaults, Details, Exec, Failure, Flow, Image, Input, LogLine, Missing, Output,
+    Pull, Reason, Reply, Request, Session, worker,
+};
+
+/// How many items of a flow may wait before its maker does.
+const ROOM: usize = 64;
+/// How many lines of a log travel together at most.
+const LINES: usize = 512;
+/// SIGKILL, as signal(7) numbers it everywhere.
+const SIGKILL: i32 = 9;
+
+/// The engine of this user, in this process.
+pub struct Local {
+    paths: Paths,
+    /// Opened anew when the worker is gone.
+    engine: Rc<RefCell<Option<Engine>>>,
+    /// Which worker is the current one.
+    generation: Rc<Cell<u64>>,
+    /// Where the engine lives.
+    runtime: Handle,
+}
+
+impl Local {
+    /// Over what the environment names.
+    pub fn open() -> Self {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        relm4::spawn(async move { sender.send(Handle::current()) });
+        let runtime = receiver.recv().unwrap_or_else(|_| unreachable!("relm4's runtime runs what is spawned on it"));
+        Self { paths: Paths::of_user(), engine: Rc::default(), generation: Rc::default(), runtime }
+    }
+
+    /// The engine, and a worker for it.
+    fn engine(&self) -> Engine {
+        if let Some(engine) = self.engine.borrow().as_ref() {
+            return engine.clone();
+        }
+        let (engine, worker) = match worker::start() {
+            Ok((worker, socket)) => {
+                // The socket has to be met by the runtime that is going to wait on it.
+                let _inside = self.runtime.enter();
+                (Engine::open(self.paths.clone(), Some(Steps::over(socket))), Some(worker))
+            }
+            Err(error) => {
+                glib::g_warning!("haulout", "starting the worker: {error}");
+                (Engine::open(self.paths.clone(), None), None)
+            }
+        };
+        self.engine.replace(Some(engine.clone()));
+        self.generation.set(self.generation.get() + 1);
+        if let Some(worker) = worker {
+            let (slot, current, own) = (self.engine.clone(), self.generation.clone(), self.generation.get());
+            relm4::spawn_local(async move {
+                let _ = worker.wait_future().await;
+                if current.get() == own {
+                    slot.replace(None);
+                }
+            });
+        }
+        engine
+    }
+
+    /// Does `work` on the engine's runtime.
+    fn ask<T, F>(&self, work: impl FnOnce(Engine) -> F) -> Reply<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let work = relm4::spawn(work(self.engine()));
+        Box::pin(async move {
+            match work.await {
+                Ok(answer) => answer.map_err(Failure::from),
+                Err(error) => Err(Failure { reason: Reason::Other, details: vec![error.to_string()] }),
+            }
+        })
+    }
+
+    /// The same, about one container.
+    fn ask_container<T, F>(&self, id: &str, work: impl FnOnce(Engine, ContainerId) -> F) -> Reply<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        match ContainerId::from_str(id) {
+            Ok(id) => self.ask(|engine| work(engine, id)),
+            Err(error) => refused(error.to_string()),
+        }
+    }
+}
+
+impl Connection for Local {
+    fn containers(&self) -> Reply<Vec<Container>> {
+        self.ask(|engine| async move {
+            Ok(engine.containers().list().await?.into_iter().map(container_in_list).collect())
+        })
+    }
+
+    fn container(&self, id: &str) -> Reply<Option<Container>> {
+        self.ask_container(id, |engine, id| async move {
+            match engine.containers().inspect(&id).await {
+                Ok(found) => Ok(Some(container_in_list(found.summary))),
+                Err(Error::NoSuchContainer(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn details(&self, id: &str) -> Reply<Details> {
+        self.ask_container(id, |engine, id| async move { Ok(details(engine.containers().inspect(&id).await?)) })
+    }
+
+    fn images(&self) -> Reply<Vec<Image>> {
+        self.ask(|engine| async move { Ok(engine.images().list().await?.into_iter().map(image_in_list).collect()) })
+    }
+
+    fn defaults(&self, image: &str) -> Reply<Option<Defaults>> {
+        let image = image.to_owned();
+        self.ask(|engine| async move {
+            match engine.images().inspect(&image).await {
+                Ok(found) => Ok(Some(defaults(&found.config))),
+                Err(Error::NoSuchImage(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn changes(&self) -> Flow<Change> {
+        let engine = self.engine();
+        // From this very moment, not from when the runtime gets to it: what comes between a list and its following
+        // would be lost.
+        let since = glib::real_time().saturating_mul(1000);
+        Flow::of(ROOM, |sender| async move {
+            let mut events = engine.events(Some(since));
+            while let Some(event) = events.next().await {
+                let item = match event {
+                    Ok(event) => match change(event) {
+                        Some(change) => Ok(change),
+                        None => continue,
+                    },
+                    Err(error) => Err(error.into()),
+                };
+                if sender.send(item).await.is_err() {
+                    break;
+                }
+            }
+        })
+    }
+
+    fn missing(&self) -> Reply<Vec<Missing>> {
+        self.ask(|_| async { Ok(Vec::new()) })
+    }
+
+    fn act(&self, id: &str, action: Action) -> Reply<()> {
+        self.ask_container(id, move |engine, id| async move {
+            let containers = engine.containers();
+            match action {
+                Action::Start => containers.start(&id).await,
+                Action::Stop => containers.stop(&id, None).await,
+                Action::Restart => {
+                    containers.stop(&id, None).await?;
+                    containers.start(&id).await
+                }
+                Action::Kill => containers.kill(&id, SIGKILL).await,
+                Action::Remove => {
+                    let options = container::RemoveOptions { force: true, volumes: true, timeout: None };
+                    containers.remove(&id, options).await
+                }
+            }
+        })
+    }
+
+    fn create(&self, request: Request) -> Reply<String> {
+        match options(request) {
+            Ok(options) => {
+                self.ask(|engine| async move { Ok(engine.containers().create(options).await?.to_string()) })
+            }
+            Err(why) => refused(why),
+        }
+    }
+
+    fn pull(&self, name: &str) -> Flow<Pull> {
+        let (engine, name) = (self.engine(), name.to_owned());
+        Flow::of(ROOM, |sender| async move {
+            let mut progress = engine.images().pull(&name, PullOptions::default());
+            while let Some(step) = progress.next().await {
+                if sender.send(step.map(pull_progress).map_err(Failure::from)).await.is_err() {
+                    break;
+                }
+            }
+        })
+    }
+
+    fn remove_image(&self, image: &str) -> Reply<()> {
+        let image = image.to_owned();
+        self.ask(|engine| async move { engine.images().remove(&image, false).await.map(drop) })
+    }
+
+    fn tag(&self, image: &str, name: &str) -> Reply<()> {
+        let (image, name) = (image.to_owned(), name.to_owned());
+        self.ask(|engine| async move { engine.images().tag(&image, &name).await })
+    }
+
+    fn logs(&self, id: &str, tail: usize) -> Flow<Vec<LogLine>> {
+        let engine = self.engine();
+        let id = ContainerId::from_str(id);
+        Flow::of(ROOM, move |sender| async move {
+            let id = match id {
+                Ok(id) => id,
+                Err(error) => {
+                    let _ = sender.send(Err(invalid(error.to_string()))).await;
+                    return;
+                }
+            };
+            let options = container::LogOptions { follow: true, tail: Some(tail), since: None, until: None };
+            let mut lines = engine.containers().logs(&id, options).ready_chunks(LINES);
+            while let Some(chunk) = lines.next().await {
+                let chunk: Result<Vec<LogLine>, Error> = chunk.into_iter().map(|line| line.map(log_line)).collect();
+                if sender.send(chunk.map_err(Failure::from)).await.is_err() {
+                    break;
+                }
+            }
+        })
+    }
+
+    fn exec(&self, id: &str, exec: Exec) -> Reply<Session> {
+        let session = self.ask_container(id, move |engine, id| async move {
+            let exec = container::Exec {
+                command: exec.command,
+                env: vec![("TERM".to_owned(), "xterm-256color".to_owned())],
+                user: exec.user,
+                terminal: true,
+                interactive: true,
+                size: Some(exec.size),
+                ..Default::default()
+            };
+            engine.containers().exec(&id, exec).await
+        });
+        Box::pin(async move { session.await.map(carry) })
+    }
+
+    fn attach(&self, id: &str) -> Reply<Session> {
+        let session = self.ask_container(id, |engine, id| async move { engine.containers().attach(&id).await });
+        Box::pin(async move { session.await.map(carry) })
+    }
+}
+
+/// Carries an engine's session over to GTK's main loop.
+fn carry(mut session: container::Session) -> Session {
+    let (input, requests) = async_channel::unbounded();
+    let process = session.input();
+    relm4::spawn(async move {
+        while let Ok(request) = requests.recv().await {
+            let taken = match request {
+                Input::Bytes(bytes) => process.send(bytes.into()).await,
+                Input::Resize(columns, rows) => process.resize(columns, rows).await,
+            };
+            if !taken {
+                break;
+            }
+        }
+    });
+    let output = Flow::of(ROOM, |sender| async move {
+        while let Some(output) = session.next().await {
+            let item = match output {
+                Ok(container::Output::Started(_)) => continue,
+                Ok(container::Output::Stdout(bytes) | container::Output::Stderr(bytes)) => {
+                    Ok(Output::Bytes(bytes.to_vec()))
+                }
+                Ok(container::Output::Exited(exit)) => Ok(Output::Exited(exit.status)),
+                Err(error) => Err(error.into()),
+            };
+            if sender.send(item).await.is_err() {
+                break;
+            }
+        }
+    });
+    Session { output, input }
+}
+
+fn invalid(why: String) -> Failure {
+    Failure { reason: Reason::Invalid, details: vec![why] }
+}
+
+fn refused<T: 'static>(why: String) -> Reply<T> {
+    Box::pin(std::future::ready(Err(invalid(why))))
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The one way to an engine, in the app's own terms: list, follow, act, stream. No page knows what is behind it, and
+//! none touches a file or a process of the host itself.
+//!
+//! [`local::Local`] is the engine in this process. A client of the REST API will be another.
+
+mod convert;
+mod flow;
+pub mod local;
+mod worker;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+pub use flow::{Flow, Session};
+
+/// What the pages hold.
+pub type Shared = Rc<dyn Connection>;
+
+/// An answer that comes later; may be awaited on GTK's main loop.
+pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
+
+/// An engine, wherever it is.
+pub trait Connection {
+    /// All containers.
+    fn containers(&self) -> Reply<Vec<Container>>;
+    /// One of them as it is in the list; nothing when it is gone.
+    fn container(&self, id: &str) -> Reply<Option<Container>>;
+    /// Everything about one.
+    fn details(&self, id: &str) -> Reply<Details>;
+    /// All images.
+    fn images(&self) -> Reply<Vec<Image>>;
+    /// What a container of the image is going to have if nothing else is said; nothing when the image is not here.
+    fn defaults(&self, image: &str) -> Reply<Option<Defaults>>;
+    /// What changes from the moment of the call on.
+    fn changes(&self) -> Flow<Change>;
+    /// What the machine lacks.
+    fn missing(&self) -> Reply<Vec<Missing>>;
+    /// Does something to a container; answers when it is done.
+    fn act(&self, id: &str, action: Action) -> Reply<()>;
+    /// Makes a container (the image must be here) and answers its id.
+    fn create(&self, request: Request) -> Reply<String>;
+    /// Fetches an image; dropping the flow cancels it and leaves nothing behind.
+    fn pull(&self, name: &str) -> Flow<Pull>;
+    /// Takes a name, or an id with all its names, away; the image goes with its last name.
+    fn remove_image(&self, image: &str) -> Reply<()>;
+    /// Gives an image one more name.
+    fn tag(&self, image: &str, name: &str) -> Reply<()>;
+    /// A container's last lines, then what comes, until it ends.
+    fn logs(&self, id: &str, tail: usize) -> Flow<Vec<LogLine>>;
+    /// Runs a command in a running container, with a terminal.
+    fn exec(&self, id: &str, exec: Exec) -> Reply<Session>;
+    /// Connects to a running container's own terminal.
+    fn attach(&self, id: &str) -> Reply<Session>;
+}
+
+/// Why something was not done. Words for people are made of it in [`crate::errors`] only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of thing went wrong.
+    pub reason: Reason,
+    /// What the engine said, the outermost first.
+    pub details: Vec<String>,
+}
+
+/// Kinds of failures that people can do something about, and the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The container or image is not there any more.
+    Gone,
+    /// Another container has this name.
+    NameInUse(String),
+    /// Containers are made from the image; their ids or names.
+    ImageInUse(String),
+    /// The thing is in a state in which that cannot be done.
+    WrongState,
+    /// The container's own process did not start; the exit status a shell would give.
+    NotStarted(u8),
+    /// An option makes no sense.
+    Invalid,
+    /// The `haulout` program, which enters the user namespace, is not there or ended.
+    NoWorker,
+    /// A file, a process or a socket of the host.
+    System,
+    /// Anything else.
+    Other,
+}
+
+/// A container in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    pub id: String,
+    pub name: String,
+    /// The name of its image when it was made.
+    pub image: String,
+    /// Its image's id.
+    pub image_id: String,
+    pub state: State,
+    pub ports: Vec<Port>,
+    /// Seconds since 1970.
+    pub created: i64,
+    pub command: Vec<String>,
+    /// Whether its process has a terminal.
+    pub terminal: bool,
+}
+
+/// What a container is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Never started.
+    Created,
+    /// Running, since when (seconds since 1970).
+    Running { since: Option<i64> },
+    /// Ended; no status when nobody saw it end.
+    Exited { status: Option<i32>, finished: i64, out_of_memory: bool },
+}
+
+impl State {
+    /// Whether its process lives.
+    pub fn is_running(self) -> bool {
+        matches!(self, Self::Running { .. })
+    }
+}
+
+/// Published ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The host's address; every one when none.
+    pub address: Option<String>,
+    /// The first on the host; not yet chosen when none.
+    pub host: Option<u16>,
+    /// The first in the container.
+    pub container: u16,
+    /// How many in a row.
+    pub count: u16,
+    /// UDP rather than TCP.
+    pub udp: bool,
+}
+
+/// An image in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    pub id: String,
+    pub names: Vec<String>,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Everything about a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Details {
+    pub container: Container,
+    pub user: Option<String>,
+    pub workdir: Option<String>,
+    pub hostname: Option<String>,
+    /// The process of a running one, as the host sees it.
+    pub pid: Option<i32>,
+    /// What it was made with, image's and its own.
+    pub env: Vec<(String, String)>,
+    pub mounts: Vec<Mount>,
+    /// Container id, host id, count.
+    pub uid_map: Vec<(u32, u32, u32)>,
+    pub gid_map: Vec<(u32, u32, u32)>,
+    pub network: Network,
+    /// Whether it goes when it ends.
+    pub remove: bool,
+}
+
+/// How a container reaches the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// A network of its own behind the host's.
+    Private,
+    /// The host's.
+    Host,
+    /// None.
+    None,
+}
+
+/// A folder of the host, a volume or a file system in memory, inside a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    pub kind: MountKind,
+    /// A path or a volume's name.
+    pub source: String,
+    pub destination: String,
+    pub writable: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MountKind {
+    Folder,
+    Volume,
+    Memory,
+}
+
+/// What an image says of its containers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Defaults {
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
+    /// Ports that its program listens on: number, whether UDP.
+    pub ports: Vec<(u16, bool)>,
+    /// Paths that want a volume.
+    pub volumes: Vec<String>,
+}
+
+/// Something changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A container, by id: made, started, ended, removed.
+    Container(String),
+    /// Images: which one does not matter, names move between them.
+    Images,
+}
+
+/// A piece that the machine lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// What, in a few words.
+    pub name: String,
+    /// Why it is needed.
+    pub why: String,
+    /// The command that mends it on this distribution.
+    pub command: String,
+    /// Nothing runs without it.
+    pub fatal: bool,
+}
+
+/// What can be done to a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    Start,
+    Stop,
+    Restart,
+    Kill,
+    /// Stops it first if it runs; its anonymous volumes go with it.
+    Remove,
+}
+
+/// A container to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    pub image: String,
+    /// One is made up when none.
+    pub name: Option<String>,
+    pub command: Vec<String>,
+    pub ports: Vec<Port>,
+    pub volumes: Vec<Volume>,
+    pub env: Vec<(String, String)>,
+    pub terminal: bool,
+    pub remove: bool,
+}
+
+/// A folder of the host (an absolute path) or a named volume to be mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    pub source: String,
+    pub destination: String,
+    pub read_only: bool,
+}
+
+/// How far a pull is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pull {
+    /// Which name is asked for.
+    Trying(String),
+    /// The layers to fetch: key, bytes, whether it is here already.
+    Layers(Vec<(String, u64, bool)>),
+    /// Bytes of a layer received so far.
+    Fetched { layer: String, bytes: u64 },
+    /// A layer is unpacked.
+    Unpacked(String),
+    /// Everything is here and being written down.
+    Committing,
+    /// It is here, under this name.
+    Done(String),
+}
+
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// Microseconds since 1970.
+    pub time: i64,
+    /// From standard error.
+    pub stderr: bool,
+    pub text: String,
+    /// The next one goes on where this one ends.
+    pub partial: bool,
+}
+
+/// What a terminal is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    pub command: Vec<String>,
+    /// The container's own when none.
+    pub user: Option<String>,
+    /// Columns, rows.
+    pub size: (u16, u16),
+}
+
+/// What a process in a container says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    Bytes(Vec<u8>),
+    /// It ended; no status when nobody saw it end.
+    Exited(Option<i32>),
+}
+
+/// What goes to a process in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    Bytes(Vec<u8>),
+    /// Columns, rows.
+    Resize(u16, u16),
+}

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A container's log: it follows while its end is in sight; search, wrapping, times.
+
+use gettext_rs::{gettext, ngettext};
+use relm4::adw::prelude::*;
+use relm4::gtk::glib;
+use relm4::prelude::*;
+
+use super::log_text::{LogText, MOST};
+use crate::connection::{Failure, LogLine};
+use crate::errors::{Doing, words};
+use crate::language::fill;
+use crate::measure::plural_number;
+use crate::model::ContainerItem;
+use crate::settings;
+use crate::widgets::failure::FailurePage;
+use crate::window::Context;
+
+/// The tab.
+pub struct Logs {
+    context: Context,
+    item: ContainerItem,
+    text: LogText,
+    failed: FailurePage,
+    failure: bool,
+    /// Whether the tab was ever shown: before, nothing is read.
+    wanted: bool,
+    running: bool,
+    sought: String,
+    count: usize,
+    follower: Option<glib::JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+pub enum Input {
+    /// The tab is in sight, or not any more.
+    Shown(bool),
+    /// The container changed.
+    Changed,
+    Lines(Vec<LogLine>),
+    Ended(Option<Failure>),
+    Again,
+    Search,
+    Seek(String),
+    Find { forward: bool },
+    Times(bool),
+    ToEnd,
+    Copy,
+}
+
+#[relm4::component(pub)]
+impl Component for Logs {
+    type Init = (Context, ContainerItem);
+    type Input = Input;
+    type Output = ();
+    type CommandOutput = ();
+
+    view! {
+        adw::ToolbarView {
+            add_top_bar = &gtk::Box {
+                add_css_class: "toolbar",
+                set_halign: gtk::Align::Center,
+                #[name = "search_button"]
+                gtk::ToggleButton {
+                    set_icon_name: "system-search-symbolic",
+                    set_tooltip_text: Some(&gettext("Search in the Log")),
+                    update_property: &[gtk::accessible::Property::Label(&gettext("Search in the Log"))],
+                },
+                #[name = "wrap_button"]
+                gtk::ToggleButton {
+                    set_icon_name: "haulout-wrap-symbolic",
+                    set_tooltip_text: Some(&gettext("Wrap Long Lines")),
+                    update_property: &[gtk::accessible::Property::Label(&gettext("Wrap Long Lines"))],
+                },
+                #[name = "time_button"]
+                gtk::ToggleButton {
+                    set_icon_name: "haulout-time-symbolic",
+                    set_tooltip_text: Some(&gettext("Show Times")),
+                    update_property: &[gtk::accessible::Property::Label(&gettext("Show Times"))],
+                    connect_toggled[sender] => move |button| sender.input(Input::Times(button.is_active())),
+                },
+                gtk::Button {
+                    set_icon_name: "edit-copy-symbolic",
+                    set_tooltip_text: Some(&gettext("Copy the Log")),
+                    update_property: &[gtk::accessible::Property::Label(&gettext("Copy the Log"))],
+                    connect_clicked => Input::Copy,
+                },
+            },
+            #[name = "search_bar"]
+            add_top_bar = &gtk::SearchBar {
+                #[wrap(Some)]
+                set_child = &adw::Clamp {
+                    set_maximum_size: 500,
+                    set_hexpand: true,
+                    gtk::Box {
+                        add_css_class: "linked",
+                        #[name = "search_entry"]
+                        gtk::SearchEntry {
+                            set_hexpand: true,
+                            set_placeholder_text: Some(&gettext("Search in the log")),
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Search in the log"))],
+                            connect_search_changed[sender] => move |entry| sender.input(Input::Seek(entry.text().into())),
+                            connect_activate => Input::Find { forward: true },
+                            connect_next_match => Input::Find { forward: true },
+                            connect_previous_match => Input::Find { forward: false },
+                        },
+                        gtk::Button {
+                            set_icon_name: "go-up-symbolic",
+                            set_tooltip_text: Some(&gettext("Previous Match")),
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Previous Match"))],
+                            #[watch]
+                            set_sensitive: model.count > 0,
+                            connect_clicked => Input::Find { forward: false },
+                        },
+                        gtk::Button {
+                            set_icon_name: "go-down-symbolic",
+                            set_tooltip_text: Some(&gettext("Next Match")),
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Next Match"))],
+                            #[watch]
+                            set_sensitive: model.count > 0,
+                            connect_clicked => Input::Find { forward: true },
+                        },
+                        gtk::Label {
+                            set_margin_start: 12,
+                            set_css_classes: &["dim-label", "numeric"],
+                            #[watch]
+                            set_visible: !model.sought.is_empty(),
+                            #[watch]
+                            set_label: &model.count_line(),
+                        },
+                    },
+                },
+            },
+            #[wrap(Some)]
+            set_content = &gtk::Stack {
+                add_named[Some("text")] = &gtk::Overlay {
+                    #[name = "scrolled"]
+                    #[wrap(Some)]
+                    set_child = &gtk::ScrolledWindow {
+                        #[name = "view"]
+                        gtk::TextView {
+                            set_buffer: Some(&model.text.buffer),
+                            set_editable: false,
+                            set_cursor_visible: false,
+                            set_monospace: true,
+                            set_top_margin: 12,
+                            set_bottom_margin: 12,
+                            set_left_margin: 12,
+                            set_right_margin: 12,
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Log"))],
+                        },
+                    },
+                    #[name = "end_button"]
+                    add_overlay = &gtk::Button {
+                        set_icon_name: "go-bottom-symbolic",
+                        set_tooltip_text: Some(&gettext("Follow the Log")),
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Follow the Log"))],
+                        set_css_classes: &["osd", "circular"],
+                        set_halign: gtk::Align::End,
+                        set_valign: gtk::Align::End,
+                        set_margin_all: 18,
+                        set_visible: false,
+                        connect_clicked => Input::ToEnd,
+                    },
+                },
+                add_named[Some("empty")] = &adw::StatusPage {
+                    set_icon_name: Some("haulout-log-symbolic"),
+                    set_title: &gettext("Nothing Logged Yet"),
+                    #[watch]
+                    set_description: Some(&if model.running {
+                        gettext("What the container’s program writes appears here")
+                    } else {
+                        gettext("The container’s program has written nothing")
+                    }),
+                    add_css_class: "compact",
+                },
+                add_named[Some("failed")] = &model.failed.page.clone(),
+                #[watch]
+                set_visible_child_name: if model.failure {
+                    "failed"
+                } else if model.text.is_empty() {
+                    "empty"
+                } else {
+                    "text"
+                },
+            },
+        }
+    }
+
+    fn init((context, item): (Context, ContainerItem), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let again = sender.clone();
+        let failed = FailurePage::new(move || again.input(Input::Again));
+        failed.page.add_css_class("compact");
+        let model = Self {
+            context,
+            running: item.running(),
+            item,
+            text: LogText::new(),
+            failed,
+            failure: false,
+            wanted: false,
+            sought: String::new(),
+            count: 0,
+            follower: None,
+        };
+        let widgets = view_output!();
+        widgets.search_bar.connect_entry(&widgets.search_entry);
+        widgets.search_button.bind_property("active", &widgets.search_bar, "search-mode-enabled").bidirectional().build();
+        widgets
+            .wrap_button
+            .bind_property("active", &widgets.view, "wrap-mode")
+            .transform_to(|_, on: bool| Some(if on { gtk::WrapMode::WordChar } else { gtk::WrapMode::None }))
+            .sync_create()
+            .build();
+        settings::remember_switch("wrap-logs", &widgets.wrap_button, "active");
+        settings::remember_switch("log-times", &widgets.time_button, "active");
+        keep_end_in_sight(&widgets.scrolled, &widgets.end_button);
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: Input, sender: ComponentSender<Self>, root: &Self::Root) {
+        match input {
+            Input::Shown(shown) => {
+                if shown && !self.wanted {
+                    self.wanted = true;
+                    self.follow(&sender);
+                }
+            }
+            Input::Changed => {
+                let running = self.item.running();
+                // The flow ends with the container, and begins again with it.
+                if running && !self.running && self.wanted && self.follower.is_none() {
+                    self.follow(&sender);
+                }
+                self.running = running;
+            }
+            Input::Lines(lines) => {
+                self.text.push(lines);
+                if !self.sought.is_empty() {
+                    self.count = self.text.mark(&self.sought.clone());
+                }
+            }
+            Input::Ended(failure) => {
+                self.follower = None;
+                if let Some(failure) = failure {
+                    self.failed.show(&words(&Doing::ReadingLog(self.item.name()), &failure));
+                    self.failure = true;
+                } else if self.item.running() {
+                    // It was started again before the end of its last run was told.
+                    self.running = false;
+                }
+            }
+            Input::Again => self.follow(&sender),
+            Input::Search => {
+                widgets.search_bar.set_search_mode(true);
+                widgets.search_entry.grab_focus();
+            }
+            Input::Seek(text) => {
+                self.count = self.text.mark(&text);
+                self.sought = text;
+                if self.count > 0 {
+                    sender.input(Input::Find { forward: false });
+                }
+            }
+            Input::Find { forward } => {
+                if let Some(mut at) = self.text.find(&self.sought.clone(), forward) {
+                    widgets.view.scroll_to_iter(&mut at, 0.1, false, 0., 0.);
+                }
+            }
+            Input::Times(on) => {
+                self.text.show_times(on);
+                self.count = self.text.mark(&self.sought.clone());
+            }
+            Input::ToEnd => {
+                let end = widgets.scrolled.vadjustment();
+                end.set_value(end.upper());
+            }
+            Input::Copy => {
+                root.clipboard().set_text(&self.text.plain());
+                self.context.tell(&gettext("Log copied"));
+            }
+        }
+        self.update_view(widgets, sender);
+    }
+
+    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<()>) {
+        if let Some(follower) = self.follower.take() {
+            follower.abort();
+        }
+    }
+}
+
+impl Logs {
+    /// Reads the log from its last lines on, and goes on reading.
+    fn follow(&mut self, sender: &ComponentSender<Self>) {
+        if let Some(follower) = self.follower.take() {
+            follower.abort();
+        }
+        self.failure = false;
+        self.text.clear();
+        let flow = self.context.connection.logs(&self.item.id(), MOST);
+        let sender = sender.input_sender().clone();
+        self.follower = Some(relm4::spawn_local(async move {
+            let mut failure = None;
+            while let Some(lines) = flow.next().await {
+                match lines {
+                    Ok(lines) => {
+                        if sender.send(Input::Lines(lines)).is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => failure = Some(error),
+                }
+            }
+            let _ = sender.send(Input::Ended(failure));
+        }));
+    }
+
+    fn count_line(&self) -> String {
+        let number = plural_number(i64::try_from(self.count).unwrap_or(i64::MAX));
+        fill(&ngettext("{} match", "{} matches", number), &[&self.count.to_string()])
+    }
+}
+
+/// Scrolls along while the end is in sight; shows `button` while it is not.
+fn keep_end_in_sight(scrolled: &gtk::ScrolledWindow, button: &gtk::Button) {
+    let at_end = std::rc::Rc::new(std::cell::Cell::new(true));
+    let adjustment = scrolled.vadjustment();
+    let known = at_end.clone();
+    let shown = button.clone();
+    adjustment.connect_value_changed(move |adjustment| {
+        let end = adjustment.upper() - adjustment.page_size();
+        known.set(adjustment.value() >= end - 24.);
+        shown.set_visible(!known.get());
+    });
+    adjustment.connect_changed(move |adjustment| {
+        if at_end.get() {
+            adjustment.set_value(adjustment.upper() - adjustment.page_size());
+        }
+    });
+}

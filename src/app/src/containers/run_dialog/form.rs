@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What was typed into the dialog that runs a container: what is wrong with it, the request it makes, and the command
+//! that would do the same.
+
+use gettext_rs::gettext;
+
+use crate::connection::{Port, Request, Volume};
+use crate::language::fill;
+
+/// The fields, as typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    pub image: String,
+    pub name: String,
+    pub command: String,
+    pub terminal: bool,
+    pub remove: bool,
+    pub ports: Vec<PortField>,
+    pub volumes: Vec<VolumeField>,
+    pub env: Vec<EnvField>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortField {
+    /// Empty: any free one.
+    pub host: String,
+    pub container: String,
+    pub udp: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VolumeField {
+    /// A path of the host or a volume's name.
+    pub source: String,
+    pub destination: String,
+    pub read_only: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnvField {
+    pub name: String,
+    pub value: String,
+}
+
+impl Form {
+    /// What is wrong with the name, if anything; `taken` tells whether a container has it.
+    pub fn wrong_name(&self, taken: impl Fn(&str) -> bool) -> Option<String> {
+        let mut letters = self.name.chars();
+        let first = letters.next()?;
+        if !first.is_ascii_alphanumeric() || !letters.all(|letter| letter.is_ascii_alphanumeric() || "_.-".contains(letter)) {
+            return Some(gettext("Letters, digits, “_”, “.” and “-” only, beginning with a letter or a digit"));
+        }
+        taken(&self.name).then(|| fill(&gettext("There is a container called “{}” already"), &[&self.name]))
+    }
+
+    pub fn wrong_command(&self) -> Option<String> {
+        shell_words::split(&self.command).err().map(|_| gettext("A quotation mark is missing"))
+    }
+
+    /// What was typed as a request. To be asked only when nothing is wrong: what is not finished is left out.
+    pub fn request(&self) -> Request {
+        Request {
+            image: self.image.clone(),
+            name: (!self.name.is_empty()).then(|| self.name.clone()),
+            command: shell_words::split(&self.command).unwrap_or_default(),
+            ports: self.ports.iter().filter_map(PortField::port).collect(),
+            volumes: self.volumes.iter().filter(|volume| volume.wrong().is_none()).map(VolumeField::volume).collect(),
+            env: self
+                .env
+                .iter()
+                .filter(|variable| variable.wrong().is_none())
+                .map(|variable| (variable.name.clone(), variable.value.clone()))
+                .collect(),
+            terminal: self.terminal,
+            remove: self.remove,
+        }
+    }
+
+    /// The command that makes the same container.
+    pub fn command_line(&self) -> String {
+        let request = self.request();
+        let mut words = vec!["haulout".to_owned(), "run".to_owned(), "-d".to_owned()];
+        if request.terminal {
+            words.push("-it".to_owned());
+        }
+        if request.remove {
+            words.push("--rm".to_owned());
+        }
+        if let Some(name) = request.name {
+            words.extend(["--name".to_owned(), name]);
+        }
+        for port in request.ports {
+            let host = port.host.map(|host| format!("{host}:")).unwrap_or_default();
+            let protocol = if port.udp { "/udp" } else { "" };
+            words.extend(["-p".to_owned(), format!("{host}{}{protocol}", port.container)]);
+        }
+        for volume in request.volumes {
+            let options = if volume.read_only { ":ro" } else { "" };
+            words.extend(["-v".to_owned(), format!("{}:{}{options}", volume.source, volume.destination)]);
+        }
+        for (name, value) in request.env {
+            words.extend(["-e".to_owned(), format!("{name}={value}")]);
+        }
+        words.push(if request.image.is_empty() { gettext("IMAGE") } else { request.image });
+        words.extend(request.command);
+        shell_words::join(words)
+    }
+}
+
+impl PortField {
+    pub fn wrong(&self) -> Option<String> {
+        let container = self.container.parse::<u16>();
+        let host = if self.host.is_empty() { Ok(1) } else { self.host.parse::<u16>() };
+        match (host, container) {
+            (Ok(1..), Ok(1..)) => None,
+            _ => Some(gettext("A port is a number between 1 and 65535")),
+        }
+    }
+
+    fn port(&self) -> Option<Port> {
+        if self.wrong().is_some() {
+            return None;
+        }
+        Some(Port {
+            address: None,
+            host: self.host.parse().ok(),
+            container: self.container.parse().ok()?,
+            count: 1,
+            udp: self.udp,
+        })
+    }
+}
+
+impl VolumeField {
+    pub fn wrong(&self) -> Option<String> {
+        let named = |text: &str| text.starts_with(|first: char| first.is_ascii_alphanumeric()) && !text.contains('/');
+        if self.source.contains(':') || self.destination.contains(':') {
+            return Some(gettext("A path with a colon cannot be mounted"));
+        }
+        if !self.source.starts_with('/') && !named(&self.source) {
+            return Some(gettext("A folder’s path begins with “/”; a volume’s name has letters, digits, “_”, “.” and “-”"));
+        }
+        if !self.destination.starts_with('/') || self.destination == "/" {
+            return Some(gettext("The path in the container begins with “/”"));
+        }
+        None
+    }
+
+    fn volume(&self) -> Volume {
+        Volume { source: self.source.clone(), destination: self.destination.clone(), read_only: self.read_only }
+    }
+}
+
+impl EnvField {
+    pub fn wrong(&self) -> Option<String> {
+        (self.name.is_empty() || self.name.contains(['=', ' ', '\0']))
+            .then(|| gettext("A variable’s name is not empty and has neither “=” nor spaces"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EnvField, Form, PortField, VolumeField};
+
+    fn form() -> Form {
+        Form {
+            image: "nginx".to_owned(),
+            name: "web".to_owned(),
+            command: "sh -c 'echo a  b'".to_owned(),
+            remove: true,
+            ports: vec![
+                PortField { host: "8080".to_owned(), container: "80".to_owned(), udp: false },
+                PortField { host: String::new(), container: "53".to_owned(), udp: true },
+            ],
+            volumes: vec![VolumeField { source: "/a b".to_owned(), destination: "/c".to_owned(), read_only: true }],
+            env: vec![EnvField { name: "KEY".to_owned(), value: "a'b".to_owned() }],
+            ..Form::default()
+        }
+    }
+
+    #[test]
+    fn the_command_says_the_same_as_the_request() {
+        let line = form().command_line();
+        assert_eq!(
+            shell_words::split(&line).unwrap(),
+            [
+                "haulout", "run", "-d", "--rm", "--name", "web", "-p", "8080:80", "-p", "53/udp", "-v", "/a b:/c:ro",
+                "-e", "KEY=a'b", "nginx", "sh", "-c", "echo a  b"
+            ]
+        );
+        let request = form().request();
+        assert_eq!(request.command, ["sh", "-c", "echo a  b"]);
+        assert_eq!(request.ports[1].host, None);
+    }
+
+    #[test]
+    fn what_is_not_finished_is_left_out_of_the_command() {
+        let mut form = form();
+        form.ports = vec![PortField { host: "70000".to_owned(), container: "80".to_owned(), udp: false }];
+        form.env = vec![EnvField::default()];
+        assert!(!form.command_line().contains("-p"));
+        assert!(!form.command_line().contains("-e"));
+    }
+
+    #[test]
+    fn a_name_that_the_engine_would_refuse_is_refused() {
+        let wrong = |name: &str| Form { name: name.to_owned(), ..Form::default() }.wrong_name(|name| name == "taken");
+        assert!(wrong("").is_none());
+        assert!(wrong("a_b.c-1").is_none());
+        assert!(wrong("-a").is_some());
+        assert!(wrong("a b").is_some());
+        assert!(wrong("ä").is_some());
+        assert!(wrong("taken").is_some());
+    }
+
+    #[test]
+    fn a_relative_path_is_no_folder_to_mount() {
+        let wrong = |source: &str, destination: &str| {
+            VolumeField { source: source.to_owned(), destination: destination.to_owned(), read_only: false }.wrong()
+        };
+        assert!(wrong("/srv", "/srv").is_none());
+        assert!(wrong("data", "/srv").is_none());
+        assert!(wrong("./data", "/srv").is_some());
+        assert!(wrong("/srv", "srv").is_some());
+        assert!(wrong("/srv", "/").is_some());
+        assert!(wrong("/s:v", "/a").is_some());
+    }
+}

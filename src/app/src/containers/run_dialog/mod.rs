@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The dialog that runs a container: image, name, command, ports, volumes, environment; and the command that does the
+//! same. An image that is not here is pulled first.
+
+mod form;
+mod rows;
+
+use std::rc::Rc;
+
+use gettext_rs::gettext;
+use relm4::adw::prelude::*;
+use relm4::gtk::{gio, glib};
+use relm4::prelude::*;
+
+use form::{EnvField, Form, PortField, VolumeField};
+use rows::{EnvRow, PortRow, Told, VolumeRow};
+
+use crate::connection::{Defaults, Failure};
+use crate::errors::{Doing, words};
+use crate::images::progress::Progress;
+use crate::language::fill;
+use crate::widgets::copy::CommandRow;
+use crate::widgets::failure;
+use crate::window::Context;
+
+/// The dialog.
+pub struct RunDialog {
+    context: Context,
+    form: Form,
+    ports: Vec<PortRow>,
+    volumes: Vec<VolumeRow>,
+    env: Vec<EnvRow>,
+    told: Told,
+    command: CommandRow,
+    progress: Progress,
+    /// What the image says, when it is here.
+    defaults: Option<Defaults>,
+    stage: Stage,
+    work: Option<glib::JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Asking,
+    /// The image is coming.
+    Pulling,
+    /// The container is being made.
+    Creating,
+}
+
+#[derive(Debug)]
+pub enum RunInput {
+    Changed,
+    Image(String),
+    Defaults(String, Option<Defaults>),
+    AddPort,
+    AddVolume,
+    AddVariable,
+    RemoveRow(adw::PreferencesRow),
+    Run,
+    Pulled(Result<String, Failure>),
+    Created(Result<String, Failure>),
+    Closed,
+}
+
+#[derive(Debug)]
+pub enum RunOutput {
+    /// The container with this id was made, to be started.
+    Created(String),
+}
+
+#[relm4::component(pub)]
+impl Component for RunDialog {
+    type Init = (Context, Option<String>);
+    type Input = RunInput;
+    type Output = RunOutput;
+    type CommandOutput = ();
+
+    view! {
+        adw::Dialog {
+            set_title: &gettext("Run a Container"),
+            set_content_width: 520,
+            set_content_height: 640,
+            connect_closed => RunInput::Closed,
+            adw::ToolbarView {
+                add_top_bar = &adw::HeaderBar {
+                    set_show_start_title_buttons: false,
+                    set_show_end_title_buttons: false,
+                    pack_start = &gtk::Button {
+                        set_label: &gettext("_Cancel"),
+                        set_use_underline: true,
+                        connect_clicked[root] => move |_| { root.close(); },
+                    },
+                    #[name = "run_button"]
+                    pack_end = &gtk::Button {
+                        #[watch]
+                        set_label: &model.answer(),
+                        set_use_underline: true,
+                        add_css_class: "suggested-action",
+                        #[watch]
+                        set_sensitive: model.stage == Stage::Asking && !model.form.image.is_empty(),
+                        connect_clicked => RunInput::Run,
+                    },
+                },
+                #[wrap(Some)]
+                set_content = &gtk::Stack {
+                    set_transition_type: gtk::StackTransitionType::Crossfade,
+                    add_named[Some("asking")] = &adw::PreferencesPage {
+                        adw::PreferencesGroup {
+                            #[name = "image"]
+                            adw::EntryRow {
+                                set_title: &gettext("Image"),
+                                set_input_purpose: gtk::InputPurpose::Url,
+                                #[name = "images"]
+                                add_suffix = &gtk::MenuButton {
+                                    set_icon_name: "pan-down-symbolic",
+                                    set_valign: gtk::Align::Center,
+                                    set_css_classes: &["flat"],
+                                    set_tooltip_text: Some(&gettext("Choose an Image")),
+                                    update_property: &[gtk::accessible::Property::Label(&gettext("Choose an Image"))],
+                                },
+                                connect_changed[sender] => move |entry| sender.input(RunInput::Image(entry.text().trim().to_owned())),
+                                connect_entry_activated => RunInput::Run,
+                            },
+                            #[name = "name"]
+                            adw::EntryRow {
+                                set_title: &gettext("Name (optional)"),
+                                connect_changed => RunInput::Changed,
+                                connect_entry_activated => RunInput::Run,
+                            },
+                            #[name = "words"]
+                            adw::EntryRow {
+                                set_title: &gettext("Command (optional)"),
+                                connect_changed => RunInput::Changed,
+                                connect_entry_activated => RunInput::Run,
+                            },
+                        },
+                        #[name = "wrong_group"]
+                        adw::PreferencesGroup {
+                            set_visible: false,
+                            #[name = "wrong"]
+                            gtk::Label {
+                                set_wrap: true,
+                                set_xalign: 0.0,
+                                set_css_classes: &["error", "caption"],
+                            },
+                        },
+                        #[name = "hint_group"]
+                        adw::PreferencesGroup {
+                            #[watch]
+                            set_visible: model.hint().is_some(),
+                            #[watch]
+                            set_description: model.hint().as_deref(),
+                        },
+                        adw::PreferencesGroup {
+                            #[name = "terminal"]
+                            adw::SwitchRow {
+                                set_title: &gettext("_Terminal"),
+                                set_use_underline: true,
+                                set_subtitle: &gettext("For shells and programs that talk with a person"),
+                                connect_active_notify => RunInput::Changed,
+                            },
+                            #[name = "remove"]
+                            adw::SwitchRow {
+                                set_title: &gettext("_Remove When It Ends"),
+                                set_use_underline: true,
+                                connect_active_notify => RunInput::Changed,
+                            },
+                        },
+                        #[name = "port_group"]
+                        adw::PreferencesGroup {
+                            set_title: &gettext("Ports"),
+                            #[name = "add_port"]
+                            add = &adw::ButtonRow {
+                                set_title: &gettext("Add _Port"),
+                                set_use_underline: true,
+                                set_start_icon_name: Some("list-add-symbolic"),
+                                connect_activated => RunInput::AddPort,
+                            },
+                        },
+                        #[name = "volume_group"]
+                        adw::PreferencesGroup {
+                            set_title: &gettext("Volumes"),
+                            #[name = "add_volume"]
+                            add = &adw::ButtonRow {
+                                set_title: &gettext("Add _Volume"),
+                                set_use_underline: true,
+                                set_start_icon_name: Some("list-add-symbolic"),
+                                connect_activated => RunInput::AddVolume,
+                            },
+                        },
+                        #[name = "env_group"]
+                        adw::PreferencesGroup {
+                            set_title: &gettext("Environment"),
+                            #[name = "add_variable"]
+                            add = &adw::ButtonRow {
+                                set_title: &gettext("Add V_ariable"),
+                                set_use_underline: true,
+                                set_start_icon_name: Some("list-add-symbolic"),
+                                connect_activated => RunInput::AddVariable,
+                            },
+                        },
+                        adw::PreferencesGroup {
+                            set_title: &gettext("Equivalent Command"),
+                            add: &model.command.row,
+                        },
+                    },
+                    add_named[Some("pulling")] = &model.progress.root.clone(),
+                    #[watch]
+                    set_visible_child_name: if model.stage == Stage::Pulling { "pulling" } else { "asking" },
+                },
+            },
+        }
+    }
+
+    fn init((context, image): (Context, Option<String>), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let (changed, removed) = (sender.clone(), sender.clone());
+        let model = Self {
+            context,
+            form: Form::default(),
+            ports: Vec::new(),
+            volumes: Vec::new(),
+            env: Vec::new(),
+            told: Told {
+                changed: Rc::new(move || changed.input(RunInput::Changed)),
+                removed: Rc::new(move |row| removed.input(RunInput::RemoveRow(row.clone()))),
+            },
+            command: CommandRow::new(&gettext("Equivalent Command")),
+            progress: Progress::new(),
+            defaults: None,
+            stage: Stage::Asking,
+            work: None,
+        };
+        let widgets = view_output!();
+        model.offer_images(&widgets.images, &widgets.image);
+        root.set_default_widget(Some(&widgets.run_button));
+        match image {
+            Some(image) => {
+                widgets.image.set_text(&image);
+                root.set_focus(Some(&widgets.name));
+            }
+            None => root.set_focus(Some(&widgets.image)),
+        }
+        sender.input(RunInput::Changed);
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: RunInput, sender: ComponentSender<Self>, root: &Self::Root) {
+        match input {
+            RunInput::Changed => self.read(widgets),
+            RunInput::Image(image) => {
+                self.ask_defaults(&image, &sender);
+                self.read(widgets);
+            }
+            RunInput::Defaults(image, defaults) => {
+                if image == self.form.image {
+                    self.defaults = defaults;
+                }
+            }
+            RunInput::AddPort => {
+                let row = PortRow::new(&self.next_port(), &self.told);
+                insert(&widgets.port_group, &widgets.add_port, row.row());
+                self.ports.push(row);
+                self.read(widgets);
+            }
+            RunInput::AddVolume => {
+                let row = VolumeRow::new(&self.next_volume(), &self.told);
+                insert(&widgets.volume_group, &widgets.add_volume, row.row());
+                self.volumes.push(row);
+                self.read(widgets);
+            }
+            RunInput::AddVariable => {
+                let row = EnvRow::new(&EnvField::default(), &self.told);
+                insert(&widgets.env_group, &widgets.add_variable, row.row());
+                self.env.push(row);
+                self.read(widgets);
+            }
+            RunInput::RemoveRow(row) => {
+                self.remove_row(widgets, &row);
+                self.read(widgets);
+            }
+            RunInput::Run => {
+                if self.stage == Stage::Asking && !self.form.image.is_empty() && self.check(widgets, true) {
+                    self.begin(&sender);
+                }
+            }
+            RunInput::Pulled(Ok(_)) => self.create(&sender),
+            RunInput::Pulled(Err(failure)) => {
+                self.stage = Stage::Asking;
+                failure::present(&words(&Doing::Pulling(self.form.image.clone()), &failure), root);
+            }
+            RunInput::Created(Ok(id)) => {
+                let _ = sender.output(RunOutput::Created(id));
+                root.close();
+            }
+            RunInput::Created(Err(failure)) => {
+                self.stage = Stage::Asking;
+                failure::present(&words(&Doing::Creating, &failure), root);
+            }
+            RunInput::Closed => {
+                if let Some(work) = self.work.take() {
+                    work.abort();
+                }
+            }
+        }
+        self.update_view(widgets, sender);
+    }
+}
+
+impl RunDialog {
+    /// What the button says.
+    fn answer(&self) -> String {
+        let here = self.form.image.is_empty() || self.defaults.is_some();
+        if here { gettext("_Run") } else { gettext("_Pull and Run") }
+    }
+
+    /// What the image says of itself.
+    fn hint(&self) -> Option<String> {
+        let defaults = self.defaults.as_ref()?;
+        let mut lines = Vec::new();
+        let command = shell_words::join(defaults.entrypoint.iter().chain(&defaults.command));
+        if self.form.command.is_empty() && !command.is_empty() {
+            lines.push(fill(&gettext("Runs {}"), &[&command]));
+        }
+        let open: Vec<String> = self.open_ports().map(|(port, _)| port.to_string()).collect();
+        if !open.is_empty() {
+            lines.push(fill(&gettext("Listens on {}, not published yet"), &[&open.join(", ")]));
+        }
+        (!lines.is_empty()).then(|| glib::markup_escape_text(&lines.join("\n")).into())
+    }
+
+    /// Ports of the image that no row publishes.
+    fn open_ports(&self) -> impl Iterator<Item = (u16, bool)> + '_ {
+        self.defaults.iter().flat_map(|defaults| &defaults.ports).copied().filter(|(number, udp)| {
+            !self.form.ports.iter().any(|port| port.container == number.to_string() && port.udp == *udp)
+        })
+    }
+
+    /// What a new row of ports says at first: what the image listens on, under a number that a user may have.
+    fn next_port(&self) -> PortField {
+        match self.open_ports().next() {
+            Some((number, udp)) => PortField {
+                host: if number < 1024 { (u32::from(number) + 8000).to_string() } else { number.to_string() },
+                container: number.to_string(),
+                udp,
+            },
+            None => PortField::default(),
+        }
+    }
+
+    /// What a new row of volumes says at first: what the image keeps files in.
+    fn next_volume(&self) -> VolumeField {
+        let kept = self.defaults.iter().flat_map(|defaults| &defaults.volumes);
+        let mut open = kept.filter(|path| !self.form.volumes.iter().any(|volume| volume.destination == **path));
+        VolumeField { destination: open.next().cloned().unwrap_or_default(), ..VolumeField::default() }
+    }
+
+    /// Takes over what is typed, says what is wrong with it, and shows the command.
+    fn read(&mut self, widgets: &RunDialogWidgets) {
+        self.form = Form {
+            image: widgets.image.text().trim().to_owned(),
+            name: widgets.name.text().trim().to_owned(),
+            command: widgets.words.text().into(),
+            terminal: widgets.terminal.is_active(),
+            remove: widgets.remove.is_active(),
+            ports: self.ports.iter().map(PortRow::field).collect(),
+            volumes: self.volumes.iter().map(VolumeRow::field).collect(),
+            env: self.env.iter().map(EnvRow::field).collect(),
+        };
+        self.check(widgets, false);
+        self.command.set_command(&self.form.command_line());
+    }
+
+    /// Whether nothing is wrong; says what is.
+    fn check(&self, widgets: &RunDialogWidgets, insist: bool) -> bool {
+        let containers = self.context.model.containers.all();
+        let name = self.form.wrong_name(|name| containers.iter().any(|container| container.name() == name));
+        let command = self.form.wrong_command();
+        for (row, wrong) in [(&widgets.name, &name), (&widgets.words, &command)] {
+            if wrong.is_some() {
+                row.add_css_class("error");
+            } else {
+                row.remove_css_class("error");
+            }
+        }
+        let wrong = name.or(command);
+        widgets.wrong_group.set_visible(wrong.is_some());
+        widgets.wrong.set_text(wrong.as_deref().unwrap_or_default());
+        let mut right = wrong.is_none();
+        for fine in self.ports.iter().map(|row| row.check(insist)) {
+            right &= fine;
+        }
+        for fine in self.volumes.iter().map(|row| row.check(insist)) {
+            right &= fine;
+        }
+        for fine in self.env.iter().map(|row| row.check(insist)) {
+            right &= fine;
+        }
+        right
+    }
+
+    fn remove_row(&mut self, widgets: &RunDialogWidgets, row: &adw::PreferencesRow) {
+        if self.ports.iter().any(|port| port.row() == row) {
+            widgets.port_group.remove(row);
+        } else if self.volumes.iter().any(|volume| volume.row() == row) {
+            widgets.volume_group.remove(row);
+        } else {
+            widgets.env_group.remove(row);
+        }
+        self.ports.retain(|port| port.row() != row);
+        self.volumes.retain(|volume| volume.row() != row);
+        self.env.retain(|variable| variable.row() != row);
+    }
+
+    /// Asks what `image` says of its containers.
+    fn ask_defaults(&mut self, image: &str, sender: &ComponentSender<Self>) {
+        self.defaults = None;
+        if image.is_empty() {
+            return;
+        }
+        let asked = self.context.connection.defaults(image);
+        let (image, sender) = (image.to_owned(), sender.clone());
+        relm4::spawn_local(async move {
+            let defaults = asked.await.unwrap_or_default();
+            sender.input(RunInput::Defaults(image, defaults));
+        });
+    }
+
+    /// Pulls the image if it is not here, then makes the container.
+    fn begin(&mut self, sender: &ComponentSender<Self>) {
+        if self.defaults.is_some() {
+            self.create(sender);
+            return;
+        }
+        self.stage = Stage::Pulling;
+        let flow = self.context.connection.pull(&self.form.image);
+        let (progress, name, sender) = (self.progress.clone(), self.form.image.clone(), sender.clone());
+        self.work = Some(relm4::spawn_local(async move {
+            let pulled = progress.follow(&name, flow).await;
+            sender.input(RunInput::Pulled(pulled));
+        }));
+    }
+
+    fn create(&mut self, sender: &ComponentSender<Self>) {
+        self.stage = Stage::Creating;
+        let created = self.context.connection.create(self.form.request());
+        let sender = sender.clone();
+        self.work = Some(relm4::spawn_local(async move {
+            let created = created.await;
+            sender.input(RunInput::Created(created));
+        }));
+    }
+
+    /// Lets `button` offer the images that are here.
+    fn offer_images(&self, button: &gtk::MenuButton, entry: &adw::EntryRow) {
+        let mut names: Vec<String> =
+            self.context.model.images.all().iter().filter_map(|image| image.data()).flat_map(|image| image.names).collect();
+        names.sort();
+        let menu = gio::Menu::new();
+        for name in &names {
+            let item = gio::MenuItem::new(Some(&crate::model::short_image(name).replace('_', "__")), None);
+            item.set_action_and_target_value(Some("images.choose"), Some(&name.to_variant()));
+            menu.append_item(&item);
+        }
+        let choose = gio::SimpleAction::new("choose", Some(glib::VariantTy::STRING));
+        let chosen = entry.downgrade();
+        choose.connect_activate(move |_, name| {
+            if let (Some(entry), Some(name)) = (chosen.upgrade(), name.and_then(glib::Variant::get::<String>)) {
+                entry.set_text(&name);
+            }
+        });
+        let group = gio::SimpleActionGroup::new();
+        group.add_action(&choose);
+        button.insert_action_group("images", Some(&group));
+        button.set_menu_model(Some(&menu));
+        button.set_visible(!names.is_empty());
+    }
+}
+
+/// Puts `row` before the group's button, which stays last.
+fn insert(group: &adw::PreferencesGroup, button: &adw::ButtonRow, row: &adw::PreferencesRow) {
+    group.remove(button);
+    group.add(row);
+    group.add(button);
+    row.child_focus(gtk::DirectionType::TabForward);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The one place where what went wrong turns into what a person reads: what happened, to what, and what to do.
+
+use gettext_rs::gettext;
+
+use crate::connection::{Action, Failure, Reason};
+use crate::language::fill;
+
+/// What was being done when it went wrong, and to what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doing {
+    Listing,
+    Following,
+    Act(Action, String),
+    Creating,
+    Starting(String),
+    Pulling(String),
+    RemovingImage(String),
+    Tagging(String),
+    Inspecting(String),
+    ReadingLog(String),
+    OpeningTerminal(String),
+}
+
+/// A failure in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// What could not be done to what.
+    pub title: String,
+    /// Why, and what to do.
+    pub body: String,
+    /// What the engine said, for those who want to know or to ask.
+    pub details: String,
+}
+
+/// Says what `failure` is when it met `doing`.
+pub fn words(doing: &Doing, failure: &Failure) -> Words {
+    Words { title: title(doing), body: body(doing, failure), details: failure.details.join("\n") }
+}
+
+fn title(doing: &Doing) -> String {
+    let (text, name) = match doing {
+        Doing::Listing => return gettext("Could Not Read Containers and Images"),
+        Doing::Following => return gettext("Live Updates Have Stopped"),
+        Doing::Creating => return gettext("Could Not Create the Container"),
+        Doing::Act(Action::Start, name) | Doing::Starting(name) => (gettext("Could Not Start “{}”"), name),
+        Doing::Act(Action::Stop, name) => (gettext("Could Not Stop “{}”"), name),
+        Doing::Act(Action::Restart, name) => (gettext("Could Not Restart “{}”"), name),
+        Doing::Act(Action::Kill, name) => (gettext("Could Not Kill “{}”"), name),
+        Doing::Act(Action::Remove, name) | Doing::RemovingImage(name) => (gettext("Could Not Remove “{}”"), name),
+        Doing::Pulling(name) => (gettext("Could Not Pull “{}”"), name),
+        Doing::Tagging(name) => (gettext("Could Not Name the Image “{}”"), name),
+        Doing::Inspecting(name) => (gettext("Could Not Read “{}”"), name),
+        Doing::ReadingLog(name) => (gettext("Could Not Read the Log of “{}”"), name),
+        Doing::OpeningTerminal(name) => (gettext("Could Not Open a Terminal in “{}”"), name),
+    };
+    fill(&text, &[name])
+}
+
+fn body(doing: &Doing, failure: &Failure) -> String {
+    let said = || failure.details.first().cloned().unwrap_or_default();
+    match &failure.reason {
+        Reason::Gone => gettext("It is not there any more. It may have been removed in a terminal."),
+        Reason::NameInUse(name) => {
+            fill(&gettext("Another container is called “{}”. Choose another name, or remove that container first."), &[name])
+        }
+        Reason::ImageInUse(containers) => fill(
+            &gettext("Containers are made from it: {}. Remove them first."),
+            &[&containers.split(',').map(|id| short(id.trim())).collect::<Vec<_>>().join(", ")],
+        ),
+        Reason::NotStarted(127) => gettext("Its command was not found in the image. Check the command for a typing mistake."),
+        Reason::NotStarted(126) => gettext("Its command is there, but it may not be run. Check that it is a program."),
+        Reason::NoWorker => gettext(
+            "The program “haulout”, which enters the user namespace, was not found or has ended. Install it beside the app, then try again.",
+        ),
+        Reason::System if matches!(doing, Doing::Listing) => {
+            gettext("The folder with containers and images could not be read.")
+        }
+        _ if failure.details.is_empty() => match doing {
+            Doing::Following => gettext("What is shown may be out of date."),
+            _ => gettext("The reason is not known."),
+        },
+        _ => said(),
+    }
+}
+
+fn short(id: &str) -> &str {
+    if id.len() == 64 { &id[..12] } else { id }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Doing, words};
+    use crate::connection::{Action, Failure, Reason};
+
+    #[test]
+    fn what_the_engine_said_is_never_lost() {
+        let failure = Failure { reason: Reason::Gone, details: vec!["outer".to_owned(), "inner".to_owned()] };
+        let words = words(&Doing::Act(Action::Stop, "web".to_owned()), &failure);
+        assert_eq!(words.title, "Could Not Stop “web”");
+        assert_eq!(words.details, "outer\ninner");
+    }
+
+    #[test]
+    fn an_unknown_failure_speaks_in_the_engine_s_own_words() {
+        let failure = Failure { reason: Reason::Other, details: vec!["the disk is full".to_owned()] };
+        assert_eq!(words(&Doing::Pulling("a".to_owned()), &failure).body, "the disk is full");
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The dialog that tells everything about an image.
+
+use gettext_rs::gettext;
+use relm4::adw::prelude::*;
+use relm4::gtk::glib;
+use relm4::{adw, gtk};
+
+use super::actions;
+use crate::connection::Defaults;
+use crate::measure;
+use crate::model::{ImageItem, short_id};
+use crate::widgets::copy;
+use crate::window::Context;
+
+/// Shows it; `run` runs a container from the image.
+pub fn show(context: &Context, item: &ImageItem, run: impl Fn() + 'static) {
+    let Some(image) = item.data() else { return };
+    let dialog = adw::Dialog::builder().title(actions::called(item)).content_width(480).build();
+
+    let names = adw::PreferencesGroup::builder().title(gettext("Names")).build();
+    for name in &image.names {
+        let row = adw::ActionRow::builder().title(glib::markup_escape_text(name)).title_selectable(true).build();
+        let name = name.clone();
+        row.add_suffix(&copy::button(move || name.clone()));
+        names.add(&row);
+    }
+    names.set_visible(!image.names.is_empty());
+
+    let facts = adw::PreferencesGroup::new();
+    let id = image.id.clone();
+    let row = fact(&gettext("ID"), short_id(&image.id));
+    row.add_suffix(&copy::button(move || id.clone()));
+    facts.add(&row);
+    facts.add(&fact(&gettext("Size"), &measure::bytes(image.size)));
+    facts.add(&fact(&gettext("Built"), &measure::date(image.created)));
+    let used = match item.used() {
+        used if used.is_empty() => gettext("No container"),
+        used => used,
+    };
+    facts.add(&fact(&gettext("Used By"), &used));
+
+    let starts = adw::PreferencesGroup::builder().title(gettext("Its Containers")).visible(false).build();
+    let asked = context.connection.defaults(&image.id);
+    let filled = starts.clone();
+    relm4::spawn_local(async move {
+        if let Ok(Some(defaults)) = asked.await {
+            for row in defaults_rows(&defaults) {
+                filled.add(&row);
+                filled.set_visible(true);
+            }
+        }
+    });
+
+    let page = adw::PreferencesPage::new();
+    page.add(&facts);
+    page.add(&names);
+    page.add(&starts);
+    let remove = gtk::Button::builder().label(gettext("_Remove…")).use_underline(true).build();
+    let start = gtk::Button::builder()
+        .label(gettext("R_un…"))
+        .use_underline(true)
+        .css_classes(["suggested-action"])
+        .build();
+    let header = adw::HeaderBar::builder().show_start_title_buttons(false).build();
+    let bottom = gtk::ActionBar::new();
+    bottom.pack_start(&remove);
+    bottom.pack_end(&start);
+    let view = adw::ToolbarView::builder().content(&page).build();
+    view.add_top_bar(&header);
+    view.add_bottom_bar(&bottom);
+    dialog.set_child(Some(&view));
+
+    let closing = dialog.downgrade();
+    start.connect_clicked(move |_| {
+        if let Some(dialog) = closing.upgrade() {
+            dialog.close();
+        }
+        run();
+    });
+    let (closing, context_of, item) = (dialog.downgrade(), context.clone(), item.clone());
+    remove.connect_clicked(move |_| {
+        if let Some(dialog) = closing.upgrade() {
+            dialog.close();
+        }
+        actions::remove(&context_of, vec![item.clone()]);
+    });
+    dialog.present(Some(&context.toasts));
+}
+
+fn fact(title: &str, value: &str) -> adw::ActionRow {
+    adw::ActionRow::builder()
+        .title(title)
+        .subtitle(glib::markup_escape_text(value))
+        .subtitle_selectable(true)
+        .css_classes(["property"])
+        .build()
+}
+
+fn defaults_rows(defaults: &Defaults) -> Vec<adw::ActionRow> {
+    let mut rows = Vec::new();
+    let command = shell_words::join(defaults.entrypoint.iter().chain(&defaults.command));
+    if !command.is_empty() {
+        rows.push(fact(&gettext("Command"), &command));
+    }
+    if !defaults.ports.is_empty() {
+        let ports: Vec<String> = defaults
+            .ports
+            .iter()
+            .map(|(number, udp)| if *udp { format!("{number}/udp") } else { number.to_string() })
+            .collect();
+        rows.push(fact(&gettext("Listens On"), &ports.join(", ")));
+    }
+    if !defaults.volumes.is_empty() {
+        rows.push(fact(&gettext("Keeps Files In"), &defaults.volumes.join(", ")));
+    }
+    rows
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The dialog that pulls an image: its name, then how far it is, with a way to cancel.
+
+use gettext_rs::gettext;
+use relm4::adw::prelude::*;
+use relm4::gtk::glib;
+use relm4::prelude::*;
+
+use super::progress::Progress;
+use crate::connection::Failure;
+use crate::errors::{Doing, words};
+use crate::widgets::copy::CommandRow;
+use crate::widgets::failure::FailurePage;
+use crate::window::Context;
+
+/// The dialog.
+pub struct PullDialog {
+    context: Context,
+    progress: Progress,
+    failed: FailurePage,
+    command: CommandRow,
+    name: String,
+    stage: Stage,
+    work: Option<glib::JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Asking,
+    Pulling,
+    Failed,
+}
+
+#[derive(Debug)]
+pub enum PullInput {
+    Name(String),
+    Pull,
+    Ended(Result<String, Failure>),
+    Closed,
+}
+
+#[derive(Debug)]
+pub enum PullOutput {
+    /// The image is here, under this name.
+    Pulled(String),
+}
+
+#[relm4::component(pub)]
+impl Component for PullDialog {
+    type Init = Context;
+    type Input = PullInput;
+    type Output = PullOutput;
+    type CommandOutput = ();
+
+    view! {
+        adw::Dialog {
+            set_title: &gettext("Pull an Image"),
+            set_content_width: 480,
+            connect_closed => PullInput::Closed,
+            adw::ToolbarView {
+                add_top_bar = &adw::HeaderBar {
+                    set_show_start_title_buttons: false,
+                    set_show_end_title_buttons: false,
+                    pack_start = &gtk::Button {
+                        set_label: &gettext("_Cancel"),
+                        set_use_underline: true,
+                        connect_clicked[root] => move |_| { root.close(); },
+                    },
+                    #[name = "pull_button"]
+                    pack_end = &gtk::Button {
+                        set_label: &gettext("_Pull"),
+                        set_use_underline: true,
+                        add_css_class: "suggested-action",
+                        #[watch]
+                        set_visible: model.stage != Stage::Pulling,
+                        #[watch]
+                        set_sensitive: !model.name.is_empty(),
+                        connect_clicked => PullInput::Pull,
+                    },
+                },
+                #[wrap(Some)]
+                set_content = &gtk::Stack {
+                    set_vhomogeneous: false,
+                    set_interpolate_size: true,
+                    set_transition_type: gtk::StackTransitionType::Crossfade,
+                    add_named[Some("asking")] = &adw::PreferencesPage {
+                        adw::PreferencesGroup {
+                            set_description: Some(&gettext("A name alone is looked for in the registries of your settings. A full name says where the image comes from: docker.io/library/nginx:latest")),
+                            #[name = "entry"]
+                            adw::EntryRow {
+                                set_title: &gettext("Image"),
+                                set_input_purpose: gtk::InputPurpose::Url,
+                                connect_changed[sender] => move |entry| sender.input(PullInput::Name(entry.text().trim().to_owned())),
+                                connect_entry_activated => PullInput::Pull,
+                            },
+                        },
+                        adw::PreferencesGroup {
+                            set_title: &gettext("Equivalent Command"),
+                            add: &model.command.row,
+                        },
+                    },
+                    add_named[Some("pulling")] = &model.progress.root.clone(),
+                    add_named[Some("failed")] = &gtk::ScrolledWindow {
+                        set_hscrollbar_policy: gtk::PolicyType::Never,
+                        set_propagate_natural_height: true,
+                        set_child: Some(&model.failed.page),
+                    },
+                    #[watch]
+                    set_visible_child_name: match model.stage {
+                        Stage::Asking => "asking",
+                        Stage::Pulling => "pulling",
+                        Stage::Failed => "failed",
+                    },
+                },
+            },
+        }
+    }
+
+    fn init(context: Context, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let again = sender.clone();
+        let failed = FailurePage::new(move || again.input(PullInput::Pull));
+        failed.page.add_css_class("compact");
+        let command = CommandRow::new(&gettext("Equivalent Command"));
+        command.set_command("haulout pull");
+        let model = Self {
+            context,
+            progress: Progress::new(),
+            failed,
+            command,
+            name: String::new(),
+            stage: Stage::Asking,
+            work: None,
+        };
+        let widgets = view_output!();
+        root.set_focus(Some(&widgets.entry));
+        root.set_default_widget(Some(&widgets.pull_button));
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: PullInput, sender: ComponentSender<Self>, root: &Self::Root) {
+        match input {
+            PullInput::Name(name) => {
+                self.command.set_command(&shell_words::join(["haulout", "pull", &name]));
+                self.name = name;
+            }
+            PullInput::Pull => {
+                if self.name.is_empty() || self.stage == Stage::Pulling {
+                    return;
+                }
+                self.stage = Stage::Pulling;
+                let flow = self.context.connection.pull(&self.name);
+                let (progress, name, sender) = (self.progress.clone(), self.name.clone(), sender.clone());
+                self.work = Some(relm4::spawn_local(async move {
+                    let ended = progress.follow(&name, flow).await;
+                    sender.input(PullInput::Ended(ended));
+                }));
+            }
+            PullInput::Ended(Ok(name)) => {
+                let _ = sender.output(PullOutput::Pulled(name));
+                root.close();
+            }
+            PullInput::Ended(Err(failure)) => {
+                self.failed.show(&words(&Doing::Pulling(self.name.clone()), &failure));
+                self.stage = Stage::Failed;
+            }
+            // With the work its flow goes, and with that the pull.
+            PullInput::Closed => {
+                if let Some(work) = self.work.take() {
+                    work.abort();
+                }
+            }
+        }
+        self.update_view(widgets, sender);
+    }
+}

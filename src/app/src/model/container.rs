@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The object behind a container's row and page; its properties are what they bind to.
+
+use std::cell::{Cell, RefCell};
+
+use gettext_rs::gettext;
+use relm4::gtk::glib;
+use relm4::gtk::prelude::*;
+use relm4::gtk::subclass::prelude::*;
+
+use super::keyed::Item;
+use super::put;
+use crate::connection::{Container, Port, State};
+use crate::language::fill;
+use crate::measure;
+
+mod imp {
+    use super::{Cell, Container, DerivedObjectProperties, ObjectExt, ObjectImpl, ObjectSubclass, RefCell, glib};
+
+    #[derive(Default, glib::Properties)]
+    #[properties(wrapper_type = super::ContainerItem)]
+    pub struct ContainerItem {
+        #[property(get, set)]
+        pub id: RefCell<String>,
+        #[property(get, set)]
+        pub name: RefCell<String>,
+        /// The image's name without what everybody leaves out.
+        #[property(get, set)]
+        pub image: RefCell<String>,
+        /// `running`, `created`, `done`, `failed` or `unknown`: what icon and colour follow.
+        #[property(get, set)]
+        pub state: RefCell<String>,
+        /// The state in a word, or what is being done now.
+        #[property(get, set)]
+        pub state_word: RefCell<String>,
+        #[property(get, set)]
+        pub state_icon: RefCell<String>,
+        #[property(get, set)]
+        pub ports: RefCell<String>,
+        #[property(get, set)]
+        pub age: RefCell<String>,
+        #[property(get, set)]
+        pub running: Cell<bool>,
+        /// What is being done to it, in a word; empty when nothing is.
+        #[property(get, set)]
+        pub busy: RefCell<String>,
+        /// Chosen in selection mode.
+        #[property(get, set)]
+        pub selected: Cell<bool>,
+        /// Second line of a narrow row: state and image.
+        #[property(get, set)]
+        pub summary: RefCell<String>,
+        pub data: RefCell<Option<Container>>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for ContainerItem {
+        const NAME: &'static str = "HauloutContainerItem";
+        type Type = super::ContainerItem;
+    }
+
+    #[glib::derived_properties]
+    impl ObjectImpl for ContainerItem {}
+}
+
+glib::wrapper! {
+    /// A container.
+    pub struct ContainerItem(ObjectSubclass<imp::ContainerItem>);
+}
+
+impl Item for ContainerItem {
+    type Data = Container;
+
+    fn key(data: &Container) -> &str {
+        &data.id
+    }
+
+    fn empty() -> Self {
+        glib::Object::new()
+    }
+
+    fn update(&self, data: Container) {
+        put(self, "id", &data.id);
+        put(self, "name", &data.name);
+        put(self, "image", short_image(&data.image));
+        put(self, "ports", &data.ports.iter().map(port_text).collect::<Vec<_>>().join(", "));
+        put(self, "state", state_key(data.state));
+        put(self, "state-icon", state_icon(data.state));
+        if self.running() != data.state.is_running() {
+            self.set_running(data.state.is_running());
+        }
+        self.imp().data.replace(Some(data));
+        self.say_state();
+        self.grow_old(measure::now());
+    }
+}
+
+impl ContainerItem {
+    /// The container as the engine told it last.
+    pub fn data(&self) -> Option<Container> {
+        self.imp().data.borrow().clone()
+    }
+
+    /// When it was made.
+    pub fn created(&self) -> i64 {
+        self.imp().data.borrow().as_ref().map_or(0, |data| data.created)
+    }
+
+    /// Shows that something is being done to it (`word`), or no more (nothing).
+    pub fn put_busy(&self, word: Option<&str>) {
+        put(self, "busy", word.unwrap_or_default());
+        self.say_state();
+    }
+
+    pub fn grow_old(&self, now: i64) {
+        put(self, "age", &measure::age(self.created(), now));
+    }
+
+    fn say_state(&self) {
+        let busy = self.busy();
+        let word = match self.imp().data.borrow().as_ref() {
+            _ if !busy.is_empty() => busy,
+            Some(data) => state_word(data.state),
+            None => String::new(),
+        };
+        put(self, "state-word", &word);
+        put(self, "summary", &format!("{word} · {}", self.image()));
+    }
+}
+
+fn state_key(state: State) -> &'static str {
+    match state {
+        State::Created => "created",
+        State::Running { .. } => "running",
+        State::Exited { status: Some(0), .. } => "done",
+        State::Exited { status: Some(_), .. } => "failed",
+        State::Exited { status: None, .. } => "unknown",
+    }
+}
+
+fn state_icon(state: State) -> &'static str {
+    match state {
+        State::Created => "haulout-created-symbolic",
+        State::Running { .. } => "haulout-running-symbolic",
+        State::Exited { status: Some(0), .. } => "haulout-ended-symbolic",
+        State::Exited { status: Some(_), .. } => "haulout-failed-symbolic",
+        State::Exited { status: None, .. } => "haulout-unknown-symbolic",
+    }
+}
+
+/// The state in a word or three.
+pub fn state_word(state: State) -> String {
+    match state {
+        State::Created => gettext("Created"),
+        State::Running { .. } => gettext("Running"),
+        State::Exited { out_of_memory: true, .. } => gettext("Out of Memory"),
+        State::Exited { status: Some(0), .. } => gettext("Ended"),
+        State::Exited { status: Some(status), .. } => fill(&gettext("Failed ({})"), &[&status.to_string()]),
+        State::Exited { status: None, .. } => gettext("Ended, Status Unknown"),
+    }
+}
+
+/// `docker.io/library/nginx:latest` is `nginx` to everybody.
+pub fn short_image(name: &str) -> &str {
+    let name = name.strip_suffix(":latest").unwrap_or(name);
+    name.strip_prefix("docker.io/library/").or_else(|| name.strip_prefix("docker.io/")).unwrap_or(name)
+}
+
+/// `8080 → 80`, `53 → 53/udp`, `127.0.0.1:8000-8009 → 8000-8009`.
+pub fn port_text(port: &Port) -> String {
+    let range = |first: u16| match port.count {
+        0 | 1 => first.to_string(),
+        count => format!("{first}–{}", u32::from(first) + u32::from(count) - 1),
+    };
+    let address = port.address.as_ref().map(|address| format!("{address}:")).unwrap_or_default();
+    let host = port.host.map_or_else(|| "?".to_owned(), range);
+    let protocol = if port.udp { "/udp" } else { "" };
+    format!("{address}{host} → {}{protocol}", range(port.container))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{port_text, short_image};
+    use crate::connection::Port;
+
+    #[test]
+    fn an_image_of_docker_hub_goes_by_its_short_name() {
+        assert_eq!(short_image("docker.io/library/nginx:latest"), "nginx");
+        assert_eq!(short_image("docker.io/grafana/grafana:11"), "grafana/grafana:11");
+        assert_eq!(short_image("localhost:5000/a:latest"), "localhost:5000/a");
+    }
+
+    #[test]
+    fn the_last_port_of_a_range_up_to_65535_is_told() {
+        let port = Port { address: None, host: Some(65534), container: 65534, count: 2, udp: true };
+        assert_eq!(port_text(&port), "65534–65535 → 65534–65535/udp");
+    }
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the window knows: one list store per noun, of objects that stay as long as the thing they stand for, so that a
+//! row keeps its widget, its selection and its focus. Filled once, then kept by what the engine says has changed.
+
+mod container;
+mod image;
+mod keyed;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+
+use relm4::gtk::glib;
+use relm4::gtk::prelude::*;
+
+pub use container::{ContainerItem, port_text, short_image, state_word};
+pub use image::{ImageItem, short_id};
+pub use keyed::Keyed;
+
+use crate::connection::{Change, Container, Failure, Flow, Shared};
+use crate::measure;
+
+/// So many changed containers at once are asked for one by one; more by one list.
+const ONE_BY_ONE: usize = 8;
+
+/// How far the model is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The first answer is still to come.
+    Loading,
+    /// It is as the engine says.
+    Live,
+    /// It could not be filled.
+    Failed(Failure),
+    /// It is as it was: nothing is heard of changes any more.
+    Stale(Failure),
+}
+
+/// The model of one engine.
+pub struct Model {
+    connection: Shared,
+    pub containers: Keyed<ContainerItem>,
+    pub images: Keyed<ImageItem>,
+    phase: RefCell<Phase>,
+    watchers: RefCell<Vec<Box<dyn Fn(&Phase)>>>,
+    follower: Cell<Option<glib::JoinHandle<()>>>,
+}
+
+impl Model {
+    /// Empty, and filling itself.
+    pub fn of(connection: Shared) -> Rc<Self> {
+        let model = Rc::new(Self {
+            connection,
+            containers: Keyed::new(),
+            images: Keyed::new(),
+            phase: RefCell::new(Phase::Loading),
+            watchers: RefCell::default(),
+            follower: Cell::default(),
+        });
+        model.fill();
+        model
+    }
+
+    /// How far it is.
+    pub fn phase(&self) -> Phase {
+        self.phase.borrow().clone()
+    }
+
+    /// Tells `watcher` now and whenever the phase changes.
+    pub fn watch_phase(&self, watcher: impl Fn(&Phase) + 'static) {
+        watcher(&self.phase.borrow());
+        self.watchers.borrow_mut().push(Box::new(watcher));
+    }
+
+    /// Lists everything (again) and follows from there.
+    pub fn fill(self: &Rc<Self>) {
+        let model = self.clone();
+        let follower = relm4::spawn_local(async move { model.follow().await });
+        if let Some(former) = self.follower.replace(Some(follower)) {
+            former.abort();
+        }
+    }
+
+    /// Asks for one container now, without waiting for the event. A failure shows with the next event.
+    pub async fn refresh(&self, id: &str) {
+        let _ = self.ask_for(id).await;
+    }
+
+    /// Says ages anew: the time went on.
+    pub fn tick(&self) {
+        let now = measure::now();
+        for container in self.containers.all() {
+            container.grow_old(now);
+        }
+        for image in self.images.all() {
+            image.grow_old(now);
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        if *self.phase.borrow() == phase {
+            return;
+        }
+        self.phase.replace(phase);
+        let phase = self.phase.borrow().clone();
+        for watcher in self.watchers.borrow().iter() {
+            watcher(&phase);
+        }
+    }
+
+    async fn follow(&self) {
+        // Before the list: what changes while it is made is heard of.
+        let changes = self.connection.changes();
+        let listed = async { self.list_containers().await.and(self.list_images().await) };
+        if let Err(failure) = listed.await {
+            self.enter(Phase::Failed(failure));
+            return;
+        }
+        self.enter(Phase::Live);
+        let failure = self.apply(&changes).await;
+        self.enter(Phase::Stale(failure));
+    }
+
+    /// Applies what comes until nothing comes any more; answers why.
+    async fn apply(&self, changes: &Flow<Change>) -> Failure {
+        loop {
+            let mut containers = BTreeSet::new();
+            let mut images = false;
+            let mut next = changes.next().await;
+            // Whatever else is here already belongs to the same update.
+            while let Some(change) = next {
+                match change {
+                    Ok(Change::Container(id)) => {
+                        containers.insert(id);
+                    }
+                    Ok(Change::Images) => images = true,
+                    Err(failure) => return failure,
+                }
+                next = changes.ready();
+            }
+            if containers.is_empty() && !images {
+                return Failure { reason: crate::connection::Reason::Other, details: Vec::new() };
+            }
+            let applied = async {
+                if containers.len() > ONE_BY_ONE {
+                    self.list_containers().await?;
+                } else {
+                    for id in &containers {
+                        self.ask_for(id).await?;
+                    }
+                }
+                if images { self.list_images().await } else { Ok(()) }
+            };
+            if let Err(failure) = applied.await {
+                return failure;
+            }
+        }
+    }
+
+    async fn list_containers(&self) -> Result<(), Failure> {
+        let list = self.connection.containers().await?;
+        self.containers.replace(list);
+        self.count_uses();
+        Ok(())
+    }
+
+    async fn list_images(&self) -> Result<(), Failure> {
+        let list = self.connection.images().await?;
+        self.images.replace(list);
+        self.count_uses();
+        Ok(())
+    }
+
+    async fn ask_for(&self, id: &str) -> Result<(), Failure> {
+        match self.connection.container(id).await? {
+            Some(container) => self.containers.put(container),
+            None => self.containers.remove(id),
+        }
+        self.count_uses();
+        Ok(())
+    }
+
+    /// How many containers are made from each image.
+    fn count_uses(&self) {
+        let mut uses: HashMap<String, u32> = HashMap::new();
+        for item in self.containers.all() {
+            if let Some(Container { image_id, .. }) = item.data() {
+                *uses.entry(image_id).or_default() += 1;
+            }
+        }
+        for image in self.images.all() {
+            image.put_uses(uses.get(&image.id()).copied().unwrap_or_default());
+        }
+    }
+}
+
+/// Whether every word of `sought` is in one of the texts, whatever the case.
+pub fn matches(sought: &str, texts: &[&str]) -> bool {
+    let texts: Vec<String> = texts.iter().map(|text| text.to_lowercase()).collect();
+    sought.to_lowercase().split_whitespace().all(|word| texts.iter().any(|text| text.contains(word)))
+}
+
+/// Sets a text property that changed; one that did not makes nobody draw.
+fn put(object: &impl IsA<glib::Object>, property: &str, value: &str) {
+    if object.property::<String>(property) != value {
+        object.set_property(property, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn every_word_has_to_be_somewhere() {
+        assert!(matches("web NGI", &["Web-1", "docker.io/library/nginx"]));
+        assert!(!matches("web redis", &["Web-1", "docker.io/library/nginx"]));
+        assert!(matches("", &["anything"]));
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Failures as people meet them: a question's dialog with details that unfold, a toast, a page.
+
+use gettext_rs::gettext;
+use relm4::adw::prelude::*;
+use relm4::{adw, gtk};
+
+use super::copy;
+use crate::errors::Words;
+
+/// What the engine said, folded; with a button that copies it.
+pub fn details(words: &Words) -> gtk::Expander {
+    let text = gtk::Label::builder()
+        .label(&words.details)
+        .xalign(0.0)
+        .wrap(true)
+        .wrap_mode(gtk::pango::WrapMode::WordChar)
+        .selectable(true)
+        .hexpand(true)
+        .css_classes(["monospace", "caption"])
+        .build();
+    let all = format!("{}\n{}\n{}", words.title, words.body, words.details);
+    let copy = copy::button(move || all.clone());
+    copy.set_valign(gtk::Align::Start);
+    let inner = gtk::Box::builder().spacing(6).css_classes(["card", "details"]).build();
+    inner.append(&text);
+    inner.append(&copy);
+    let scrolled = gtk::ScrolledWindow::builder()
+        .hscrollbar_policy(gtk::PolicyType::Never)
+        .propagate_natural_height(true)
+        .max_content_height(220)
+        .child(&inner)
+        .build();
+    gtk::Expander::builder().label(gettext("_Details")).use_underline(true).child(&scrolled).build()
+}
+
+/// Tells of it in a dialog.
+pub fn present(words: &Words, parent: &impl IsA<gtk::Widget>) {
+    let dialog = adw::AlertDialog::new(Some(&words.title), Some(&words.body));
+    if !words.details.is_empty() {
+        dialog.set_extra_child(Some(&details(words)));
+    }
+    dialog.add_response("close", &gettext("_Close"));
+    dialog.set_close_response("close");
+    dialog.set_default_response(Some("close"));
+    dialog.present(Some(parent));
+}
+
+/// Tells of it in a toast whose button shows the rest.
+pub fn toast(words: &Words, overlay: &adw::ToastOverlay) {
+    let toast = adw::Toast::builder()
+        .title(gtk::glib::markup_escape_text(&words.title))
+        .button_label(gettext("_Details"))
+        .priority(adw::ToastPriority::High)
+        .timeout(8)
+        .build();
+    let (words, parent) = (words.clone(), overlay.downgrade());
+    toast.connect_button_clicked(move |_| {
+        if let Some(parent) = parent.upgrade() {
+            present(&words, &parent);
+        }
+    });
+    overlay.add_toast(toast);
+}
+
+/// A page that says what failed and offers to try again.
+#[derive(Clone)]
+pub struct FailurePage {
+    pub page: adw::StatusPage,
+    inner: gtk::Box,
+}
+
+impl FailurePage {
+    pub fn new(again: impl Fn() + 'static) -> Self {
+        let button = gtk::Button::builder()
+            .label(gettext("_Try Again"))
+            .use_underline(true)
+            .halign(gtk::Align::Center)
+            .css_classes(["pill", "suggested-action"])
+            .build();
+        button.connect_clicked(move |_| again());
+        let inner = gtk::Box::builder().orientation(gtk::Orientation::Vertical).spacing(24).build();
+        inner.append(&button);
+        let page = adw::StatusPage::builder().icon_name("dialog-error-symbolic").child(&inner).build();
+        Self { page, inner }
+    }
+
+    pub fn show(&self, words: &Words) {
+        self.page.set_title(&words.title);
+        self.page.set_description(Some(&gtk::glib::markup_escape_text(&words.body)));
+        while let Some(old) = self.inner.last_child().filter(|child| child.is::<adw::Clamp>()) {
+            self.inner.remove(&old);
+        }
+        if !words.details.is_empty() {
+            let clamp = adw::Clamp::builder().maximum_size(500).child(&details(words)).build();
+            self.inner.append(&clamp);
+        }
+    }
+}

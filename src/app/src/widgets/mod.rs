@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Small pieces that several pages show.
+
+pub mod cells;
+pub mod confirm;
+pub mod copy;
+pub mod failure;
+pub mod row_menu;
+pub mod status;

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The window: a sidebar of nouns, the page of the chosen one, and what concerns all pages (dialogs, toasts, search).
+
+mod about;
+mod context;
+mod machine;
+mod search;
+mod shortcuts;
+mod sidebar;
+
+use std::collections::HashMap;
+
+use gettext_rs::gettext;
+use relm4::adw::prelude::*;
+use relm4::gtk::{gio, glib};
+use relm4::prelude::*;
+
+pub use context::Context;
+use machine::{Machine, MachineOutput};
+use search::{SearchDialog, SearchOutput};
+use sidebar::{Place, Sidebar};
+
+use crate::connection::{Missing, Shared};
+use crate::containers::{self, Containers};
+use crate::containers::detail::{self, Detail};
+use crate::containers::run_dialog::{RunDialog, RunOutput};
+use crate::errors::{Doing, words};
+use crate::images::pull_dialog::{PullDialog, PullOutput};
+use crate::images::{self, Images};
+use crate::model::{Model, Phase};
+use crate::settings;
+use crate::widgets::failure;
+
+/// Ages are said anew this often, and only while somebody can see them.
+const TICK_SECONDS: u32 = 60;
+
+/// The window's component.
+pub struct Shell {
+    context: Context,
+    sidebar: Sidebar,
+    containers: Controller<Containers>,
+    images: Controller<Images>,
+    machine: Controller<Machine>,
+    detail: Option<Controller<Detail>>,
+    /// Dialogs that are open, so that they live as long.
+    run: Option<Controller<RunDialog>>,
+    pull: Option<Controller<PullDialog>>,
+    search: Option<Controller<SearchDialog>>,
+    missing: Vec<Missing>,
+    /// The user wants to go on although something is missing.
+    go_on: bool,
+}
+
+/// What the window takes.
+#[derive(Debug)]
+pub enum Input {
+    Go(Place),
+    Phase(Phase),
+    Missing(Vec<Missing>),
+    CheckMachine,
+    GoOn,
+    ShowMachine,
+    /// Ctrl+F.
+    Search,
+    /// Ctrl+K.
+    SearchEverything,
+    /// The dialog that runs a container, from this image if any.
+    Run(Option<String>),
+    /// The dialog that pulls an image.
+    Pull,
+    /// A container's page.
+    Open(String),
+    /// An image was chosen in the search.
+    ShowImage(String),
+    /// A container's page was left.
+    DetailClosed,
+    Pulled(String),
+    Created(String),
+    Tick,
+}
+
+#[relm4::component(pub)]
+impl Component for Shell {
+    type Init = Shared;
+    type Input = Input;
+    type Output = ();
+    type CommandOutput = ();
+
+    view! {
+        adw::ApplicationWindow {
+            set_title: Some(&gettext("Haulout")),
+            set_default_size: (1000, 680),
+            set_size_request: (360, 294),
+            add_css_class?: cfg!(debug_assertions).then_some("devel"),
+
+            #[name = "toasts"]
+            #[local_ref]
+            toasts -> adw::ToastOverlay {
+                #[name = "whole"]
+                gtk::Stack {
+                    #[name = "split"]
+                    add_named[Some("split")] = &adw::NavigationSplitView {
+                        set_min_sidebar_width: 180.,
+                        set_max_sidebar_width: 240.,
+                        set_sidebar_width_fraction: 0.2,
+                        set_show_content: true,
+                        set_sidebar: Some(&model.sidebar.page),
+                        #[name = "content"]
+                        #[wrap(Some)]
+                        set_content = &adw::NavigationPage {
+                            set_title: &gettext("Containers"),
+                            gtk::Box {
+                                set_orientation: gtk::Orientation::Vertical,
+                                #[name = "machine_banner"]
+                                adw::Banner {
+                                    set_title: &gettext("This computer lacks something that containers need"),
+                                    set_button_label: Some(&gettext("Show What")),
+                                    #[watch]
+                                    set_revealed: model.go_on && !model.missing.is_empty(),
+                                    connect_button_clicked => Input::ShowMachine,
+                                },
+                                #[name = "stale_banner"]
+                                adw::Banner {
+                                    set_title: &gettext("Live updates have stopped: what is shown may be out of date"),
+                                    set_button_label: Some(&gettext("Try Again")),
+                                },
+                                #[name = "places"]
+                                gtk::Stack {
+                                    set_vexpand: true,
+                                    #[name = "container_pages"]
+                                    add_named[Some("containers")] = &adw::NavigationView {
+                                        add: model.containers.widget(),
+                                    },
+                                    add_named[Some("images")] = &adw::NavigationView {
+                                        add: model.images.widget(),
+                                    },
+                                },
+                            },
+                        },
+                    },
+                    add_named[Some("machine")] = model.machine.widget(),
+                    #[watch]
+                    set_visible_child_name: if model.stopped() { "machine" } else { "split" },
+                },
+            },
+
+            add_breakpoint = collapse.clone(),
+        }
+    }
+
+    fn init(connection: Shared, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let toasts = adw::ToastOverlay::new();
+        let context = Context { model: Model::of(connection.clone()), connection, toasts: toasts.clone() };
+        let sidebar = Sidebar::new(&context, {
+            let sender = sender.clone();
+            move |place| sender.input(Input::Go(place))
+        });
+        let containers = Containers::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
+            containers::Output::Open(id) => Input::Open(id),
+            containers::Output::Run => Input::Run(None),
+            containers::Output::Pull => Input::Pull,
+        });
+        let images = Images::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
+            images::Output::Run(image) => Input::Run(Some(image)),
+            images::Output::Pull => Input::Pull,
+        });
+        let machine = Machine::builder().launch(()).forward(sender.input_sender(), |output| match output {
+            MachineOutput::CheckAgain => Input::CheckMachine,
+            MachineOutput::GoOn => Input::GoOn,
+        });
+        let collapse = adw::Breakpoint::new(adw::BreakpointCondition::new_length(
+            adw::BreakpointConditionLengthType::MaxWidth,
+            720.,
+            adw::LengthUnit::Sp,
+        ));
+        let model = Self {
+            context,
+            sidebar,
+            containers,
+            images,
+            machine,
+            detail: None,
+            run: None,
+            pull: None,
+            search: None,
+            missing: Vec::new(),
+            go_on: false,
+        };
+        let widgets = view_output!();
+        collapse.add_setter(&widgets.split, "collapsed", Some(&true.to_value()));
+        settings::remember_size(&root);
+        install_actions(&root, &sender);
+        tell_time(&root, &sender);
+
+        let closed = sender.clone();
+        widgets.container_pages.connect_popped(move |_, _| closed.input(Input::DetailClosed));
+        let again = model.context.model.clone();
+        widgets.stale_banner.connect_button_clicked(move |_| again.fill());
+        let entered = sender.clone();
+        model.context.model.watch_phase(move |phase| entered.input(Input::Phase(phase.clone())));
+        sender.input(Input::CheckMachine);
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: Input, sender: ComponentSender<Self>, root: &Self::Root) {
+        match input {
+            Input::Go(place) => self.go(widgets, place),
+            Input::Phase(phase) => widgets.stale_banner.set_revealed(matches!(phase, Phase::Stale(_))),
+            Input::CheckMachine => {
+                let (asked, sender) = (self.context.connection.missing(), sender.clone());
+                relm4::spawn_local(async move {
+                    if let Ok(missing) = asked.await {
+                        sender.input(Input::Missing(missing));
+                    }
+                });
+            }
+            Input::Missing(missing) => {
+                let _ = self.machine.sender().send(missing.clone());
+                if missing.is_empty() && !self.missing.is_empty() {
+                    self.context.tell(&gettext("Everything that containers need is here"));
+                    self.context.model.fill();
+                }
+                self.missing = missing;
+            }
+            Input::GoOn => self.go_on = true,
+            Input::ShowMachine => self.go_on = false,
+            Input::Search => match self.sidebar.place() {
+                Place::Containers => match &self.detail {
+                    Some(detail) => detail.emit(detail::Input::Search),
+                    None => self.containers.emit(containers::Input::Search),
+                },
+                Place::Images => self.images.emit(images::Input::Search),
+            },
+            Input::SearchEverything => {
+                let dialog = SearchDialog::builder().launch(self.context.clone()).forward(sender.input_sender(), |output| {
+                    match output {
+                        SearchOutput::Container(id) => Input::Open(id),
+                        SearchOutput::Image(id) => Input::ShowImage(id),
+                    }
+                });
+                dialog.widget().present(Some(root));
+                self.search = Some(dialog);
+            }
+            Input::Run(image) => {
+                let dialog = RunDialog::builder().launch((self.context.clone(), image)).forward(
+                    sender.input_sender(),
+                    |output| match output {
+                        RunOutput::Created(id) => Input::Created(id),
+                    },
+                );
+                dialog.widget().present(Some(root));
+                self.run = Some(dialog);
+            }
+            Input::Pull => {
+                let dialog = PullDialog::builder().launch(self.context.clone()).forward(sender.input_sender(), |output| {
+                    match output {
+                        PullOutput::Pulled(name) => Input::Pulled(name),
+                    }
+                });
+                dialog.widget().present(Some(root));
+                self.pull = Some(dialog);
+            }
+            Input::Pulled(name) => self.tell_pulled(&name, &sender),
+            Input::Created(id) => self.start(id, &sender),
+            Input::Open(id) => self.open(widgets, &id, &sender),
+            Input::ShowImage(id) => {
+                self.go(widgets, Place::Images);
+                self.images.emit(images::Input::Show(id));
+            }
+            Input::DetailClosed => self.detail = None,
+            Input::Tick => self.context.model.tick(),
+        }
+        self.update_view(widgets, sender);
+    }
+}
+
+impl Shell {
+    /// Whether the page of what is missing is all there is to see.
+    fn stopped(&self) -> bool {
+        !self.go_on && self.missing.iter().any(|missing| missing.fatal)
+    }
+
+    fn go(&mut self, widgets: &mut ShellWidgets, place: Place) {
+        self.sidebar.choose(place);
+        widgets.places.set_visible_child_name(place.name());
+        widgets.content.set_title(&place.title());
+        widgets.split.set_show_content(true);
+    }
+
+    /// Shows the page of the container `id` above the list.
+    fn open(&mut self, widgets: &mut ShellWidgets, id: &str, sender: &ComponentSender<Self>) {
+        self.go(widgets, Place::Containers);
+        let Some(item) = self.context.model.containers.get(id) else { return };
+        if self.detail.as_ref().is_some_and(|detail| detail.model().is_of(&item)) {
+            return;
+        }
+        let animate = self.detail.is_none();
+        widgets.container_pages.pop_to_tag("containers");
+        let detail = Detail::builder().launch((self.context.clone(), item)).forward(sender.input_sender(), |output| match output {
+            detail::Output::Gone => Input::DetailClosed,
+        });
+        widgets.container_pages.set_animate_transitions(animate);
+        widgets.container_pages.push(detail.widget());
+        widgets.container_pages.set_animate_transitions(true);
+        self.detail = Some(detail);
+    }
+
+    fn tell_pulled(&self, name: &str, sender: &ComponentSender<Self>) {
+        let title = crate::language::fill(&gettext("Pulled “{}”"), &[name]);
+        let toast = adw::Toast::builder()
+            .title(glib::markup_escape_text(&title))
+            .button_label(gettext("_Run…"))
+            .build();
+        let (sender, name) = (sender.clone(), name.to_owned());
+        toast.connect_button_clicked(move |_| sender.input(Input::Run(Some(name.clone()))));
+        self.context.toasts.add_toast(toast);
+    }
+
+    /// Starts what the dialog has made, and shows it.
+    fn start(&self, id: String, sender: &ComponentSender<Self>) {
+        let (context, sender) = (self.context.clone(), sender.clone());
+        relm4::spawn_local(async move {
+            context.model.refresh(&id).await;
+            sender.input(Input::Open(id.clone()));
+            let item = context.model.containers.get(&id);
+            if let Some(item) = &item {
+                item.put_busy(Some(&gettext("Starting…")));
+            }
+            let name = item.as_ref().map_or_else(|| id.chars().take(12).collect(), |item| item.name());
+            let started = context.connection.act(&id, crate::connection::Action::Start).await;
+            context.model.refresh(&id).await;
+            if let Some(item) = &item {
+                item.put_busy(None);
+            }
+            match started {
+                Ok(()) => context.tell(&crate::language::fill(&gettext("Started “{}”"), &[&name])),
+                Err(failure) => failure::present(&words(&Doing::Starting(name), &failure), &context.toasts),
+            }
+        });
+    }
+}
+
+/// The window's actions, for keys and menus.
+fn install_actions(window: &adw::ApplicationWindow, sender: &ComponentSender<Shell>) {
+    let mut entries: HashMap<&str, fn() -> Input> = HashMap::new();
+    entries.insert("search", || Input::Search);
+    entries.insert("search-everything", || Input::SearchEverything);
+    entries.insert("pull", || Input::Pull);
+    entries.insert("run", || Input::Run(None));
+    entries.insert("containers", || Input::Go(Place::Containers));
+    entries.insert("images", || Input::Go(Place::Images));
+    for (name, input) in entries {
+        let action = gio::SimpleAction::new(name, None);
+        let sender = sender.clone();
+        action.connect_activate(move |_, _| sender.input(input()));
+        window.add_action(&action);
+    }
+    let add = |name: &str, show: fn(&adw::ApplicationWindow)| {
+        let action = gio::SimpleAction::new(name, None);
+        let window_of = window.downgrade();
+        action.connect_activate(move |_, _| {
+            if let Some(window) = window_of.upgrade() {
+                show(&window);
+            }
+        });
+        window.add_action(&action);
+    };
+    add("shortcuts", shortcuts::show);
+    add("about", about::show);
+}
+
+/// Ticks once a minute while the window can be seen; at once when it is seen again.
+fn tell_time(window: &adw::ApplicationWindow, sender: &ComponentSender<Shell>) {
+    let sender = sender.clone();
+    let ticking = std::cell::RefCell::new(None::<glib::SourceId>);
+    window.connect_suspended_notify(move |window| {
+        if let Some(source) = ticking.take() {
+            source.remove();
+        }
+        if !window.is_suspended() {
+            let _ = sender.input_sender().send(Input::Tick);
+            let sender = sender.clone();
+            let source = glib::timeout_add_seconds_local(TICK_SECONDS, move || {
+                let _ = sender.input_sender().send(Input::Tick);
+                glib::ControlFlow::Continue
+            });
+            ticking.replace(Some(source));
+        }
+    });
+    window.notify("suspended");
+}

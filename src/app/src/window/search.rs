@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Ctrl+K: one search over everything.
+
+use gettext_rs::gettext;
+use relm4::adw::prelude::*;
+use relm4::gtk::glib;
+use relm4::prelude::*;
+
+use super::Context;
+use crate::model::matches;
+
+/// More are not worth scrolling through: one types another letter.
+const MOST: usize = 40;
+
+/// The dialog.
+pub struct SearchDialog {
+    context: Context,
+    found: Vec<Found>,
+}
+
+#[derive(Clone, Debug)]
+enum Found {
+    Container { id: String, name: String, line: String },
+    Image { id: String, name: String, line: String },
+}
+
+#[derive(Debug)]
+pub enum SearchInput {
+    Seek(String),
+    Choose(usize),
+    First,
+}
+
+#[derive(Debug)]
+pub enum SearchOutput {
+    Container(String),
+    Image(String),
+}
+
+#[relm4::component(pub)]
+impl Component for SearchDialog {
+    type Init = Context;
+    type Input = SearchInput;
+    type Output = SearchOutput;
+    type CommandOutput = ();
+
+    view! {
+        adw::Dialog {
+            set_title: &gettext("Search Everything"),
+            set_content_width: 480,
+            set_content_height: 460,
+            set_presentation_mode: adw::DialogPresentationMode::Floating,
+            adw::ToolbarView {
+                add_top_bar = &adw::HeaderBar {
+                    #[name = "entry"]
+                    #[wrap(Some)]
+                    set_title_widget = &gtk::SearchEntry {
+                        set_hexpand: true,
+                        set_placeholder_text: Some(&gettext("Search containers and images")),
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Search containers and images"))],
+                        connect_search_changed[sender] => move |entry| sender.input(SearchInput::Seek(entry.text().into())),
+                        connect_activate => SearchInput::First,
+                    },
+                },
+                #[name = "stack"]
+                #[wrap(Some)]
+                set_content = &gtk::Stack {
+                    #[name = "scrolled"]
+                    add_named[Some("list")] = &gtk::ScrolledWindow {
+                        set_hscrollbar_policy: gtk::PolicyType::Never,
+                        #[name = "list"]
+                        gtk::ListBox {
+                            set_margin_all: 12,
+                            set_valign: gtk::Align::Start,
+                            set_selection_mode: gtk::SelectionMode::None,
+                            add_css_class: "boxed-list",
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Results"))],
+                            connect_row_activated[sender] => move |_, row| {
+                                sender.input(SearchInput::Choose(usize::try_from(row.index()).unwrap_or_default()));
+                            },
+                        },
+                    },
+                    add_named[Some("nothing")] = &adw::StatusPage {
+                        set_icon_name: Some("system-search-symbolic"),
+                        set_title: &gettext("No Results Found"),
+                        set_description: Some(&gettext("Try a different search")),
+                        add_css_class: "compact",
+                    },
+                },
+            },
+        }
+    }
+
+    fn init(context: Context, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let model = Self { context, found: Vec::new() };
+        let widgets = view_output!();
+        root.set_focus(Some(&widgets.entry));
+        sender.input(SearchInput::Seek(String::new()));
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: SearchInput, sender: ComponentSender<Self>, root: &Self::Root) {
+        match input {
+            SearchInput::Seek(text) => {
+                self.found = self.seek(&text);
+                widgets.list.remove_all();
+                for found in &self.found {
+                    widgets.list.append(&row(found));
+                }
+                widgets.stack.set_visible_child_name(if self.found.is_empty() { "nothing" } else { "list" });
+            }
+            SearchInput::First => sender.input(SearchInput::Choose(0)),
+            SearchInput::Choose(index) => {
+                if let Some(found) = self.found.get(index) {
+                    let _ = sender.output(match found {
+                        Found::Container { id, .. } => SearchOutput::Container(id.clone()),
+                        Found::Image { id, .. } => SearchOutput::Image(id.clone()),
+                    });
+                    root.close();
+                }
+            }
+        }
+    }
+}
+
+impl SearchDialog {
+    /// Containers first, then images, each by name.
+    fn seek(&self, text: &str) -> Vec<Found> {
+        let model = &self.context.model;
+        let mut containers: Vec<Found> = model
+            .containers
+            .all()
+            .iter()
+            .filter(|item| matches(text, &[&item.name(), &item.image(), &item.id(), &item.ports(), &item.state_word()]))
+            .map(|item| Found::Container { id: item.id(), name: item.name(), line: item.summary() })
+            .collect();
+        let mut images: Vec<Found> = model
+            .images
+            .all()
+            .iter()
+            .filter(|item| {
+                let names = item.data().map(|data| data.names.join(" ")).unwrap_or_default();
+                matches(text, &[&item.name(), &item.tag(), &item.id(), &names])
+            })
+            .map(|item| Found::Image { id: item.id(), name: item.name(), line: item.summary() })
+            .collect();
+        containers.sort_by(|one, other| one.name().cmp(other.name()));
+        images.sort_by(|one, other| one.name().cmp(other.name()));
+        containers.extend(images);
+        containers.truncate(MOST);
+        containers
+    }
+}
+
+impl Found {
+    fn name(&self) -> &str {
+        match self {
+            Self::Container { name, .. } | Self::Image { name, .. } => name,
+        }
+    }
+}
+
+fn row(found: &Found) -> adw::ActionRow {
+    let (icon, name, line) = match found {
+        Found::Container { name, line, .. } => ("haulout-container-symbolic", name, line),
+        Found::Image { name, line, .. } => ("haulout-image-symbolic", name, line),
+    };
+    let row = adw::ActionRow::builder()
+        .title(glib::markup_escape_text(name))
+        .subtitle(glib::markup_escape_text(line))
+        .title_lines(1)
+        .subtitle_lines(1)
+        .activatable(true)
+        .build();
+    row.add_prefix(&gtk::Image::builder().icon_name(icon).accessible_role(gtk::AccessibleRole::Presentation).build());
+    row
+}
