@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::gtk::{gio, glib};
 use relm4::prelude::*;
@@ -33,7 +33,6 @@ pub fn run() -> glib::ExitCode {
         // Icons are missing then; everything else works.
         Err(error) => glib::g_warning!("haulout", "reading the resources of the program: {error}"),
     }
-    glib::set_application_name(&gettext("Haulout"));
     let app = adw::Application::builder().application_id(APP_ID).resource_base_path("/org/haulout/Haulout").build();
     // Makes it relm4's own, too.
     let _ = relm4::RelmApp::<()>::from_app(app.clone());
@@ -42,6 +41,7 @@ pub fn run() -> glib::ExitCode {
     for (action, keys) in KEYS {
         app.set_accels_for_action(action, keys);
     }
+    app.connect_startup(|_| glib::set_application_name(&gettext("Haulout")));
     app.connect_activate(|app| match app.windows().first() {
         Some(window) => window.present(),
         None => open_window(app),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The one place where what went wrong turns into what a person reads: what happened, to what, and what to do.
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 
 use crate::connection::{Action, Failure, Reason};
 use crate::language::fill;

@@ -4,14 +4,13 @@
 
 use std::path::PathBuf;
 
-use gettext_rs::{LocaleCategory, bind_textdomain_codeset, bindtextdomain, setlocale, textdomain};
+use gettextrs::{bind_textdomain_codeset, bindtextdomain, textdomain};
 use relm4::gtk::glib;
 
 const DOMAIN: &str = "haulout";
 
-/// To be called before anything is said.
+/// To be called before anything is said. The locale itself is set by GTK.
 pub fn choose() {
-    setlocale(LocaleCategory::LcAll, "");
     // A missing catalogue is no reason to stop: the words are English then.
     let _ = bindtextdomain(DOMAIN, folder());
     let _ = bind_textdomain_codeset(DOMAIN, "UTF-8");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Bytes, times and ages in words.
 
-use gettext_rs::{gettext, ngettext};
+use gettextrs::{gettext, ngettext};
 use relm4::gtk::glib;
 
 use crate::language::fill;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a click does to containers: a message to the engine, a question before what cannot be undone, a toast.
 
-use gettext_rs::{gettext, ngettext};
+use gettextrs::{gettext, ngettext};
 
 use crate::connection::Action;
 use crate::errors::{Doing, words};

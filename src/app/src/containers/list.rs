@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::gtk;
 use relm4::gtk::{gio, glib};

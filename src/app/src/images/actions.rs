@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a click does to images.
 
-use gettext_rs::{gettext, ngettext};
+use gettextrs::{gettext, ngettext};
 
 use crate::errors::{Doing, words};
 use crate::language::fill;

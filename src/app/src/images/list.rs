@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::gtk;
 use relm4::gtk::{gio, glib, pango};

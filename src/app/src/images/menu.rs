@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The menu of an image: in its row and at the pointer.
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::gtk::prelude::*;
 use relm4::gtk::{gio, glib};
 use relm4::prelude::*;

@@ -10,7 +10,7 @@ pub mod pull_dialog;
 
 use std::rc::Rc;
 
-use gettext_rs::{gettext, ngettext};
+use gettextrs::{gettext, ngettext};
 use relm4::adw::prelude::*;
 use relm4::gtk::glib;
 use relm4::prelude::*;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::gtk;
 use relm4::gtk::prelude::*;
 

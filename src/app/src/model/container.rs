@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::gtk::glib;
 use relm4::gtk::prelude::*;
 use relm4::gtk::subclass::prelude::*;

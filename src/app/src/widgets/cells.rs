@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::gtk;
 use relm4::gtk::glib;
@@ -64,7 +64,7 @@ impl<T: IsA<glib::Object>> Cells<T> {
 
     /// A property of the row's object, bound to a widget's.
     pub fn bind(list_item: &glib::Object, property: &str, widget: &impl IsA<gtk::Widget>, target: &str) {
-        Self::expression(list_item, property).bind(widget, target, Some(list_item));
+        Self::expression(list_item, property).bind(widget.upcast_ref::<gtk::Widget>(), target, Some(list_item));
     }
 
     /// The row's object.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Failures as people meet them: a question's dialog with details that unfold, a toast, a page.
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 

@@ -10,7 +10,7 @@ mod sidebar;
 
 use std::collections::HashMap;
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::gtk::{gio, glib};
 use relm4::prelude::*;
@@ -93,7 +93,6 @@ impl Component for Shell {
             set_size_request: (360, 294),
             add_css_class?: cfg!(debug_assertions).then_some("devel"),
 
-            #[name = "toasts"]
             #[local_ref]
             toasts -> adw::ToastOverlay {
                 #[name = "whole"]

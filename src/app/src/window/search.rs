@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Ctrl+K: one search over everything.
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::gtk::glib;
 use relm4::prelude::*;
@@ -50,7 +50,8 @@ impl Component for SearchDialog {
             set_content_width: 480,
             set_content_height: 460,
             set_presentation_mode: adw::DialogPresentationMode::Floating,
-            adw::ToolbarView {
+            #[wrap(Some)]
+            set_child = &adw::ToolbarView {
                 add_top_bar = &adw::HeaderBar {
                     #[name = "entry"]
                     #[wrap(Some)]

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The window of keyboard shortcuts.
 
-use gettext_rs::gettext;
+#![allow(deprecated, reason = "deprecated for libadwaita 1.8's dialog, and 1.7 has none yet")]
+
+use gettextrs::gettext;
 use relm4::gtk::prelude::*;
 use relm4::{adw, gtk};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A container's log: it follows while its end is in sight; search, wrapping, times.
 
-use gettext_rs::{gettext, ngettext};
+use gettextrs::{gettext, ngettext};
 use relm4::adw::prelude::*;
 use relm4::gtk::glib;
 use relm4::prelude::*;

@@ -7,7 +7,7 @@ mod overview;
 mod terminal;
 mod uid_map;
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::gtk::glib;
 use relm4::prelude::*;
@@ -107,11 +107,7 @@ impl Component for Detail {
                     set_margin_start: 12,
                     set_margin_end: 12,
                 },
-                #[local_ref]
-                #[wrap(Some)]
-                set_content = tabs -> adw::ViewStack {
-                    set_enable_transitions: true,
-                },
+                set_content: Some(&tabs),
             },
         }
     }
@@ -120,7 +116,7 @@ impl Component for Detail {
         let overview = Overview::builder().launch((context.clone(), item.clone())).detach();
         let logs = Logs::builder().launch((context.clone(), item.clone())).detach();
         let terminal = Terminal::builder().launch((context.clone(), item.clone())).detach();
-        let tabs = adw::ViewStack::new();
+        let tabs = adw::ViewStack::builder().enable_transitions(true).build();
         tabs.add_titled(overview.widget(), Some("overview"), &gettext("Overview"));
         tabs.add_titled(logs.widget(), Some("logs"), &gettext("Logs"));
         tabs.add_titled(terminal.widget(), Some("terminal"), &gettext("Terminal"));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a container is: state, ports as links, mounts, environment, and whose ids its users are on the host.
 
-use gettext_rs::{gettext, ngettext};
+use gettextrs::{gettext, ngettext};
 use relm4::adw::prelude::*;
 use relm4::gtk::glib;
 use relm4::prelude::*;

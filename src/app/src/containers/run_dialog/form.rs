@@ -2,7 +2,7 @@
 //! What was typed into the dialog that runs a container: what is wrong with it, the request it makes, and the command
 //! that would do the same.
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 
 use crate::connection::{Port, Request, Volume};
 use crate::language::fill;

@@ -7,7 +7,7 @@ mod rows;
 
 use std::rc::Rc;
 
-use gettext_rs::gettext;
+use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::gtk::{gio, glib};
 use relm4::prelude::*;
@@ -82,7 +82,8 @@ impl Component for RunDialog {
             set_content_width: 520,
             set_content_height: 640,
             connect_closed => RunInput::Closed,
-            adw::ToolbarView {
+            #[wrap(Some)]
+            set_child = &adw::ToolbarView {
                 add_top_bar = &adw::HeaderBar {
                     set_show_start_title_buttons: false,
                     set_show_end_title_buttons: false,
@@ -231,10 +232,11 @@ impl Component for RunDialog {
             stage: Stage::Asking,
             work: None,
         };
+        let chosen = image;
         let widgets = view_output!();
         model.offer_images(&widgets.images, &widgets.image);
         root.set_default_widget(Some(&widgets.run_button));
-        match image {
+        match chosen {
             Some(image) => {
                 widgets.image.set_text(&image);
                 root.set_focus(Some(&widgets.name));
