@@ -7,6 +7,7 @@
 //!
 //! A [`Database`] must not live across a `fork`, and its calls block: [`crate::Engine::state`] keeps both rules.
 
+mod containers;
 pub(crate) mod images;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use std::{fs, io};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+pub use containers::{Added, Found, ImageParts};
 
 /// What brings a database from each version to the next; the first makes it.
 const VERSIONS: &[&str] = &[include_str!("schema.sql")];
