@@ -25,19 +25,34 @@ impl Paths {
         self.data.join("layers")
     }
 
+    /// The folders of the containers.
+    pub fn containers(&self) -> PathBuf {
+        self.data.join("containers")
+    }
+
     /// A container's folder on disk: `upper`, `work`, `merged`, `last-run`, `ctr.log`, `lock`.
     pub fn container(&self, id: &ContainerId) -> PathBuf {
-        self.data.join("containers").join(id.to_string())
+        self.containers().join(id.to_string())
+    }
+
+    /// The folders of the volumes.
+    pub fn volumes(&self) -> PathBuf {
+        self.data.join("volumes")
     }
 
     /// A named volume's folder; its files are in `_data` below it.
     pub fn volume(&self, name: &str) -> PathBuf {
-        self.data.join("volumes").join(name)
+        self.volumes().join(name)
+    }
+
+    /// The folders of the running containers.
+    pub fn bundles(&self) -> PathBuf {
+        self.runtime.join("containers")
     }
 
     /// A running container's folder, its OCI bundle: `config.json`, `monitor.json`, `monitor.pid`, `init.pid`, `attach`.
     pub fn bundle(&self, id: &ContainerId) -> PathBuf {
-        self.runtime.join("containers").join(id.to_string())
+        self.bundles().join(id.to_string())
     }
 
     /// The OCI runtime's own state (`--root`).

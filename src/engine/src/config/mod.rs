@@ -2,6 +2,7 @@
 //! The user's settings, in the same files that Podman reads.
 
 pub mod auth;
+pub mod containers;
 pub mod registries;
 
 use std::env;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Containers.
 
+pub(crate) mod connection;
 pub mod id;
+mod names;
 pub mod options;
 pub mod session;
 pub mod start;
+pub(crate) mod status;
 
 use std::collections::BTreeMap;
 

@@ -68,7 +68,9 @@ impl Database {
                 let json = serde_json::to_string(&record)
                     .map_err(|error| StateError::Corrupt { what: format!("a new container's record: {error}") })?;
                 transaction
-                    .prepare_cached("INSERT INTO containers (id, name, image, created, record) VALUES (?1, ?2, ?3, ?4, ?5)")
+                    .prepare_cached(
+                        "INSERT INTO containers (id, name, image, created, record) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )
                     .and_then(|mut statement| {
                         let (id, name) = (record.id.to_string(), record.name.as_str());
                         statement.execute(params![id, name, image, record.created, json])
@@ -178,7 +180,8 @@ impl Database {
             .prepare_cached("SELECT layer FROM image_layers WHERE image = ?1 ORDER BY position DESC")
             .and_then(|mut statement| statement.query_map([&image], |row| row.get(0))?.collect())
             .doing(doing)?;
-        let layers = layers.iter().map(|layer| layer.parse().map_err(|error| corrupt(&error))).collect::<Result<_, _>>()?;
+        let layers =
+            layers.iter().map(|layer| layer.parse().map_err(|error| corrupt(&error))).collect::<Result<_, _>>()?;
         Ok(Some(ImageParts { config, layers }))
     }
 }
