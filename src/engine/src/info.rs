@@ -122,3 +122,14 @@ pub(crate) async fn gather(engine: &Engine) -> Result<Info, Error> {
     let _ = engine;
     todo!()
 }
+
+/// This machine's architecture as images say it (Go's `GOARCH`).
+pub(crate) fn image_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        other => other,
+    }
+}

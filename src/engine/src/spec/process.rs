@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A container's process: its command and its environment.
+
+use oci_spec::image::Config;
+
+use crate::container::Options;
+
+/// Where programs are looked for when the image does not say.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The proxy variables that go from whoever starts a container into it.
+const PROXY: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
+
+/// The command: the entrypoint, then the arguments. The image's arguments count only with the image's entrypoint.
+pub fn command(options: &Options, image: Option<&Config>) -> Vec<String> {
+    let of_image = |part: Option<&Option<Vec<String>>>| part.and_then(Option::as_deref).unwrap_or_default().to_vec();
+    let mut command = match &options.entrypoint {
+        Some(entrypoint) => entrypoint.clone(),
+        None => of_image(image.map(Config::entrypoint)),
+    };
+    if !options.command.is_empty() {
+        command.extend(options.command.iter().cloned());
+    } else if options.entrypoint.as_ref().is_none_or(Vec::is_empty) {
+        command.extend(of_image(image.map(Config::cmd)));
+    }
+    command
+}
+
+/// Variables in order; setting one again keeps its place.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(Vec<String>);
+
+impl Environment {
+    /// Sets one, written `NAME=value`. Without `=` it is not one.
+    pub fn set(&mut self, variable: &str) {
+        let Some((name, _)) = variable.split_once('=') else { return };
+        match self.0.iter_mut().find(|known| known.split_once('=').is_some_and(|(known, _)| known == name)) {
+            Some(known) => variable.clone_into(known),
+            None => self.0.push(variable.to_owned()),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known.split_once('=').is_some_and(|(known, _)| known == name))
+    }
+
+    /// `NAME=value`, each.
+    pub fn into_variables(self) -> Vec<String> {
+        self.0
+    }
+}
+
+/// The environment, but for `HOME`, which only the container's own `/etc/passwd` can tell.
+pub fn environment(
+    options: &Options,
+    image: Option<&Config>,
+    configured: &[String],
+    proxies: bool,
+    hostname: &str,
+) -> Environment {
+    let mut environment = Environment::default();
+    environment.set(PATH);
+    environment.set("container=podman");
+    if options.terminal {
+        environment.set("TERM=xterm");
+    }
+    if proxies {
+        for lower in PROXY {
+            for name in [lower.to_owned(), lower.to_ascii_uppercase()] {
+                if let Ok(value) = std::env::var(&name) {
+                    environment.set(&format!("{name}={value}"));
+                }
+            }
+        }
+    }
+    let of_image = image.and_then(|image| image.env().as_deref()).unwrap_or_default();
+    for variable in configured.iter().chain(of_image) {
+        environment.set(variable);
+    }
+    if !environment.has("HOSTNAME") {
+        environment.set(&format!("HOSTNAME={hostname}"));
+    }
+    for (name, value) in &options.env {
+        environment.set(&format!("{name}={value}"));
+    }
+    environment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn image(entrypoint: &str, cmd: &str) -> Config {
+        let mut config = Config::default();
+        config.set_entrypoint(Some(words(entrypoint)).filter(|words| !words.is_empty()));
+        config.set_cmd(Some(words(cmd)).filter(|words| !words.is_empty()));
+        config
+    }
+
+    #[test]
+    fn the_images_arguments_count_only_with_its_own_entrypoint() {
+        let command = |entrypoint: Option<&str>, arguments: &str, image: &Config| {
+            let options =
+                Options { entrypoint: entrypoint.map(words), command: words(arguments), ..Options::default() };
+            command(&options, Some(image)).join(" ")
+        };
+        let both = image("/entry -x", "serve now");
+        assert_eq!(command(None, "", &both), "/entry -x serve now");
+        assert_eq!(command(None, "help", &both), "/entry -x help");
+        assert_eq!(command(Some("/other"), "", &both), "/other");
+        assert_eq!(command(Some("/other"), "help", &both), "/other help");
+        assert_eq!(command(Some(""), "sh", &both), "sh");
+        assert_eq!(command(None, "", &image("", "sh")), "sh");
+        assert_eq!(command(None, "", &image("", "")), "");
+    }
+
+    #[test]
+    fn a_variable_is_there_once_and_the_users_wins() {
+        let mut config = Config::default();
+        config.set_env(Some(words("PATH=/bin A=image B=image")));
+        let options = Options {
+            env: vec![("A".into(), "user".into()), ("C".into(), String::new())],
+            terminal: true,
+            ..Options::default()
+        };
+        let got = environment(&options, Some(&config), &words("B=conf D=conf"), false, "box").into_variables();
+        assert_eq!(got, words("PATH=/bin container=podman TERM=xterm B=image D=conf A=user HOSTNAME=box C="));
+    }
+}
