@@ -81,16 +81,18 @@ impl Engine {
         &self,
         job: impl FnOnce(&mut Database) -> Result<T, StateError> + Send + 'static,
     ) -> Result<T, Error> {
-        let inner = Arc::clone(&self.inner);
-        self.blocking("using the database", move || {
-            let mut slot = inner.database.lock().unwrap_or_else(PoisonError::into_inner);
-            if slot.is_none() {
-                *slot = Some(Database::open(&inner.paths.database())?);
-            }
-            let Some(database) = slot.as_mut() else { return Err(Error::Cancelled("using the database")) };
-            Ok(job(database)?)
-        })
-        .await
+        let engine = self.clone();
+        self.blocking("using the database", move || engine.with_database(|database| Ok(job(database)?))).await
+    }
+
+    /// Does `job` with the database. Blocks.
+    pub(crate) fn with_database<T>(&self, job: impl FnOnce(&mut Database) -> Result<T, Error>) -> Result<T, Error> {
+        let mut slot = self.inner.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = match slot.as_mut() {
+            Some(database) => database,
+            None => slot.insert(Database::open(&self.inner.paths.database())?),
+        };
+        job(database)
     }
 
     /// Does `job` on a thread that may block.

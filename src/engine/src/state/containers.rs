@@ -5,7 +5,6 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{Database, Doing as _, StateError};
 use crate::container::{ContainerId, ContainerName, Record};
-use crate::digest::Digest;
 
 /// What came of adding a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +26,6 @@ pub enum Found {
     Several,
     /// Nothing.
     None,
-}
-
-/// What a container is made from: an image as its containers need it.
-#[derive(Clone, Debug)]
-pub struct ImageParts {
-    /// The configuration's bytes.
-    pub config: Vec<u8>,
-    /// The diffIDs of its layers, the uppermost first.
-    pub layers: Vec<Digest>,
 }
 
 impl Database {
@@ -164,26 +154,6 @@ impl Database {
                 .map(|count| count > 0)
         })
     }
-
-    /// An image as its containers need it.
-    pub fn image_parts(&self, image: &Digest) -> Result<Option<ImageParts>, StateError> {
-        let doing = "reading a container's image";
-        let image = image.to_string();
-        let config = self
-            .reader()
-            .prepare_cached("SELECT config FROM images WHERE id = ?1")
-            .and_then(|mut statement| statement.query_row([&image], |row| row.get(0)).optional())
-            .doing(doing)?;
-        let Some(config) = config else { return Ok(None) };
-        let layers: Vec<String> = self
-            .reader()
-            .prepare_cached("SELECT layer FROM image_layers WHERE image = ?1 ORDER BY position DESC")
-            .and_then(|mut statement| statement.query_map([&image], |row| row.get(0))?.collect())
-            .doing(doing)?;
-        let layers =
-            layers.iter().map(|layer| layer.parse().map_err(|error| corrupt(&error))).collect::<Result<_, _>>()?;
-        Ok(Some(ImageParts { config, layers }))
-    }
 }
 
 fn json(row: &Row<'_>) -> Result<String, rusqlite::Error> {
@@ -206,6 +176,7 @@ fn corrupt(error: &dyn std::fmt::Display) -> StateError {
 mod tests {
     use super::*;
     use crate::container::Options;
+    use crate::digest::Digest;
 
     fn database(folder: &tempfile::TempDir) -> Database {
         let mut database = Database::open(&folder.path().join("state.db")).unwrap();

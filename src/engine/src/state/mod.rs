@@ -17,7 +17,7 @@ use std::{fs, io};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-pub use containers::{Added, Found, ImageParts};
+pub use containers::{Added, Found};
 
 /// What brings a database from each version to the next; the first makes it.
 const VERSIONS: &[&str] = &[include_str!("schema.sql")];
