@@ -38,24 +38,22 @@ there() {
     if [ "$place" = host ]; then
         tests/host/run "$@"
     else
-        PATH="$HAULOUT_BIN:$PATH" "$@"
+        PATH="${HAULOUT_BIN:-$target/haulout/debug}:$PATH" "$@"
     fi
 }
 
 # Cargo for what is linked statically: the engine, the monitor and the command line. With an explicit target, so that
 # the flag is for them and not for the procedural macros, which cannot be static.
 static_cargo() { # SUBCOMMAND [ARG...]
-    subcommand=$1
-    shift
-    cargo "$subcommand" --config "target.$triple.rustflags = ['-C', 'target-feature=+crt-static']" "$@" \
-        --locked --target "$triple"
+    variable=CARGO_TARGET_$(echo "$triple" | tr 'a-z-' 'A-Z_')_RUSTFLAGS
+    env CARGO_BUILD_TARGET="$triple" "$variable=-C target-feature=+crt-static" cargo "$@"
 }
 
 # Cargo for the app, where GTK is new enough; in the host as root, who owns the target folder.
 app_cargo() { # SUBCOMMAND [ARG...]
     if [ "$place" = host ]; then
-        CARGO_TARGET_DIR="$target/app" tests/host/run --root cargo "$@" --locked --offline --package haulout-app
+        CARGO_TARGET_DIR="$target/app" tests/host/run --root cargo "$@"
     else
-        CARGO_TARGET_DIR="$target/app" cargo "$@" --locked --package haulout-app
+        CARGO_TARGET_DIR="$target/app" cargo "$@"
     fi
 }

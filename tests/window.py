@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+"""The app's window, for tests: on a display of its own, seen and used over AT-SPI as a person with a screen reader would.
+
+    with Display() as display, App(display) as app:
+        app.find("button", "Pull").click()
+        app.find("text", "Image").type("localhost:5000/busybox")
+        display.picture("pull.png")
+
+What is looked for is waited for: nothing here is told how long to sleep.
+"""
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import gi
+
+gi.require_version("Atspi", "2.0")
+from gi.repository import Atspi, GLib  # noqa: E402
+
+from session import ENVIRONMENT, ON_TEST_HOST, wait_until  # noqa: E402
+
+
+class Display:
+    """An X server without a screen, of the size of a small laptop's."""
+
+    def __init__(self, width=1280, height=800):
+        self.size = f"{width}x{height}x24"
+
+    def __enter__(self):
+        read, write = os.pipe()
+        self.server = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(write), "-screen", "0", self.size, "-nolisten", "tcp", "-noreset"],
+            pass_fds=[write],
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(write)
+        with os.fdopen(read) as answer:
+            number = answer.readline().strip()
+        if not number:
+            raise AssertionError("Xvfb did not start")
+        if ON_TEST_HOST:
+            # As a login to a desktop does: the portals, which GTK asks for settings, need a display too.
+            names = {"DISPLAY": f":{number}", "XDG_CURRENT_DESKTOP": "GNOME"}
+            subprocess.run(["systemctl", "--user", "reset-failed"], check=True)
+            subprocess.run(["dbus-update-activation-environment", "--systemd", *(f"{k}={v}" for k, v in names.items())], check=True)
+        self.env = {"DISPLAY": f":{number}", "GDK_BACKEND": "x11", "GSK_RENDERER": "cairo", "GTK_A11Y": "atspi"}
+        return self
+
+    def __exit__(self, *_):
+        self.server.terminate()
+        self.server.wait()
+
+    def run(self, *command):
+        return subprocess.run(command, env=ENVIRONMENT | self.env, check=True, capture_output=True, text=True).stdout
+
+    def picture(self, path):
+        """What the screen shows, as a file."""
+        self.run("import", "-window", "root", str(path))
+
+    def key(self, *keys):
+        """Presses keys in the focused window: `key("ctrl+f")`, `key("Escape")`."""
+        self.run("xdotool", "key", *keys)
+
+    def type(self, text):
+        """Types, as on a keyboard."""
+        self.run("xdotool", "type", "--delay", "5", text)
+
+    def click(self, x, y, button=1):
+        self.run("xdotool", "mousemove", str(x), str(y), "click", str(button))
+
+
+class NotThere(AssertionError):
+    """A widget that was looked for did not come."""
+
+
+class Widget:
+    """One accessible object. Roles are AT-SPI's words: "button", "label", "list item", "page tab", "text" (an entry), "dialog"."""
+
+    def __init__(self, display, accessible):
+        self.display = display
+        self.accessible = accessible
+
+    def __repr__(self):
+        return f"{self.role} {self.name!r}"
+
+    @property
+    def role(self):
+        return self.accessible.get_role_name()
+
+    @property
+    def name(self):
+        return self.accessible.get_name() or ""
+
+    @property
+    def text(self):
+        """What a text field, a label or a text view contains."""
+        return self.accessible.get_text_iface() and Atspi.Text.get_text(self.accessible, 0, -1) or self.name
+
+    def has(self, state):
+        """Whether it is in a state: "showing", "sensitive", "checked", "selected", "focused"."""
+        return self.accessible.get_state_set().contains(getattr(Atspi.StateType, state.upper()))
+
+    def below(self):
+        """Everything below it that is shown, from the top."""
+        for index in range(self.accessible.get_child_count()):
+            child = self.accessible.get_child_at_index(index)
+            if child is None:
+                continue
+            widget = Widget(self.display, child)
+            # What is on a hidden page is no one's to find.
+            if widget.has("showing"):
+                yield widget
+                yield from widget.below()
+
+    def look(self, role=None, name=None):
+        """What is there now of that role, and of that name: a text, or a compiled pattern."""
+        found = []
+        try:
+            for widget in self.below():
+                if role in (None, widget.role) and matches(name, widget.name):
+                    found.append(widget)
+        except GLib.Error:
+            # An object went while it was asked: the next look sees what came instead.
+            return []
+        return found
+
+    def find(self, role=None, name=None, seconds=20):
+        """The first of them, waited for."""
+        end = time.monotonic() + seconds
+        while True:
+            found = self.look(role, name)
+            if found:
+                return found[0]
+            if time.monotonic() > end:
+                raise NotThere(f"no {role or 'widget'} {name!r} in {self!r} within {seconds} s. There is:\n{self.tree()}")
+            time.sleep(0.02)
+
+    def gone(self, role=None, name=None, seconds=20):
+        """Waits until there is none of them."""
+        wait_until(lambda: not self.look(role, name), f"no {role} {name!r} is left in {self!r}", seconds)
+
+    def act(self, action=0):
+        """Does what it does when activated, wherever it is on the screen."""
+        self.accessible.get_action_iface().do_action(action)
+
+    def click(self, button=1):
+        """Clicks in its middle with the mouse."""
+        box = self.accessible.get_component_iface().get_extents(Atspi.CoordType.WINDOW)
+        self.display.click(box.x + box.width // 2, box.y + box.height // 2, button)
+
+    def type(self, text):
+        """Clicks into it, replaces what it contains and types."""
+        self.click()
+        wait_until(lambda: self.has("focused") or any(w.has("focused") for w in self.below()), f"{self!r} has the focus")
+        self.display.key("ctrl+a")
+        self.display.type(text)
+
+    def tree(self, depth=0):
+        """Everything below, for a person to read."""
+        lines = []
+        try:
+            for index in range(self.accessible.get_child_count()):
+                child = self.accessible.get_child_at_index(index)
+                if child is not None:
+                    widget = Widget(self.display, child)
+                    shown = "" if widget.has("showing") else " (hidden)"
+                    lines.append("  " * depth + repr(widget) + shown)
+                    lines.append(widget.tree(depth + 1))
+        except GLib.Error as error:
+            lines.append("  " * depth + str(error))
+        return "\n".join(line for line in lines if line)
+
+
+def matches(wanted, name):
+    if wanted is None:
+        return True
+    if isinstance(wanted, re.Pattern):
+        return wanted.search(name) is not None
+    return wanted == name
+
+
+class App(Widget):
+    """The running program: what it shows, and its process."""
+
+    def __init__(self, display, command=("haulout-app",), env=None, log=None):
+        self.display = display
+        self.command = command
+        self.env = env or {}
+        self.log = log
+
+    def __enter__(self):
+        output = open(self.log, "w", encoding="utf-8") if self.log else subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            self.command, env=ENVIRONMENT | self.display.env | self.env, stdout=output, stderr=output
+        )
+        try:
+            self.accessible = wait_until(self._registered, f"{self.command[0]} shows a window", 60)
+            self.focus_window()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def _registered(self):
+        if self.process.poll() is not None:
+            log = f": {Path(self.log).read_text()}" if self.log else ""
+            raise AssertionError(f"{self.command[0]} ended with {self.process.returncode}{log}")
+        desktop = Atspi.get_desktop(0)
+        for index in range(desktop.get_child_count()):
+            accessible = desktop.get_child_at_index(index)
+            try:
+                if accessible and accessible.get_process_id() == self.process.pid and accessible.get_child_count():
+                    return accessible
+            except GLib.Error:
+                continue
+        return None
+
+    def focus_window(self):
+        """Gives the keyboard to its newest window: there is no window manager that would."""
+        ids = self.display.run("xdotool", "search", "--sync", "--onlyvisible", "--pid", str(self.process.pid)).split()
+        self.display.run("xdotool", "windowfocus", "--sync", ids[-1])
