@@ -2,7 +2,7 @@
 //! A process that cannot be mistaken for another one: its pid and the moment it began.
 //!
 //! The files `monitor.pid` and `init.pid` in a container's runtime folder hold one: `PID STARTTIME`, the start
-//! time being field 22 of `/proc/PID/stat` (proc_pid_stat(5)), in clock ticks since boot.
+//! time being field 22 of `/proc/PID/stat` (`proc_pid_stat(5)`), in clock ticks since boot.
 
 use std::path::Path;
 use std::{fmt, fs, io};

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The few calls to the kernel and the C library that rustix does not have.
+
+#![allow(unsafe_code, reason = "signal handlers, raw system calls and localtime_r have no safe wrapper here")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use rustix::pipe::PipeFlags;
+
+/// The descriptor of the starter's socket.
+const STARTER: i32 = 3;
+
+/// Takes the starter's socket and closes every descriptor after it, which could be anything: a lock, a terminal.
+pub fn starter() -> io::Result<OwnedFd> {
+    // SAFETY: nothing has opened a descriptor yet, so none that is closed here has an owner.
+    unsafe { libc::close_range(STARTER.cast_unsigned() + 1, u32::MAX, 0) };
+    // SAFETY: only asks whether the number is a descriptor.
+    if unsafe { libc::fcntl(STARTER, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, as was just seen, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(STARTER) })
+}
+
+/// The pipe's end that the signal handler writes to.
+static NOTES: AtomicI32 = AtomicI32::new(-1);
+
+/// Signals as bytes on a descriptor. Handlers rather than a signal mask, because a mask would be inherited by every
+/// program that is started.
+#[derive(Debug)]
+pub struct Signals {
+    notes: OwnedFd,
+}
+
+/// A signal that came.
+#[derive(Clone, Copy, Debug)]
+pub struct Signal {
+    /// Its number.
+    pub number: i32,
+    /// Who sent it.
+    pub sender: i32,
+}
+
+extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: only async-signal-safe calls; the kernel gives a valid `info`; errno is put back.
+    unsafe {
+        let errno = *libc::__errno_location();
+        let words = [number, (*info).si_pid()];
+        libc::write(NOTES.load(Ordering::Relaxed), words.as_ptr().cast(), size_of_val(&words));
+        *libc::__errno_location() = errno;
+    }
+}
+
+impl Signals {
+    /// Catches SIGCHLD, SIGTERM, SIGINT and SIGHUP from now on.
+    pub fn catch() -> io::Result<Self> {
+        let (notes, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        NOTES.store(writer.as_raw_fd(), Ordering::Relaxed);
+        // The handler writes to it as long as the process lives.
+        std::mem::forget(writer);
+        for number in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+            // SAFETY: `action` is a whole sigaction; `note` has the signature that SA_SIGINFO asks for.
+            let caught = unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                action.sa_sigaction = note as *const () as usize;
+                action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_NOCLDSTOP;
+                libc::sigaction(number, &raw const action, std::ptr::null_mut())
+            };
+            if caught == -1 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(Self { notes })
+    }
+
+    /// The next one, if there is any.
+    pub fn next(&self) -> Option<Signal> {
+        let mut bytes = [0; 8];
+        if rustix::io::read(&self.notes, &mut bytes).ok()? != bytes.len() {
+            return None;
+        }
+        let (number, sender) = bytes.split_at(4);
+        let word = |bytes: &[u8]| bytes.try_into().map(i32::from_ne_bytes).ok();
+        Some(Signal { number: word(number)?, sender: word(sender)? })
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.notes.as_fd()
+    }
+}
+
+/// Sends signal `number` (real-time ones too) to the process of `pidfd`.
+pub fn send_signal(pidfd: &OwnedFd, number: i32) -> io::Result<()> {
+    // SAFETY: no memory is passed but a null pointer, which pidfd_send_signal(2) allows.
+    let sent = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), number, std::ptr::null::<libc::siginfo_t>(), 0)
+    };
+    if sent == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A new network namespace, which lives as long as the descriptor (and whatever is in it).
+pub fn network_namespace() -> io::Result<OwnedFd> {
+    // A process that enters a new one cannot come back to the host's, so another one makes it. Not fork(3), since the child
+    // makes nothing but system calls.
+    // SAFETY: like fork(2): without CLONE_VM the child has its own memory, and the null stack means a copy of this one.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_NEWNET | libc::SIGCHLD, 0, 0, 0, 0) };
+    if pid == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    if pid == 0 {
+        // SAFETY: async-signal-safe system calls only; it never returns.
+        unsafe {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            loop {
+                libc::pause();
+            }
+        }
+    }
+    let namespace = File::open(format!("/proc/{pid}/ns/net"));
+    #[allow(clippy::cast_possible_truncation, reason = "a pid")]
+    let pid = pid as libc::pid_t;
+    // SAFETY: it is this process's child and not yet waited for, so the number is still its own.
+    unsafe {
+        libc::kill(pid, libc::SIGKILL);
+        libc::waitpid(pid, std::ptr::null_mut(), 0);
+    }
+    namespace.map(OwnedFd::from)
+}
+
+/// Makes the kernel kill what `command` starts when this process ends, however it ends.
+pub fn die_with_parent(command: &mut Command) {
+    // SAFETY: runs between fork and exec and makes one system call.
+    unsafe {
+        command.pre_exec(|| {
+            let death = Some(rustix::process::Signal::KILL);
+            rustix::process::set_parent_process_death_signal(death).map_err(io::Error::from)
+        });
+    }
+}
+
+/// The calendar's fields of a second in local time, and the zone's distance from UTC in seconds.
+pub fn local_time(second: i64) -> (libc::tm, i64) {
+    // SAFETY: tm is plain numbers (and a pointer that is not used); localtime_r writes it whole or not at all.
+    let mut fields = unsafe { std::mem::zeroed::<libc::tm>() };
+    // SAFETY: both pointers are valid.
+    unsafe { libc::localtime_r(&raw const second, &raw mut fields) };
+    let offset = fields.tm_gmtoff;
+    (fields, offset)
+}
+
+/// Gives the memory that was freed back to the kernel.
+pub fn trim_heap() {
+    // SAFETY: touches only the allocator's own free lists.
+    unsafe { libc::malloc_trim(0) };
+}

@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A container's life under its monitor: prepared, created, started, ended, forgotten; and perhaps once more.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use haulout_monitor::config;
+use haulout_monitor::frame::{Failure, Kind};
+use haulout_monitor::last_run::Exit;
+use haulout_monitor::process::Process;
+use rustix::mount::UnmountFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags};
+
+use crate::client::Role;
+use crate::clock;
+use crate::input::Input;
+use crate::kernel::{self, Signal};
+use crate::log::Stream;
+use crate::monitor::{Awaited, Init, Monitor};
+use crate::network::complaint;
+use crate::output::{Output, Read};
+use crate::runtime::{Call, Streams, failure};
+use crate::spec;
+use crate::terminal::{self, ConsoleSocket};
+
+/// Who still holds the container's output open after it ended is listened to until it has said nothing for so long,
+const QUIET: Duration = Duration::from_millis(500);
+
+/// and no longer than this.
+const LAST_OUTPUT: Duration = Duration::from_secs(10);
+
+/// So long the starter may take to remove the container before somebody else does.
+const REMOVAL: Duration = Duration::from_secs(30);
+
+/// What a container that was killed because its time was up ends with, as with Podman.
+const TIMED_OUT: i32 = 255;
+
+/// How far the container is.
+#[derive(Debug)]
+pub enum Phase {
+    /// Its cgroup is waited for.
+    Preparing,
+    /// The runtime makes it.
+    Creating(Call),
+    /// It is made; its network and the word to go are waited for.
+    Created {
+        /// Whether the starter knows.
+        told: bool,
+    },
+    /// The runtime starts its process.
+    Starting(Call),
+    /// Its process runs.
+    Running,
+    /// Its process has ended; its output not yet.
+    Draining {
+        /// When it is given up.
+        latest: Instant,
+        /// When it is given up if nothing comes until then.
+        quiet: Instant,
+    },
+    /// The runtime forgets it.
+    Deleting {
+        /// The runtime at work.
+        call: Option<Call>,
+        /// What there is to tell.
+        ending: Ending,
+        /// How long to rest before it is started again; nothing when it is not.
+        rest: Option<Duration>,
+    },
+    /// It ended and will be started again.
+    Resting {
+        /// When.
+        until: Instant,
+    },
+    /// It is over; clients are told.
+    Leaving {
+        /// When they are not waited for any more.
+        latest: Instant,
+    },
+    /// Nothing is left to do.
+    Over,
+}
+
+/// How it came to an end.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// Its process ended.
+    Exited(Exit),
+    /// It could not be started.
+    Failed(Failure),
+    /// Whoever wanted it has gone before it was started.
+    Abandoned,
+}
+
+impl Phase {
+    /// Whether there is nothing left to do.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+
+    /// Whether the container's process has ended.
+    pub fn is_ending(&self) -> bool {
+        matches!(self, Self::Draining { .. } | Self::Deleting { .. } | Self::Resting { .. } | Self::Leaving { .. })
+    }
+
+    /// Whether the container's pipes are still the runtime's: until its process is started, nothing that comes from them is
+    /// the container's.
+    pub fn is_before_start(&self) -> bool {
+        matches!(self, Self::Preparing | Self::Creating(_) | Self::Created { .. })
+    }
+
+    /// Whether the runtime is at work.
+    pub fn is_at_work(&self) -> bool {
+        matches!(self, Self::Creating(_) | Self::Starting(_))
+    }
+
+    /// When it ends by itself.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Draining { latest, quiet } => Some(*latest.min(quiet)),
+            Self::Resting { until } => Some(*until),
+            Self::Leaving { latest } => Some(*latest),
+            _ => None,
+        }
+    }
+
+    /// Output has come.
+    pub fn note_output(&mut self) {
+        if let Self::Draining { quiet, .. } = self {
+            *quiet = Instant::now() + QUIET;
+        }
+    }
+}
+
+impl Monitor {
+    /// Goes on as far as can be gone without waiting.
+    pub fn advance(&mut self) {
+        if self.time_is_up_at().is_some_and(|at| at <= Instant::now()) {
+            self.time_is_up();
+        }
+        match &self.phase {
+            Phase::Preparing | Phase::Created { .. } | Phase::Resting { .. } if self.giving_up.is_some() => {
+                if let Some(ending) = self.giving_up.take() {
+                    self.delete(ending, None);
+                }
+            }
+            Phase::Preparing => {
+                if let Awaited::Here(_) = self.cgroup {
+                    self.create();
+                }
+            }
+            Phase::Created { told } => {
+                if self.network.as_ref().is_none_or(crate::network::Network::is_ready) {
+                    if !told {
+                        self.phase = Phase::Created { told: true };
+                        if let Some(starter) = self.starter() {
+                            starter.send(Kind::Created, b"");
+                        }
+                    }
+                    if self.go {
+                        self.start();
+                    }
+                }
+            }
+            Phase::Running => {
+                if self.init.as_ref().is_none_or(|init| init.status.is_some()) {
+                    let now = Instant::now();
+                    self.phase = Phase::Draining { latest: now + LAST_OUTPUT, quiet: now + QUIET };
+                    self.advance();
+                }
+            }
+            Phase::Draining { latest, quiet } => {
+                let now = Instant::now();
+                let held_up = self.log.blocked().is_some();
+                if self.outputs.is_empty() || *latest <= now || (*quiet <= now && !held_up) {
+                    self.ended();
+                }
+            }
+            Phase::Resting { until } => {
+                if self.stopping {
+                    self.leave(None);
+                } else if *until <= Instant::now() {
+                    self.event("restart", None);
+                    self.create();
+                }
+            }
+            Phase::Leaving { latest } => {
+                let all_told = self.clients.is_empty() && self.execs.is_empty();
+                if *latest <= Instant::now() || all_told {
+                    self.phase = Phase::Over;
+                }
+                if self.starter().is_none() || self.phase.is_over() {
+                    self.clean_up();
+                }
+            }
+            Phase::Creating(_) | Phase::Starting(_) | Phase::Deleting { .. } | Phase::Over => {}
+        }
+    }
+
+    /// The runtime has ended, if `pid` is its process.
+    pub fn call_ended(&mut self, pid: i32, status: i32) -> bool {
+        match std::mem::replace(&mut self.phase, Phase::Running) {
+            Phase::Creating(call) if call.pid == pid => {
+                let said = self.said_by_runtime();
+                self.created(call.result(status, &said));
+            }
+            Phase::Starting(call) if call.pid == pid => self.started(call.result(status, b"")),
+            Phase::Deleting { call: Some(call), ending, rest } if call.pid == pid => {
+                // What it cannot forget, the engine's next start forces away.
+                let _ = call.result(status, b"");
+                self.deleted(ending, rest);
+            }
+            other => {
+                self.phase = other;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The container is not to be started: it failed.
+    pub fn give_up(&mut self, failure: Failure) {
+        self.giving_up.get_or_insert(Ending::Failed(failure));
+    }
+
+    /// The container is not to be started: nobody wants it.
+    pub fn abandon(&mut self) {
+        self.giving_up.get_or_insert(Ending::Abandoned);
+    }
+
+    /// Somebody asks the monitor to end: so it asks the container.
+    pub fn asked_to_end(&mut self, signal: Signal) {
+        self.stopping = true;
+        let stop = self.config.stop_signal.unwrap_or(libc::SIGTERM);
+        match &self.init {
+            Some(init) if init.since.is_some() => {
+                // A service manager that ends a scope tells every process in it; a second signal would be one too many.
+                let told = stop == libc::SIGTERM
+                    && matches!(self.config.cgroup, config::Cgroup::Scope)
+                    && fs::read_to_string(format!("/proc/{}/comm", signal.sender))
+                        .is_ok_and(|name| name == "systemd\n");
+                if !told {
+                    let _ = kernel::send_signal(&init.pidfd, stop);
+                }
+            }
+            _ => self.abandon(),
+        }
+    }
+
+    /// When the container's time is up.
+    pub fn time_is_up_at(&self) -> Option<Instant> {
+        let init = self.init.as_ref().filter(|init| init.status.is_none() && !init.timed_out)?;
+        Some(init.since? + Duration::from_secs(self.config.timeout?))
+    }
+
+    fn time_is_up(&mut self) {
+        if let Some(init) = &mut self.init {
+            init.timed_out = true;
+            let _ = kernel::send_signal(&init.pidfd, libc::SIGKILL);
+        }
+    }
+
+    /// pasta has ended by itself.
+    pub fn network_ended(&mut self, status: i32) {
+        let Some(network) = &self.network else { return };
+        if network.is_ready() {
+            if !self.phase.is_ending() {
+                self.event("network", Some(status));
+            }
+        } else {
+            self.give_up(complaint(status));
+        }
+    }
+
+    fn create(&mut self) {
+        if let Err(failure) = self.try_create() {
+            self.delete(Ending::Failed(failure), None);
+        }
+    }
+
+    fn try_create(&mut self) -> Result<(), Failure> {
+        let failed = |doing: &str, error: std::io::Error| failure(125, format!("{doing}: {error}"));
+        if let Awaited::Here(Some(cgroup)) = &self.cgroup {
+            spec::set_cgroup(Path::new("."), &cgroup.container())
+                .map_err(|error| failed("writing the cgroup into config.json", error))?;
+        }
+        if let Some(network) = &mut self.network {
+            network.start_pasta()?;
+        }
+        let mut arguments = vec!["--bundle", ".", "--pid-file", "runtime.pid"];
+        let streams = if self.config.terminal {
+            let console = ConsoleSocket::bind(Path::new("console"));
+            self.console = Some(console.map_err(|error| failed("making the console socket", error))?);
+            arguments.extend(["--console-socket", "console"]);
+            Streams::default()
+        } else {
+            self.pipes().map_err(|error| failed("making the container's pipes", error.into()))?
+        };
+        let call = Call::start(&self.config, "create", &arguments, Path::new("runtime.log"), streams)?;
+        self.phase = Phase::Creating(call);
+        Ok(())
+    }
+
+    /// Pipes for the container: its ends are returned, ours do not wait.
+    fn pipes(&mut self) -> Result<Streams, rustix::io::Errno> {
+        let reading = |stream| -> Result<(Output, OwnedFd), rustix::io::Errno> {
+            let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+            rustix::io::ioctl_fionbio(&reader, true)?;
+            Ok((Output::of(reader, stream), writer))
+        };
+        let (stdout, output) = reading(Stream::Stdout)?;
+        let (stderr, error) = reading(Stream::Stderr)?;
+        let mut input = None;
+        if self.config.stdin_open {
+            let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+            rustix::io::ioctl_fionbio(&writer, true)?;
+            // What was typed before there was a pipe goes first.
+            self.input.connect(writer, false);
+            input = Some(reader);
+        }
+        self.outputs = vec![stdout, stderr];
+        Ok(Streams { input, output: Some(output), error: Some(error) })
+    }
+
+    /// What the runtime wrote to the container's standard error while it made it.
+    fn said_by_runtime(&mut self) -> Vec<u8> {
+        let error = self.outputs.iter().find(|output| output.stream() == Stream::Stderr);
+        match error.map(|output| output.read(&mut self.buffer)) {
+            Some(Read::Bytes(length)) => self.buffer[..length].to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn created(&mut self, result: Result<(), Failure>) {
+        match result.and_then(|()| self.take_created()) {
+            Ok(init) => {
+                self.init = Some(init);
+                self.phase = Phase::Created { told: self.go && self.policy.count > 0 };
+                self.event("init", None);
+            }
+            Err(failure) => self.delete(Ending::Failed(failure), None),
+        }
+    }
+
+    fn take_created(&mut self) -> Result<Init, Failure> {
+        let lost = |what: &str| failure(125, format!("the OCI runtime made the container and did not tell its {what}"));
+        let pid = fs::read_to_string("runtime.pid").ok().and_then(|text| text.trim().parse().ok());
+        let pid: i32 = pid.ok_or_else(|| lost("pid"))?;
+        let _ = fs::remove_file("runtime.pid");
+        let pidfd = Pid::from_raw(pid).and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+        let status = self.take_stray(pid);
+        let pidfd = pidfd.ok_or_else(|| failure(125, "the container's process ended before it was started"))?;
+        if let Some(console) = self.console.take() {
+            let master = console.receive().map_err(|_| lost("terminal"))?;
+            if let Some(size) = self.config.terminal_size {
+                terminal::resize(&master, size);
+            }
+            let copy = |master: &OwnedFd| master.try_clone().map_err(|_| lost("terminal"));
+            self.outputs = vec![Output::of(copy(&master)?, Stream::Stdout)];
+            if self.config.stdin_open {
+                self.input.connect(copy(&master)?, true);
+            }
+            self.master = Some(master);
+        }
+        Ok(Init { pid, pidfd, status, since: None, timed_out: false })
+    }
+
+    fn start(&mut self) {
+        let call = Call::start(&self.config, "start", &[], Path::new("runtime.log"), Streams::default());
+        match call {
+            Ok(call) => self.phase = Phase::Starting(call),
+            Err(failure) => return self.delete(Ending::Failed(failure), None),
+        }
+        // Written to disk while the runtime works.
+        self.last_run.started = clock::now();
+        self.last_run.pid = self.init.as_ref().map_or(0, |init| init.pid);
+        self.last_run.exit = None;
+        self.last_run.restarts = self.policy.count;
+        if let Err(error) = self.last_run.write(&self.config.folder) {
+            self.give_up(failure(125, format!("writing last-run in {}: {error}", self.config.folder.display())));
+        }
+    }
+
+    fn started(&mut self, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            return self.delete(Ending::Failed(failure), None);
+        }
+        if let Some(ending) = self.giving_up.take() {
+            return self.delete(ending, None);
+        }
+        self.phase = Phase::Running;
+        let Some(init) = &mut self.init else { return };
+        init.since = Some(Instant::now());
+        let pid = init.pid;
+        if let Some(process) = Process::of(pid) {
+            let _ = process.write(Path::new("init.pid"));
+        }
+        self.event("start", None);
+        if let Some(starter) = self.starter() {
+            starter.send(Kind::Started, pid.to_string().as_bytes());
+        }
+        if self.config.attach_starter && self.policy.count == 0 {
+            self.event("attach", None);
+        }
+        kernel::trim_heap();
+    }
+
+    /// The container's process has ended and all its output was read.
+    fn ended(&mut self) {
+        self.outputs.clear();
+        self.input = if self.config.stdin_open { Input::open() } else { Input::default() };
+        self.master = None;
+        self.log.end();
+        let Some(init) = self.init.take() else { return };
+        let status = if init.timed_out { TIMED_OUT } else { init.status.unwrap_or_default() };
+        let oom_killed = matches!(&self.cgroup, Awaited::Here(Some(cgroup)) if cgroup.oom_killed());
+        let exit = Exit { status: Some(status), finished: clock::now(), oom_killed };
+        let ran = init.since.map(|since| since.elapsed()).unwrap_or_default();
+        let rest = if self.stopping { None } else { self.policy.after(status, ran) };
+        let _ = fs::remove_file("init.pid");
+        self.delete(Ending::Exited(exit), rest);
+    }
+
+    /// Has the runtime forget the container; meanwhile `last-run` goes to the disk and what else can be given back is.
+    fn delete(&mut self, ending: Ending, rest: Option<Duration>) {
+        if rest.is_none()
+            && let Some(network) = &mut self.network
+        {
+            network.stop();
+        }
+        let call = Call::start(&self.config, "delete", &["--force"], Path::new("runtime.log"), Streams::default());
+        if let Ending::Exited(exit) = &ending {
+            self.last_run.exit = Some(exit.clone());
+            // A disk that takes no more cannot be helped; clients are told all the same.
+            let _ = self.last_run.write(&self.config.folder);
+            self.event("died", exit.status);
+        }
+        match call {
+            Ok(call) => self.phase = Phase::Deleting { call: Some(call), ending, rest },
+            Err(_) => self.deleted(ending, rest),
+        }
+    }
+
+    fn deleted(&mut self, ending: Ending, rest: Option<Duration>) {
+        if let Awaited::Here(Some(cgroup)) = &self.cgroup {
+            cgroup.remove_container();
+        }
+        self.init = None;
+        match (ending, rest) {
+            (Ending::Exited(exit), Some(rest)) => {
+                self.tell(&exit);
+                self.phase = Phase::Resting { until: Instant::now() + rest };
+            }
+            (ending, _) => self.leave(Some(ending)),
+        }
+    }
+
+    /// Tells everyone that the container's process has ended.
+    fn tell(&mut self, exit: &Exit) {
+        // The starter stays to remove the container, if that is its duty.
+        let stays = self.config.cleanup.is_some();
+        for client in &mut self.clients {
+            client.attached = false;
+            if matches!(client.role, Role::Starter | Role::Attached | Role::Waiting) {
+                client.widen();
+                client.send_json(Kind::Exited, exit);
+                if client.role != Role::Starter || !stays {
+                    client.close();
+                }
+            }
+        }
+    }
+
+    /// The container is over for good: gives everything back and tells so.
+    fn leave(&mut self, ending: Option<Ending>) {
+        if let Some(network) = &mut self.network {
+            network.stop();
+        }
+        self.listener = None;
+        if let Some(rootfs) = &self.config.rootfs
+            && rustix::mount::unmount(rootfs, UnmountFlags::empty()).is_err()
+        {
+            let _ = rustix::mount::unmount(rootfs, UnmountFlags::DETACH);
+        }
+        let _ = fs::remove_dir_all(&self.config.bundle);
+        self.phase = Phase::Leaving { latest: Instant::now() + REMOVAL };
+        match ending {
+            Some(Ending::Failed(failure)) => {
+                let stays = self.config.cleanup.is_some();
+                if let Some(starter) = self.starter() {
+                    starter.send_json(Kind::Failed, &failure);
+                    if !stays {
+                        starter.close();
+                    }
+                }
+            }
+            Some(Ending::Exited(exit)) => {
+                self.event("cleanup", None);
+                self.tell(&exit);
+                self.exit = Some(exit);
+            }
+            Some(Ending::Abandoned) => {}
+            None => self.exit = self.last_run.exit.clone(),
+        }
+        for client in &mut self.clients {
+            if matches!(client.role, Role::Visitor | Role::Waiting | Role::Attached) {
+                client.close();
+            }
+        }
+    }
+
+    /// Has the container removed (`--rm`) if the starter has not.
+    fn clean_up(&mut self) {
+        if self.removed {
+            return;
+        }
+        let Some(command) = self.config.cleanup.take() else { return };
+        let Some((program, arguments)) = command.split_first() else { return };
+        let _ = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .current_dir("/")
+            .spawn();
+    }
+}

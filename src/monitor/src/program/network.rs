@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The container's network: a namespace that the monitor holds by a descriptor, joined to the host's by pasta.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt as _, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use haulout_monitor::frame::Failure;
+use rustix::fs::{CWD, FileType, Mode};
+
+use crate::kernel;
+use crate::runtime::failure;
+
+/// Where pasta writes its pid when it is ready: a FIFO, so that there is nothing to watch or ask again.
+const READY: &str = "pasta.pid";
+
+/// What pasta says.
+const WORDS: &str = "pasta.log";
+
+/// The network, while the container lives.
+#[derive(Debug)]
+pub struct Network {
+    /// Holds the namespace, and is what `BUNDLE/netns` leads to.
+    namespace: OwnedFd,
+    command: Vec<String>,
+    /// pasta's process, as long as it runs.
+    pasta: Option<i32>,
+    ready: Ready,
+}
+
+#[derive(Debug)]
+enum Ready {
+    /// pasta writes here.
+    Not(File),
+    Yes,
+}
+
+impl Network {
+    /// Makes the namespace, links `netns` in the working folder to it, and starts pasta with `command`.
+    pub fn start(bundle: &Path, command: &[String]) -> Result<Self, Failure> {
+        let namespace = kernel::network_namespace()
+            .map_err(|error| failure(125, format!("making the container's network namespace: {error}")))?;
+        let target = format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd());
+        let link = bundle.join("netns");
+        let _ = fs::remove_file(&link);
+        symlink(target, &link).map_err(|error| failure(125, format!("linking {}: {error}", link.display())))?;
+        let mut network = Self { namespace, command: command.to_vec(), pasta: None, ready: Ready::Yes };
+        network.start_pasta()?;
+        Ok(network)
+    }
+
+    /// Starts pasta again if it has ended.
+    pub fn start_pasta(&mut self) -> Result<(), Failure> {
+        if self.pasta.is_some() {
+            return Ok(());
+        }
+        let setting_up = |error: io::Error| failure(125, format!("setting up pasta: {error}"));
+        let fifo = make_fifo().map_err(setting_up)?;
+        let words = OpenOptions::new().append(true).create(true).mode(0o600).open(WORDS).map_err(setting_up)?;
+        let Some((program, arguments)) = self.command.split_first() else {
+            return Err(failure(125, "setting up pasta: no program is named"));
+        };
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .args(["--foreground", "--pid", READY, "--netns"])
+            .arg(format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(words);
+        kernel::die_with_parent(&mut command);
+        let child = command.spawn().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => failure(
+                125,
+                format!(
+                    "could not find {program}, the network namespace can't be configured: install the package passt"
+                ),
+            ),
+            _ => setting_up(error),
+        })?;
+        self.pasta = Some(child.id().cast_signed());
+        self.ready = Ready::Not(fifo);
+        Ok(())
+    }
+
+    /// Whether the network is there.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.ready, Ready::Yes)
+    }
+
+    /// What to wait for until it is.
+    pub fn waiting(&self) -> Option<BorrowedFd<'_>> {
+        match &self.ready {
+            Ready::Not(fifo) => Some(fifo.as_fd()),
+            Ready::Yes => None,
+        }
+    }
+
+    /// Reads what pasta has written.
+    pub fn read(&mut self) {
+        if let Ready::Not(fifo) = &mut self.ready
+            && fifo.read(&mut [0; 32]).is_ok_and(|length| length > 0)
+        {
+            let _ = fs::remove_file(READY);
+            self.ready = Ready::Yes;
+        }
+    }
+
+    /// Whether `pid` was pasta, which has now ended.
+    pub fn ended(&mut self, pid: i32) -> bool {
+        let was = self.pasta == Some(pid);
+        if was {
+            self.pasta = None;
+        }
+        was
+    }
+
+    /// Ends pasta.
+    pub fn stop(&mut self) {
+        if let Some(pid) = self.pasta.and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Why pasta ended before it was ready.
+pub fn complaint(status: i32) -> Failure {
+    let words = fs::read(WORDS).unwrap_or_default();
+    let words = String::from_utf8_lossy(&words);
+    failure(126, format!("setting up Pasta: pasta failed with exit code {status}:\n{}", words.trim_end()))
+}
+
+fn make_fifo() -> io::Result<File> {
+    let _ = fs::remove_file(READY);
+    rustix::fs::mknodat(CWD, READY, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+    // Open for both ways, so that pasta's opening need not wait and its closing is no end of file.
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(READY)
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The true program over the true OCI runtime, with a root filesystem of busybox.
+//!
+//! Needs crun, a static busybox and user namespaces: all of them are on the test host (tests/host), and where one is missing
+//! every test says so and passes. With `HAULOUT_TEST_HOST` in the environment a missing one is a failure.
+
+mod container;
+mod exec;
+mod life;
+mod network;
+mod output;
+mod stop;
+mod terminal;
