@@ -9,6 +9,7 @@ use relm4::gtk::{gio, glib};
 use relm4::prelude::*;
 
 use crate::APP_ID;
+use crate::connection::Shared;
 use crate::connection::local::Local;
 use crate::window::Shell;
 
@@ -50,10 +51,23 @@ pub fn run() -> glib::ExitCode {
 }
 
 fn open_window(app: &adw::Application) {
-    let connection = Rc::new(Local::open());
+    let connection = connection();
     let mut shell = Shell::builder().launch(connection).detach();
     let window = shell.widget().clone();
     app.add_window(&window);
     shell.detach_runtime();
     window.present();
+}
+
+#[cfg(not(feature = "preview"))]
+fn connection() -> Shared {
+    Rc::new(Local::open())
+}
+
+#[cfg(feature = "preview")]
+fn connection() -> Shared {
+    match crate::connection::preview::Preview::from_environment() {
+        Some(preview) => Rc::new(preview),
+        None => Rc::new(Local::open()),
+    }
 }

@@ -7,6 +7,8 @@
 mod convert;
 mod flow;
 pub mod local;
+#[cfg(feature = "preview")]
+pub mod preview;
 mod worker;
 
 use std::future::Future;

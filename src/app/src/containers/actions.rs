@@ -86,7 +86,7 @@ fn question(items: &[ContainerItem], action: Action) -> (String, String, String)
         lost.push_str("\n\n");
         lost.push_str(&fill(&gettext("Still running, will be stopped: {}"), &[&running.join(", ")]));
     }
-    if items.len() > 1 {
+    if items.len() > 1 && running.len() < items.len() {
         lost.push_str("\n\n");
         lost.push_str(&items.iter().map(ContainerItem::name).collect::<Vec<_>>().join(", "));
     }

@@ -15,9 +15,30 @@ use crate::model::ContainerItem;
 pub fn of(item: &ContainerItem) -> gio::Menu {
     let first = gio::Menu::new();
     first.append_item(&entry(item, &gettext("_Open"), "open"));
+    first.append_item(&entry(item, &gettext("Se_lect"), "select"));
+    let menu = on_page(item);
+    menu.prepend_section(None, &first);
+    menu
+}
+
+/// What can be done on the page of `item` now.
+pub fn on_page(item: &ContainerItem) -> gio::Menu {
+    let life = gio::Menu::new();
+    if item.running() {
+        life.append_item(&entry(item, &gettext("_Stop"), "stop"));
+        life.append_item(&entry(item, &gettext("R_estart"), "restart"));
+        life.append_item(&entry(item, &gettext("_Kill…"), "kill"));
+    } else {
+        life.append_item(&entry(item, &gettext("_Start"), "start"));
+    }
+    let copy = gio::Menu::new();
+    copy.append_item(&entry(item, &gettext("_Copy ID"), "copy-id"));
+    let end = gio::Menu::new();
+    end.append_item(&entry(item, &gettext("_Remove…"), "remove"));
     let menu = gio::Menu::new();
-    menu.append_section(None, &first);
-    menu.append_section(None, &on_page(item));
+    for section in [life, copy, end] {
+        menu.append_section(None, &section);
+    }
     menu
 }
 
@@ -25,28 +46,6 @@ fn entry(item: &ContainerItem, label: &str, action: &str) -> gio::MenuItem {
     let entry = gio::MenuItem::new(Some(label), None);
     entry.set_action_and_target_value(Some(&format!("containers.{action}")), Some(&item.id().to_variant()));
     entry
-}
-
-/// What can be done on the page of `item` now.
-pub fn on_page(item: &ContainerItem) -> gio::Menu {
-    let entry = |label: String, action: &str| entry(item, &label, action);
-    let life = gio::Menu::new();
-    if item.running() {
-        life.append_item(&entry(gettext("_Stop"), "stop"));
-        life.append_item(&entry(gettext("R_estart"), "restart"));
-        life.append_item(&entry(gettext("_Kill…"), "kill"));
-    } else {
-        life.append_item(&entry(gettext("_Start"), "start"));
-    }
-    let copy = gio::Menu::new();
-    copy.append_item(&entry(gettext("_Copy ID"), "copy-id"));
-    let end = gio::Menu::new();
-    end.append_item(&entry(gettext("_Remove…"), "remove"));
-    let menu = gio::Menu::new();
-    for section in [life, copy, end] {
-        menu.append_section(None, &section);
-    }
-    menu
 }
 
 /// The actions behind the menus, on `page`.
@@ -79,6 +78,8 @@ pub fn install(page: &adw::NavigationPage, list: &List, sender: &ComponentSender
             let _ = open.output(Output::Open(id));
         }),
     );
+    let select = sender.clone();
+    add("select", Box::new(move |id| select.input(Input::SelectOne(id))));
     let clipboard = list.columns.clipboard();
     add("copy-id", Box::new(move |id| clipboard.set_text(&id)));
     page.insert_action_group("containers", Some(&group));

@@ -53,6 +53,8 @@ pub enum Input {
     Activate(u32),
     /// Selection mode begins or ends.
     Select(bool),
+    /// Selection mode begins with this one.
+    SelectOne(String),
     /// What is selected changed.
     Ticked,
     SelectAll,
@@ -106,13 +108,17 @@ impl Component for Containers {
                         set_visible: model.selecting,
                         connect_clicked => Input::Select(false),
                     },
-                    pack_end = &gtk::Button {
-                        set_icon_name: "selection-mode-symbolic",
-                        set_tooltip_text: Some(&gettext("Select Containers")),
-                        update_property: &[gtk::accessible::Property::Label(&gettext("Select Containers"))],
-                        #[watch]
-                        set_visible: !model.selecting && model.has_rows(),
-                        connect_clicked => Input::Select(true),
+                    // In a narrow window selection begins in the menu of a row.
+                    #[name = "select_place"]
+                    pack_end = &gtk::Box {
+                        gtk::Button {
+                            set_icon_name: "selection-mode-symbolic",
+                            set_tooltip_text: Some(&gettext("Select Containers")),
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Select Containers"))],
+                            #[watch]
+                            set_visible: !model.selecting && model.has_rows(),
+                            connect_clicked => Input::Select(true),
+                        },
                     },
                     #[name = "search_button"]
                     pack_end = &gtk::ToggleButton {
@@ -187,8 +193,8 @@ impl Component for Containers {
                         #[watch]
                         set_visible_child_name: model.shown(),
                     },
-                    add_breakpoint = bin_breakpoint(840., &[model.list.ports.clone().upcast()]),
-                    add_breakpoint = bin_breakpoint(690., &[model.list.ports.clone().upcast(), model.list.age.clone().upcast()]),
+                    add_breakpoint = bin_breakpoint(860., &[model.list.age.clone().upcast()]),
+                    add_breakpoint = bin_breakpoint(680., &[model.list.ports.clone().upcast(), model.list.age.clone().upcast()]),
                     add_breakpoint = narrow.clone(),
                 },
                 add_bottom_bar = &gtk::ActionBar {
@@ -260,6 +266,7 @@ impl Component for Containers {
         ));
         let widgets = view_output!();
         narrow.add_setter(&widgets.shapes, "visible-child-name", Some(&"rows".to_value()));
+        narrow.add_setter(&widgets.select_place, "visible", Some(&false.to_value()));
 
         widgets.search_bar.connect_entry(&widgets.search_entry);
         widgets.search_bar.set_key_capture_widget(Some(&root));
@@ -322,6 +329,12 @@ impl Component for Containers {
                     self.context.model.containers.all().iter().for_each(|item| item.set_selected(false));
                 }
                 self.count_selected();
+            }
+            Input::SelectOne(id) => {
+                if let Some(item) = self.context.model.containers.get(&id) {
+                    item.set_selected(true);
+                    sender.input(Input::Select(true));
+                }
             }
             Input::Ticked => self.count_selected(),
             Input::SelectAll => {

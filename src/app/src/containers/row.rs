@@ -28,13 +28,17 @@ pub fn check_factory(clicks: &Clicks) -> gtk::SignalListItemFactory {
 
 /// Icon and word.
 pub fn state_factory() -> gtk::SignalListItemFactory {
-    Cells::factory(|list_item| state(list_item, Status::new(true)))
+    Cells::factory(|list_item| state(list_item, &Status::new(true)))
 }
 
-fn state(list_item: &glib::Object, status: Status) -> gtk::Widget {
-    let root = status.root.clone().upcast();
-    Cells::follow(list_item, Status::PROPERTIES, move |item| status.show(item));
-    root
+fn state(list_item: &glib::Object, status: &Status) -> gtk::Widget {
+    let shown = status.weak();
+    Cells::follow(list_item, Status::PROPERTIES, move |item| {
+        if let Some(status) = shown() {
+            status.show(item);
+        }
+    });
+    status.root.clone().upcast()
 }
 
 /// The main action and the menu of the rest.
@@ -84,7 +88,7 @@ pub fn narrow_factory(clicks: &Clicks, selecting: &Selecting) -> gtk::SignalList
         let check = Cells::check(list_item, &clicks.ticked);
         selecting.watch(&check);
         line.append(&check);
-        line.append(&state(list_item, Status::new(false)));
+        line.append(&state(list_item, &Status::new(false)));
         line.append(&Cells::two_lines(list_item));
         let buttons = buttons(list_item, &clicks);
         buttons.set_spacing(0);

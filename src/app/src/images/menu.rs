@@ -21,6 +21,7 @@ pub fn of(item: &ImageItem) -> gio::Menu {
     let first = gio::Menu::new();
     first.append_item(&entry(gettext("_Details"), "show", &id));
     first.append_item(&entry(gettext("_Run a Container…"), "run", &id));
+    first.append_item(&entry(gettext("Se_lect"), "select", &id));
     let copy = gio::Menu::new();
     copy.append_item(&entry(gettext("Copy _Name"), "copy", &item.reference()));
     copy.append_item(&entry(gettext("_Copy ID"), "copy", &id));
@@ -45,8 +46,8 @@ pub fn install(page: &adw::NavigationPage, list: &List, sender: &ComponentSender
         });
         group.add_action(&action);
     };
-    let inputs: [(&str, fn(String) -> Input); 3] =
-        [("show", Input::Show), ("run", Input::Run), ("remove", Input::Remove)];
+    let inputs: [(&str, fn(String) -> Input); 4] =
+        [("show", Input::Show), ("run", Input::Run), ("select", Input::SelectOne), ("remove", Input::Remove)];
     for (name, input) in inputs {
         let sender = sender.clone();
         add(name, Box::new(move |id| sender.input(input(id))));

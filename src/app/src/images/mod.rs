@@ -51,6 +51,8 @@ pub enum Input {
     Activate(u32),
     /// Selection mode begins or ends.
     Select(bool),
+    /// Selection mode begins with this one.
+    SelectOne(String),
     /// What is selected changed.
     Ticked,
     SelectAll,
@@ -105,13 +107,17 @@ impl Component for Images {
                         set_visible: model.selecting,
                         connect_clicked => Input::Select(false),
                     },
-                    pack_end = &gtk::Button {
-                        set_icon_name: "selection-mode-symbolic",
-                        set_tooltip_text: Some(&gettext("Select Images")),
-                        update_property: &[gtk::accessible::Property::Label(&gettext("Select Images"))],
-                        #[watch]
-                        set_visible: !model.selecting && model.has_rows(),
-                        connect_clicked => Input::Select(true),
+                    // In a narrow window selection begins in the menu of a row.
+                    #[name = "select_place"]
+                    pack_end = &gtk::Box {
+                        gtk::Button {
+                            set_icon_name: "selection-mode-symbolic",
+                            set_tooltip_text: Some(&gettext("Select Images")),
+                            update_property: &[gtk::accessible::Property::Label(&gettext("Select Images"))],
+                            #[watch]
+                            set_visible: !model.selecting && model.has_rows(),
+                            connect_clicked => Input::Select(true),
+                        },
                     },
                     #[name = "search_button"]
                     pack_end = &gtk::ToggleButton {
@@ -177,7 +183,7 @@ impl Component for Images {
                         set_visible_child_name: model.shown(),
                     },
                     add_breakpoint = bin_breakpoint(840., &[model.list.used.clone().upcast()]),
-                    add_breakpoint = bin_breakpoint(690., &[model.list.used.clone().upcast(), model.list.age.clone().upcast()]),
+                    add_breakpoint = bin_breakpoint(660., &[model.list.used.clone().upcast(), model.list.age.clone().upcast()]),
                     add_breakpoint = narrow.clone(),
                 },
                 add_bottom_bar = &gtk::ActionBar {
@@ -233,6 +239,7 @@ impl Component for Images {
         ));
         let widgets = view_output!();
         narrow.add_setter(&widgets.shapes, "visible-child-name", Some(&"rows".to_value()));
+        narrow.add_setter(&widgets.select_place, "visible", Some(&false.to_value()));
 
         widgets.search_bar.connect_entry(&widgets.search_entry);
         widgets.search_bar.set_key_capture_widget(Some(&root));
@@ -295,6 +302,12 @@ impl Component for Images {
                     self.context.model.images.all().iter().for_each(|item| item.set_selected(false));
                 }
                 self.count_selected();
+            }
+            Input::SelectOne(id) => {
+                if let Some(item) = self.context.model.images.get(&id) {
+                    item.set_selected(true);
+                    sender.input(Input::Select(true));
+                }
             }
             Input::Ticked => self.count_selected(),
             Input::SelectAll => {

@@ -156,7 +156,7 @@ pub fn state_word(state: State) -> String {
         State::Exited { out_of_memory: true, .. } => gettext("Out of Memory"),
         State::Exited { status: Some(0), .. } => gettext("Ended"),
         State::Exited { status: Some(status), .. } => fill(&gettext("Failed ({})"), &[&status.to_string()]),
-        State::Exited { status: None, .. } => gettext("Ended, Status Unknown"),
+        State::Exited { status: None, .. } => gettext("Status Unknown"),
     }
 }
 

@@ -92,7 +92,9 @@ impl FailurePage {
             self.inner.remove(&old);
         }
         if !words.details.is_empty() {
-            let clamp = adw::Clamp::builder().maximum_size(500).child(&details(words)).build();
+            let details = details(words);
+            details.set_halign(gtk::Align::Center);
+            let clamp = adw::Clamp::builder().maximum_size(500).child(&details).build();
             self.inner.append(&clamp);
         }
     }

@@ -27,10 +27,23 @@ impl Status {
         let label = gtk::Label::builder().xalign(0.0).ellipsize(gtk::pango::EllipsizeMode::End).build();
         let root = gtk::Box::builder().spacing(8).build();
         root.append(&stack);
-        if with_word {
-            root.append(&label);
-        }
+        root.append(&label);
+        label.set_visible(with_word);
         Self { root, stack, icon, label }
+    }
+
+    /// The widget as long as somebody else holds it: what hangs on a row must not hold what is in the row.
+    pub fn weak(&self) -> impl Fn() -> Option<Self> + use<> {
+        let (root, stack) = (self.root.downgrade(), self.stack.downgrade());
+        let (icon, label) = (self.icon.downgrade(), self.label.downgrade());
+        move || {
+            Some(Self {
+                root: root.upgrade()?,
+                stack: stack.upgrade()?,
+                icon: icon.upgrade()?,
+                label: label.upgrade()?,
+            })
+        }
     }
 
     /// What of a container it shows.

@@ -41,11 +41,27 @@ impl Component for Machine {
                     gtk::Box {
                         set_orientation: gtk::Orientation::Vertical,
                         set_spacing: 24,
-                        adw::StatusPage {
-                            set_icon_name: Some("haulout-container-symbolic"),
-                            set_title: &gettext("One More Step"),
-                            set_description: Some(&gettext("Containers need a few pieces that this computer does not have yet. Run the commands in a terminal, then check again.")),
-                            add_css_class: "compact",
+                        gtk::Box {
+                            set_orientation: gtk::Orientation::Vertical,
+                            set_spacing: 12,
+                            set_margin_top: 12,
+                            gtk::Image {
+                                set_icon_name: Some("haulout-container-symbolic"),
+                                set_pixel_size: 96,
+                                set_css_classes: &["dim-label"],
+                                set_accessible_role: gtk::AccessibleRole::Presentation,
+                            },
+                            gtk::Label {
+                                set_label: &gettext("One More Step"),
+                                set_wrap: true,
+                                set_justify: gtk::Justification::Center,
+                                set_css_classes: &["title-1"],
+                            },
+                            gtk::Label {
+                                set_label: &gettext("Containers need a few pieces that this computer does not have yet. Run the commands in a terminal, then check again."),
+                                set_wrap: true,
+                                set_justify: gtk::Justification::Center,
+                            },
                         },
                         #[name = "list"]
                         gtk::Box {

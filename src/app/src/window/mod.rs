@@ -91,7 +91,6 @@ impl Component for Shell {
             set_title: Some(&gettext("Haulout")),
             set_default_size: (1000, 680),
             set_size_request: (360, 294),
-            add_css_class?: cfg!(debug_assertions).then_some("devel"),
 
             #[local_ref]
             toasts -> adw::ToastOverlay {

@@ -61,6 +61,7 @@ impl Component for SearchDialog {
                         update_property: &[gtk::accessible::Property::Label(&gettext("Search containers and images"))],
                         connect_search_changed[sender] => move |entry| sender.input(SearchInput::Seek(entry.text().into())),
                         connect_activate => SearchInput::First,
+                        connect_stop_search[root] => move |_| { root.close(); },
                     },
                 },
                 #[name = "stack"]
@@ -145,8 +146,11 @@ impl SearchDialog {
             })
             .map(|item| Found::Image { id: item.id(), name: item.name(), line: item.summary() })
             .collect();
-        containers.sort_by(|one, other| one.name().cmp(other.name()));
-        images.sort_by(|one, other| one.name().cmp(other.name()));
+        // Those whose name it is before those that only have to do with it.
+        let sought = text.trim().to_lowercase();
+        let place = |found: &Found| (!found.name().to_lowercase().contains(&sought), found.name().to_owned());
+        containers.sort_by_cached_key(place);
+        images.sort_by_cached_key(place);
         containers.extend(images);
         containers.truncate(MOST);
         containers

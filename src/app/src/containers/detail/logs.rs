@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A container's log: it follows while its end is in sight; search, wrapping, times.
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
 use gettextrs::{gettext, ngettext};
 use relm4::adw::prelude::*;
-use relm4::gtk::glib;
+use relm4::gtk::{gdk, glib};
 use relm4::prelude::*;
 
 use super::log_text::{LogText, MOST};
@@ -322,19 +326,43 @@ impl Logs {
     }
 }
 
-/// Scrolls along while the end is in sight; shows `button` while it is not.
+/// How long after a person's last input the text may still be moving because of it.
+const MOVING: Duration = Duration::from_secs(1);
+
+/// Scrolls along while the end is in sight; shows `button` while it is not. Only a person's scrolling up ends it: the
+/// text moves by itself, too, as it grows, is measured and is cut.
 fn keep_end_in_sight(scrolled: &gtk::ScrolledWindow, button: &gtk::Button) {
-    let at_end = std::rc::Rc::new(std::cell::Cell::new(true));
+    let following = Rc::new(Cell::new(true));
+    let touched = Rc::new(Cell::new(None::<Instant>));
+    let events = gtk::EventControllerLegacy::builder().propagation_phase(gtk::PropagationPhase::Capture).build();
+    let touching = touched.clone();
+    events.connect_event(move |_, event| {
+        let dragging = event.modifier_state().contains(gdk::ModifierType::BUTTON1_MASK);
+        let moves = match event.event_type() {
+            gdk::EventType::MotionNotify => dragging,
+            gdk::EventType::EnterNotify | gdk::EventType::LeaveNotify | gdk::EventType::FocusChange => false,
+            _ => true,
+        };
+        if moves {
+            touching.set(Some(Instant::now()));
+        }
+        glib::Propagation::Proceed
+    });
+    scrolled.add_controller(events);
     let adjustment = scrolled.vadjustment();
-    let known = at_end.clone();
-    let shown = button.clone();
+    let (known, shown, last) = (following.clone(), button.clone(), Cell::new(0.));
     adjustment.connect_value_changed(move |adjustment| {
-        let end = adjustment.upper() - adjustment.page_size();
-        known.set(adjustment.value() >= end - 24.);
+        let value = adjustment.value();
+        let up = value < last.replace(value);
+        if value >= adjustment.upper() - adjustment.page_size() - 24. {
+            known.set(true);
+        } else if up && touched.get().is_some_and(|time| time.elapsed() < MOVING) {
+            known.set(false);
+        }
         shown.set_visible(!known.get());
     });
     adjustment.connect_changed(move |adjustment| {
-        if at_end.get() {
+        if following.get() {
             adjustment.set_value(adjustment.upper() - adjustment.page_size());
         }
     });
