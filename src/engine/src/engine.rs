@@ -40,6 +40,7 @@ impl Engine {
     /// An engine over `paths`. Without `steps` it can list, inspect and read logs, but what needs the user namespace
     /// answers [`Error::NoSteps`].
     pub fn open(paths: Paths, steps: Option<Steps>) -> Self {
+        let steps = steps.map(|steps| steps.anchored(paths.anchor()));
         Self { inner: Arc::new(Inner { paths, steps, database: Mutex::new(None), warnings: Mutex::default() }) }
     }
 

@@ -20,6 +20,7 @@ pub mod spec;
 pub mod state;
 pub mod step;
 pub mod store;
+pub mod userns;
 
 pub use engine::{Engine, Error};
 pub use paths::Paths;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Where Haulout keeps things: nothing of it is shared with another engine.
 
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use crate::container::ContainerId;
 
@@ -15,6 +17,18 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// Those of whoever runs this process: `$XDG_DATA_HOME` and `$XDG_RUNTIME_DIR`, or what stands in for them; root's are in `/var`
+    /// and `/run`. Root of a user namespace that is not the machine's (`haulout unshare`) has the user's.
+    pub fn of_user() -> Self {
+        if is_real_root() {
+            return Self { data: "/var/lib/containers/haulout".into(), runtime: "/run/haulout".into() };
+        }
+        let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
+        let data = data.unwrap_or_else(|| home_by_passwd().join(".local/share"));
+        Self { data: data.join("containers/haulout"), runtime: runtime_of_user() }
+    }
+
     /// The SQLite database of what should be.
     pub fn database(&self) -> PathBuf {
         self.data.join("state.db")
@@ -69,4 +83,49 @@ impl Paths {
     pub fn events(&self) -> PathBuf {
         self.runtime.join("events")
     }
+}
+
+/// `$XDG_RUNTIME_DIR/haulout`. Where that is not set or is another user's (su, cron): the same below `/run/user/UID`, else a folder
+/// of the user's own in `/tmp`, as podman does.
+pub(crate) fn runtime_of_user() -> PathBuf {
+    if is_real_root() {
+        return "/run/haulout".into();
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    let logged_in = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    let by_uid = Some(PathBuf::from(format!("/run/user/{uid}")));
+    if let Some(found) = [logged_in, by_uid].into_iter().flatten().find(|path| is_own_folder(path, uid)) {
+        return found.join("haulout");
+    }
+    let own = PathBuf::from(format!("/tmp/haulout-run-{uid}"));
+    let _ = fs::DirBuilder::new().mode(0o700).create(&own);
+    if is_own_folder(&own, uid) {
+        return own;
+    }
+    // Somebody else made it: then it is not to be trusted, and what is made below this fails with a name that says why.
+    own.join("is-not-yours")
+}
+
+/// A folder, no link, that is `uid`'s.
+fn is_own_folder(path: &Path, uid: u32) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == uid)
+}
+
+/// Root, and not of a user namespace that maps another user to it.
+fn is_real_root() -> bool {
+    rustix::process::geteuid().is_root()
+        && fs::read_to_string("/proc/self/uid_map").map_or(true, |map| {
+            let mut numbers = map.split_ascii_whitespace();
+            (numbers.next(), numbers.next()) == (Some("0"), Some("0"))
+        })
+}
+
+fn home_by_passwd() -> PathBuf {
+    let uid = rustix::process::getuid().as_raw();
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let home = passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2)?.parse() == Ok(uid)).then(|| fields.get(5).map(PathBuf::from))?
+    });
+    home.unwrap_or_else(|| "/".into())
 }

@@ -53,8 +53,11 @@ impl List {
         });
         let filtered = gtk::FilterListModel::new(Some(model.containers.store().clone()), Some(filter.clone()));
         let selecting = Selecting::default();
-        let columns =
-            gtk::ColumnView::builder().single_click_activate(true).hexpand(true).css_classes(["containers"]).build();
+        let columns = gtk::ColumnView::builder()
+            .single_click_activate(true)
+            .hexpand(true)
+            .css_classes(["containers"])
+            .build();
         columns.update_property(&[gtk::accessible::Property::Label(&gettext("Containers"))]);
 
         let check = column("", row::check_factory(clicks), None);
@@ -112,7 +115,11 @@ impl List {
     }
 }
 
-fn column(title: &str, factory: gtk::SignalListItemFactory, sorter: Option<gtk::Sorter>) -> gtk::ColumnViewColumn {
+fn column(
+    title: &str,
+    factory: gtk::SignalListItemFactory,
+    sorter: Option<gtk::Sorter>,
+) -> gtk::ColumnViewColumn {
     let column = gtk::ColumnViewColumn::new(Some(title), Some(factory));
     column.set_sorter(sorter.as_ref());
     column

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The start of a container, from the side of the child that becomes its monitor.
 
+pub(crate) mod child;
+mod copy;
+mod place;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +22,13 @@ pub struct Plan {
     pub spec: oci_spec::runtime::Spec,
     /// `-u`, or the image's user; root when nothing.
     pub user: Option<String>,
+    /// `process.capabilities` when that user turns out not to be root: the bounding set, and of the others only what was asked for
+    /// by name. Those of the specification stay when nothing.
+    #[serde(default)]
+    pub capabilities_of_user: Option<oci_spec::runtime::LinuxCapabilities>,
+    /// Whether the working folder was asked for by `-w`: then it is not made when it is missing.
+    #[serde(default)]
+    pub workdir_must_exist: bool,
     /// Volumes that are new and take what the image has at their place: place inside, folder outside.
     pub copies: Vec<(PathBuf, PathBuf)>,
     /// The monitor's program.
@@ -31,12 +42,16 @@ pub struct Plan {
 pub struct Root {
     /// The layers' folders, the uppermost first.
     pub lower: Vec<PathBuf>,
-    /// Where changes go.
+    /// Where changes go. Made when it is missing, owned as the uppermost layer's folder is; `work` and `target` too.
     pub upper: PathBuf,
     /// The kernel's scratch folder beside it.
     pub work: PathBuf,
     /// Where it is mounted.
     pub target: PathBuf,
+    /// Whether nobody minds when a power cut takes the changes: for a container that is removed when it ends. Saves a
+    /// sync of the whole file system at the unmount; it cannot be mounted a second time then.
+    #[serde(default)]
+    pub volatile: bool,
 }
 
 /// What a killed monitor left behind.

@@ -4,18 +4,29 @@
 //! A single-threaded zygote forks one child a step; the child joins the user namespace and does it. Dropping the
 //! future of [`Steps::run`] kills the child.
 
-use std::os::fd::OwnedFd;
+mod child;
+pub(crate) mod fork;
+mod reap;
+pub(crate) mod remove;
+mod wire;
+mod zygote;
+
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
 
 use crate::digest::Digest;
+use fork::Fork;
 
 /// One piece of work.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// Makes the user namespace and the process that holds it. Answer: [`Answer::Pid`] (the anchor's).
+    /// Makes the user namespace and the process that holds it. Answer: [`Answer::Anchor`].
     Anchor,
     /// Unpacks a layer's tar (descriptor 0, read to its end) into the empty folder `into`. Answer: [`Answer::Unpacked`].
     Unpack {
@@ -56,6 +67,15 @@ pub enum Answer {
     Done,
     /// A process was started.
     Pid(i32),
+    /// There is a user namespace.
+    Anchor {
+        /// The process that holds it; 0 when none is needed (root).
+        pid: i32,
+        /// Whether it was made just now: then it wants a scope of its own.
+        made: bool,
+        /// What is to be told to the user, once.
+        warning: Option<String>,
+    },
     /// A layer is unpacked (not yet synced).
     Unpacked {
         /// The digest of the tar that came out.
@@ -71,39 +91,113 @@ pub enum Answer {
     Failed(String),
 }
 
-/// The way to a zygote. Clones share it.
+/// The way to a zygote. Clones share it; the zygote ends with the last of them.
 #[derive(Clone, Debug)]
-pub struct Steps {}
+pub struct Steps {
+    socket: Arc<OwnedFd>,
+    anchor: Arc<PathBuf>,
+}
 
 /// Why a step was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The zygote (or the worker) is gone.
+    /// The zygote (or the worker) is gone, or the child that did the step was killed.
     #[error("the process that enters the user namespace is gone")]
     Gone,
     /// The step itself failed; the words are its own.
     #[error("{0}")]
     Failed(String),
     /// The socket.
-    #[error("speaking to the process that enters the user namespace")]
+    #[error("speaking to the process that enters the user namespace: {0}")]
     Io(#[from] std::io::Error),
 }
 
 impl Steps {
     /// Forks a zygote. To be called before the process has a second thread.
+    ///
+    /// # Errors
+    /// No more processes or descriptors.
     pub fn fork() -> Result<Self, StepError> {
-        todo!()
+        let (near, far) = wire::pair()?;
+        match fork::fork()? {
+            Fork::Child => zygote::serve(far),
+            // Nobody waits for it: it ends when we do.
+            Fork::Parent(_) => Ok(Self::over(near)),
+        }
     }
 
     /// The near end of a worker's socket (`haulout worker`, the same zygote behind a socket pair).
     pub fn over(socket: OwnedFd) -> Self {
-        let _ = socket;
-        todo!()
+        let anchor = Arc::new(crate::paths::runtime_of_user().join("anchor"));
+        Self { socket: Arc::new(socket), anchor }
     }
 
-    /// Does `step` with `descriptors`; dropping the future kills the child that does it.
-    pub async fn run(&self, step: &Step, descriptors: &[OwnedFd]) -> Result<Answer, StepError> {
-        let _ = (step, descriptors);
-        todo!()
+    /// The same zygote, whose steps go into the user namespace that `anchor` (a pid file) holds.
+    #[must_use]
+    pub fn anchored(mut self, anchor: PathBuf) -> Self {
+        self.anchor = Arc::new(anchor);
+        self
     }
+
+    /// Does `step` with `descriptors`; dropping the future kills the child that does it. The descriptors are closed on this side
+    /// as soon as they are sent: who feeds a pipe is told by `EPIPE` when the child is gone.
+    ///
+    /// # Errors
+    /// [`StepError::Failed`] in the step's own words; [`StepError::Gone`] when the child or the zygote was killed.
+    pub async fn run(&self, step: &Step, descriptors: Vec<OwnedFd>) -> Result<Answer, StepError> {
+        let (near, far) = wire::pair()?;
+        let (end, lifeline) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(std::io::Error::from)?;
+        let (bytes, memfd) = wire::pack(&wire::RequestRef { anchor: &self.anchor, step })?;
+        let all: Vec<OwnedFd> = memfd.into_iter().chain([far]).chain(descriptors).chain([end]).collect();
+        self.send(&bytes, &all).await?;
+        drop(all);
+        let near = watch(near)?;
+        let answer = loop {
+            near.readable().await?;
+            match near.try_io(Interest::READABLE, || wire::read_answer(&near)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                other => break other,
+            }
+        };
+        drop(lifeline);
+        match answer? {
+            Some(Answer::Failed(why)) => Err(StepError::Failed(why)),
+            Some(answer) => Ok(answer),
+            None => Err(StepError::Gone),
+        }
+    }
+
+    async fn send(&self, bytes: &[u8], descriptors: &[OwnedFd]) -> Result<(), StepError> {
+        let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+        loop {
+            match wire::send(&self.socket, bytes, &borrowed) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // The buffer is full of steps that the zygote has not taken yet.
+                    watch(self.socket.try_clone()?)?.writable().await?;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    return Err(StepError::Gone);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// The socket, as tokio waits for one: it does not mind that it carries packets, which are read and written by our own calls.
+fn watch(socket: OwnedFd) -> std::io::Result<tokio::net::UnixStream> {
+    let socket = std::os::unix::net::UnixStream::from(socket);
+    socket.set_nonblocking(true)?;
+    tokio::net::UnixStream::from_std(socket)
+}
+
+/// The whole of `haulout worker`: serves the socket that is descriptor 3 until its other end closes.
+///
+/// # Errors
+/// Descriptor 3 is not open.
+pub fn work() -> std::io::Result<std::convert::Infallible> {
+    let socket = fork::inherited(3)?;
+    zygote::serve(socket)
 }

@@ -7,7 +7,9 @@
 //! removes it.
 
 mod commit;
+pub mod overlay;
 mod staging;
+pub mod unpack;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -140,7 +142,7 @@ impl Guard {
 pub(crate) async fn remove(steps: &Steps, folders: Vec<PathBuf>) -> Result<(), StoreError> {
     for path in folders {
         let step = Step::Remove { path: path.clone() };
-        steps.run(&step, &[]).await.map_err(|source| StoreError::Remove { path, source })?;
+        steps.run(&step, Vec::new()).await.map_err(|source| StoreError::Remove { path, source })?;
     }
     Ok(())
 }

@@ -116,11 +116,20 @@ impl Staging {
         }
         let step = Step::Unpack { into, compression };
         let steps = self.engine.steps()?;
-        let mut unpacking = std::pin::pin!(steps.run(&step, &descriptors));
+        let mut unpacking = std::pin::pin!(steps.run(&step, descriptors));
         let feeding = async {
-            writer.write_all(&beginning).await.map_err(io)?;
-            while let Some(bytes) = source.next().await {
-                writer.write_all(&bytes?).await.map_err(io)?;
+            let mut bytes = beginning;
+            loop {
+                match writer.write_all(&bytes).await {
+                    Ok(()) => {}
+                    // The step has ended: its answer says why.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                    Err(error) => return Err(io(error)),
+                }
+                match source.next().await {
+                    Some(next) => bytes = next?,
+                    None => break,
+                }
             }
             // The reader's end of file.
             drop(writer);

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The child's side of a start: from the zygote's child to the moment it becomes the monitor.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use haulout_monitor::frame::{Failure, Frame, Kind};
+use haulout_monitor::user;
+use oci_spec::runtime::{Process, Spec};
+use rustix::fs::{CWD, Mode, OFlags};
+
+use super::{Plan, copy, place};
+use crate::step::Answer;
+use crate::step::fork::{self, Fork};
+use crate::store::overlay;
+use crate::userns;
+
+/// The starter socket's number in the monitor.
+const STARTER: i32 = 3;
+
+/// Forks the future monitor, which goes on alone, and answers its pid. This process is in the user namespace already.
+pub(crate) fn begin(plan: Plan, starter: &OwnedFd) -> Result<Answer, String> {
+    match fork::fork() {
+        Ok(Fork::Child) => become_monitor(plan, starter),
+        Ok(Fork::Parent(child)) => Ok(Answer::Pid(child.pid.as_raw_pid())),
+        Err(error) => Err(format!("forking the container's monitor: {error}")),
+    }
+}
+
+/// Never returns: what fails goes to the starter, and the mounts go with this process.
+fn become_monitor(plan: Plan, starter: &OwnedFd) -> ! {
+    let _ = fork::place_at(starter, STARTER);
+    fork::close_all_but(&[STARTER]);
+    fork::reset_signals();
+    // A session and a parent of its own: no terminal, and no signal meant for the caller.
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::umask(Mode::from_raw_mode(0o022));
+    let Err(failure) = prepare(plan);
+    if let (Ok(json), Ok(mut starter)) = (serde_json::to_vec(&failure), fork::inherited(STARTER).map(File::from)) {
+        let _ = Frame::new(Kind::Failed, json).write(&mut starter);
+        let _ = starter.flush();
+    }
+    fork::exit(1)
+}
+
+/// Nothing but what has failed comes back.
+fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
+    userns::own_mounts().map_err(|error| failure(words(&error)))?;
+    overlay::mount(&plan.root).map_err(|error| failure(words(&error)))?;
+    let root =
+        rustix::fs::openat(CWD, &plan.root.target, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| failure(format!("opening {}: {errno}", plan.root.target.display())))?;
+    finish(&mut plan, &root)?;
+    for (inside, outside) in &plan.copies {
+        copy::into_volume(root.as_fd(), inside, outside).map_err(|error| failure(words(&error)))?;
+    }
+    write_bundle(&plan).map_err(|(path, error)| failure(format!("writing {}: {error}", path.display())))?;
+    drop(root);
+    let arguments: [OsString; 2] = [plan.monitor.clone().into(), plan.config.bundle.clone().into()];
+    let error = fork::execute(&plan.monitor, &arguments, &fork::environment());
+    Err(failure(format!("executing {}: {error}", plan.monitor.display())))
+}
+
+/// What only the mounted root can tell: who the user is, their home, and that the working folder is there.
+fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<(), Failure> {
+    let wanted = plan.user.as_deref().unwrap_or_default();
+    let found = user::resolve(root.as_fd(), wanted).map_err(|error| Failure { status: 126, message: words(&error) })?;
+    let covered = mounts(&plan.spec);
+    let Some(process) = plan.spec.process_mut() else { return Ok(()) };
+    set_user(process, &found);
+    if found.uid != 0
+        && let Some(capabilities) = plan.capabilities_of_user.take()
+    {
+        process.set_capabilities(Some(capabilities));
+    }
+    let workdir = process.cwd().clone();
+    // What a mount covers is not the image's business: the runtime makes it there.
+    if workdir == Path::new("/") || covered.iter().any(|mount| workdir.starts_with(mount)) {
+        return Ok(());
+    }
+    let id = &plan.config.id;
+    if plan.workdir_must_exist {
+        if place::exists(root.as_fd(), &workdir) {
+            return Ok(());
+        }
+        let message = format!("workdir \"{}\" does not exist on container {id}", workdir.display());
+        return Err(Failure { status: 126, message });
+    }
+    place::make_folder(root.as_fd(), &workdir, found.uid, found.gid).map_err(|error| Failure {
+        status: 126,
+        message: format!("creating working directory {} of container {id}: {error}", workdir.display()),
+    })
+}
+
+fn set_user(process: &mut Process, found: &user::User) {
+    let entry = process.user_mut();
+    entry.set_uid(found.uid).set_gid(found.gid);
+    let mut groups = entry.additional_gids().clone().unwrap_or_default();
+    for gid in &found.additional_gids {
+        if !groups.contains(gid) {
+            groups.push(*gid);
+        }
+    }
+    entry.set_additional_gids((!groups.is_empty()).then_some(groups));
+    let env = process.env_mut().get_or_insert_default();
+    if !env.iter().any(|variable| variable.starts_with("HOME=")) {
+        env.push(format!("HOME={}", found.home));
+    }
+}
+
+/// Where the specification mounts something other than the root.
+fn mounts(spec: &Spec) -> Vec<std::path::PathBuf> {
+    spec.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect()
+}
+
+fn write_bundle(plan: &Plan) -> Result<(), (std::path::PathBuf, io::Error)> {
+    let bundle = &plan.config.bundle;
+    DirBuilder::new().recursive(true).mode(0o700).create(bundle).map_err(|error| (bundle.clone(), error))?;
+    let write = |name: &str, json: serde_json::Result<Vec<u8>>| {
+        let path = bundle.join(name);
+        let json = json.map_err(|error| (path.clone(), error.into()))?;
+        fs::write(&path, json).map_err(|error| (path, error))
+    };
+    write("config.json", serde_json::to_vec(&plan.spec))?;
+    write("monitor.json", serde_json::to_vec(&plan.config))
+}
+
+fn failure(message: String) -> Failure {
+    Failure { status: 125, message }
+}
+
+/// An error and what caused it, in one line.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Filling a new volume with what the image has at its place: contents, owners, modes, times, attributes and hard links.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
+
+use super::place;
+
+/// A volume that could not be filled.
+#[derive(Debug, thiserror::Error)]
+#[error("copying the image's {} into the new volume {}: {source}", inside.display(), outside.display())]
+pub(super) struct CopyError {
+    inside: PathBuf,
+    outside: PathBuf,
+    source: io::Error,
+}
+
+const READ_FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// Deeper trees than that are not copied: no image has them, and a hostile one would use up the descriptors.
+const DEPTH: usize = 200;
+
+/// Copies what is at `inside` in `root` into the empty folder `outside`, which itself becomes as the image's folder is. Where the
+/// image has nothing, or the volume is not empty, nothing is done.
+pub(super) fn into_volume(root: BorrowedFd<'_>, inside: &Path, outside: &Path) -> Result<(), CopyError> {
+    let copy = || -> Result<(), Errno> {
+        let from = match place::open(root, inside, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC) {
+            Ok(from) => from,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            Err(errno) => return Err(errno),
+        };
+        let to = rustix::fs::openat(CWD, outside, READ_FOLDER, Mode::empty())?;
+        if names(&to)?.next().is_some() {
+            return Ok(());
+        }
+        let stat = rustix::fs::fstat(&from)?;
+        let mut links = HashMap::new();
+        tree(&from, &to, &to, Path::new(""), &mut links, 0)?;
+        like(&to, &from, &stat)
+    };
+    copy().map_err(|errno| CopyError { inside: inside.into(), outside: outside.into(), source: errno.into() })
+}
+
+/// Where the first name of a file with several is in the volume.
+type Links = HashMap<(u64, u64), PathBuf>;
+
+fn tree(
+    from: &OwnedFd,
+    to: &OwnedFd,
+    top: &OwnedFd,
+    path: &Path,
+    links: &mut Links,
+    depth: usize,
+) -> Result<(), Errno> {
+    if depth > DEPTH {
+        return Err(Errno::NAMETOOLONG);
+    }
+    for name in names(from)? {
+        let name = name.as_c_str();
+        let stat = rustix::fs::statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let here = path.join(std::ffi::OsStr::new(&*crate::step::fork::os(name.to_bytes())));
+        if kind != FileType::Directory && stat.st_nlink > 1 {
+            if let Some(first) = links.get(&(stat.st_dev, stat.st_ino)) {
+                rustix::fs::linkat(top, first, to, name, AtFlags::empty())?;
+                continue;
+            }
+            links.insert((stat.st_dev, stat.st_ino), here.clone());
+        }
+        match kind {
+            FileType::Directory => {
+                let lower = rustix::fs::openat(from, name, READ_FOLDER, Mode::empty())?;
+                rustix::fs::mkdirat(to, name, Mode::RWXU)?;
+                let made = rustix::fs::openat(to, name, READ_FOLDER, Mode::empty())?;
+                tree(&lower, &made, top, &here, links, depth + 1)?;
+                like(&made, &lower, &stat)?;
+            }
+            FileType::RegularFile => file(from, to, name, &stat)?,
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(from, name, Vec::new())?;
+                rustix::fs::symlinkat(target.as_c_str(), to, name)?;
+                like_unopened(to, name, &stat)?;
+            }
+            FileType::Fifo | FileType::CharacterDevice | FileType::BlockDevice => {
+                let mode = Mode::from_raw_mode(stat.st_mode & 0o7777);
+                match rustix::fs::mknodat(to, name, kind, mode, stat.st_rdev) {
+                    Err(Errno::PERM) if kind != FileType::Fifo => continue,
+                    other => other?,
+                }
+                like_unopened(to, name, &stat)?;
+            }
+            // Sockets belong to whoever listens, and nobody does.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn file(from: &OwnedFd, to: &OwnedFd, name: &CStr, stat: &Stat) -> Result<(), Errno> {
+    let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let source = rustix::fs::openat(from, name, read, Mode::empty())?;
+    let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let target = rustix::fs::openat(to, name, write, Mode::RUSR | Mode::WUSR)?;
+    let (mut source, mut target) = (std::fs::File::from(source), std::fs::File::from(target));
+    // By copy_file_range(2) where that works: shares the bytes where the file system can.
+    io::copy(&mut source, &mut target).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    like(&OwnedFd::from(target), &OwnedFd::from(source), stat)
+}
+
+/// Owner, mode, attributes and times of `like`, whose `stat` was taken before it was read.
+fn like(made: &OwnedFd, like: &OwnedFd, stat: &Stat) -> Result<(), Errno> {
+    rustix::fs::fchown(made, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    rustix::fs::fchmod(made, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+    attributes(made, like)?;
+    rustix::fs::futimens(made, &times(stat))
+}
+
+fn like_unopened(folder: &OwnedFd, name: &CStr, stat: &Stat) -> Result<(), Errno> {
+    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+    rustix::fs::chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+    rustix::fs::utimensat(folder, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn times(stat: &Stat) -> Timestamps {
+    let time =
+        |seconds, nanoseconds: u64| Timespec { tv_sec: seconds, tv_nsec: i64::try_from(nanoseconds).unwrap_or(0) };
+    Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    }
+}
+
+fn attributes(made: &OwnedFd, like: &OwnedFd) -> Result<(), Errno> {
+    let mut list = vec![0_u8; 64 << 10];
+    let length = match rustix::fs::flistxattr(like, list.as_mut_slice()) {
+        Ok(length) => length,
+        Err(Errno::NOTSUP) => return Ok(()),
+        Err(errno) => return Err(errno),
+    };
+    for name in list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let mut value = vec![0_u8; 64 << 10];
+        let Ok(length) = rustix::fs::fgetxattr(like, name, value.as_mut_slice()) else { continue };
+        match rustix::fs::fsetxattr(made, name, &value[..length], XattrFlags::empty()) {
+            // Labels of the machine's, or a file system without.
+            Ok(()) | Err(Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+fn names(folder: &OwnedFd) -> Result<std::vec::IntoIter<CString>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder.as_fd())? {
+        let entry = entry?;
+        if entry.file_name() != c"." && entry.file_name() != c".." {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names.into_iter())
+}

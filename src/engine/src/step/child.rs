@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The child that does one step.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use rustix::process::Signal;
+
+use super::wire::{self, Request};
+use super::{Answer, Step, fork, reap, remove};
+use crate::container::start;
+use crate::store::unpack;
+use crate::userns::anchor;
+
+/// Does it, answers, and ends.
+pub(super) fn run(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>) -> ! {
+    let keep: Vec<RawFd> = descriptors.iter().chain([reply]).map(AsRawFd::as_raw_fd).collect();
+    fork::close_all_but(&keep);
+    let answer = perform(request, descriptors).unwrap_or_else(Answer::Failed);
+    wire::answer(reply, &answer);
+    fork::exit(0)
+}
+
+fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String> {
+    let Request { anchor, step } = request;
+    if let Step::Reap(remains) = step {
+        // The container may live in another namespace than the anchor's: its own is joined, if any.
+        return reap::reap(&remains).map(|()| Answer::Done);
+    }
+    let joined = anchor::join(&anchor).map_err(|error| error.to_string())?;
+    die_with_parent();
+    let mut descriptors = descriptors.into_iter();
+    let mut descriptor = || descriptors.next().ok_or_else(|| "the step lacks a descriptor".to_owned());
+    match step {
+        Step::Anchor => Ok(Answer::Anchor {
+            pid: joined.anchor.map_or(0, |anchor| anchor.pid),
+            made: joined.made,
+            warning: joined.warning,
+        }),
+        Step::Unpack { into, compression } => {
+            let unpacked = unpack::unpack(descriptor()?, &into, compression, &unpack::Limits::default())
+                .map_err(|error| error.to_string())?;
+            Ok(Answer::Unpacked {
+                diff_id: unpacked.diff_id,
+                tar_size: unpacked.tar_size,
+                size: unpacked.size,
+                entries: unpacked.entries,
+            })
+        }
+        Step::Remove { path } => {
+            remove::remove(&path).map_err(|error| error.to_string())?;
+            Ok(Answer::Done)
+        }
+        Step::Start(plan) => start::child::begin(*plan, &descriptor()?),
+        Step::Reap(_) => Ok(Answer::Done),
+    }
+}
+
+/// Ends when the zygote does. After the namespace was joined, because a change of credentials forgets it.
+fn die_with_parent() {
+    let before = rustix::process::getppid();
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    if rustix::process::getppid() != before {
+        fork::exit(1);
+    }
+    // Modes are as they are said.
+    let _ = rustix::process::umask(rustix::fs::Mode::empty());
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Unpacking a layer: a tar (OCI image specification, layer.md) into a folder that overlay can mount.
+//!
+//! Nothing in the archive is trusted. Every name is taken apart and opened one folder at a time, from the descriptor of the
+//! layer's folder, no link followed but inside it; what cannot be safe is refused with the entry's name. Whiteouts
+//! (`.wh.NAME`) become what the kernel's overlay has for them: a character device 0/0, and the attribute `user.overlay.opaque`.
+//!
+//! Two threads: one inflates and hashes, one reads the tar and writes files.
+
+mod entry;
+mod stream;
+mod tree;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use crate::digest::Digest;
+use crate::step::Compression;
+use entry::Entry;
+use stream::{Blocks, Hashed, StreamError};
+use tar_core::parse::{ParseError, ParseEvent, Parser};
+use tree::Tree;
+
+/// What an archive may not exceed.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of the tar, whatever it was packed to.
+    pub tar_size: u64,
+    /// Bytes of the files, holes not counted.
+    pub size: u64,
+    /// Bytes of a name.
+    pub name: u32,
+    /// Folders above an entry.
+    pub depth: usize,
+    /// Bytes of an entry's extended headers.
+    pub extended: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries: 16_000_000, tar_size: 1 << 40, size: 1 << 40, name: 4095, depth: 256, extended: 1 << 20 }
+    }
+}
+
+/// What came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unpacked {
+    /// The digest of the tar.
+    pub diff_id: Digest,
+    /// Its bytes.
+    pub tar_size: u64,
+    /// The bytes of the files.
+    pub size: u64,
+    /// How many entries it has.
+    pub entries: u64,
+}
+
+/// Why a layer cannot be unpacked. Names the entry, where there is one.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The compressed stream is broken, or reading it failed.
+    #[error("reading the layer: {0}")]
+    Stream(io::Error),
+    /// The tar is broken.
+    #[error("the layer is no tar: after entry {entries} ({last:?}): {source}")]
+    Tar {
+        /// How many entries came before.
+        entries: u64,
+        /// The last of them.
+        last: String,
+        /// What is wrong.
+        source: ParseError,
+    },
+    /// It ends inside an entry.
+    #[error("the layer ends in the middle of {0:?}")]
+    Short(String),
+    /// An entry that cannot be safe or makes no sense.
+    #[error("the layer's entry {name:?} {why}")]
+    Refused {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// Too much of something.
+    #[error("the layer is over the limit of {limit} {what}")]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there may be.
+        limit: u64,
+    },
+    /// An owner that the user namespace does not have. Begins with podman's words.
+    #[error(
+        "potentially insufficient UIDs or GIDs available in user namespace (requested {uid}:{gid} for /{name}): the user has no \
+         subordinate id for that: Check /etc/subuid and /etc/subgid, add ids as root (usermod --add-subuids FIRST-LAST \
+         --add-subgids FIRST-LAST USER), stop the containers and end the process haulout-anchor"
+    )]
+    Unmapped {
+        /// The entry.
+        name: String,
+        /// Its user.
+        uid: u64,
+        /// Its group.
+        gid: u64,
+    },
+    /// Writing an entry.
+    #[error("unpacking {name:?}: {doing}: {source}")]
+    Write {
+        /// The entry.
+        name: String,
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The folder.
+    #[error("unpacking into {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Unpacks the tar that `from` carries into the empty folder `into`, and reads `from` to its end. Nothing is synced.
+///
+/// # Errors
+/// What stopped it; the folder holds a part of the layer then.
+pub fn unpack(from: OwnedFd, into: &Path, compression: Compression, limits: &Limits) -> Result<Unpacked, UnpackError> {
+    let mut tree = Tree::open(into, limits)?;
+    let (blocks, filled) = mpsc::sync_channel(stream::BLOCKS);
+    let (empty, recycled) = mpsc::channel();
+    let most = limits.tar_size;
+    let source = std::thread::spawn(move || stream::pump(from, compression, most, &blocks, &recycled));
+    let mut blocks = Blocks::new(filled, empty);
+    let written = write(&mut blocks, &mut tree, limits);
+    if !matches!(written, Ok(_) | Err(UnpackError::Short(_))) {
+        // Not waited for: it may be waiting itself, for bytes that come slowly, and ends when it finds nobody who wants them.
+        return Err(written.err().unwrap_or(UnpackError::Short(String::new())));
+    }
+    blocks.drain();
+    // A broken stream shows on this side as one that ends too soon: its own words are the better ones.
+    let Hashed { diff_id, tar_size } = match source.join() {
+        Ok(Ok(hashed)) => hashed,
+        Ok(Err(StreamError::Io(error))) => return Err(UnpackError::Stream(error)),
+        Ok(Err(StreamError::TooLong)) => return Err(UnpackError::Limit { what: "bytes of tar", limit: most }),
+        Ok(Err(StreamError::Closed)) | Err(_) => return Err(UnpackError::Stream(io::ErrorKind::BrokenPipe.into())),
+    };
+    let entries = written?;
+    let size = tree.finish()?;
+    Ok(Unpacked { diff_id, tar_size, size, entries })
+}
+
+/// Reads entries and writes them, to the end of the archive. Answers how many there were.
+fn write(blocks: &mut Blocks, tree: &mut Tree<'_>, limits: &Limits) -> Result<u64, UnpackError> {
+    let mut parser = Parser::new(tar_core::parse::Limits {
+        max_metadata_size: limits.extended,
+        max_path_len: Some(limits.name),
+        ..tar_core::parse::Limits::default()
+    });
+    // Only of times before 1970 and the like: `Entry` looks again at the values that matter.
+    parser.set_ignore_pax_errors(true);
+    parser.set_allow_empty_path(true);
+    let mut entries = 0;
+    let mut last = String::new();
+    let mut needed = tar_core::HEADER_SIZE;
+    // The sparse map of an entry may come on top of its extended headers.
+    let most = limits.extended as usize * 2 + (1 << 20);
+    loop {
+        let bytes = blocks.at_least(needed);
+        let short = bytes.len() < needed;
+        let event = parser.parse(bytes).map_err(|source| UnpackError::Tar { entries, last: last.clone(), source })?;
+        let (consumed, entry) = match event {
+            ParseEvent::NeedData { min_bytes } => {
+                if short {
+                    // An archive may end without its two empty blocks, but not within a header.
+                    return if bytes.iter().all(|byte| *byte == 0) {
+                        Ok(entries)
+                    } else {
+                        Err(UnpackError::Short(last))
+                    };
+                }
+                if min_bytes > most {
+                    return Err(UnpackError::Limit { what: "bytes of headers of one entry", limit: most as u64 });
+                }
+                needed = min_bytes.max(bytes.len() + 1);
+                continue;
+            }
+            ParseEvent::End { .. } => return Ok(entries),
+            // As podman: what a global header says of all entries is not for us.
+            ParseEvent::GlobalExtensions { consumed, .. } => (consumed, None),
+            ParseEvent::Entry { consumed, entry } => (consumed, Some(Entry::read(&entry, None)?)),
+            ParseEvent::SparseEntry { consumed, entry, sparse_map, real_size } => {
+                (consumed, Some(Entry::read(&entry, Some((sparse_map, real_size)))?))
+            }
+        };
+        blocks.consume(consumed);
+        needed = tar_core::HEADER_SIZE;
+        let Some(entry) = entry else { continue };
+        entries += 1;
+        if entries > limits.entries {
+            return Err(UnpackError::Limit { what: "entries", limit: limits.entries });
+        }
+        tree.write(&entry, blocks)?;
+        last = entry.name;
+    }
+}

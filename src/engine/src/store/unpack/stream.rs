@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The tar's bytes: inflated and hashed by one thread, handed over in blocks to the other.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::digest::Digest;
+use crate::step::Compression;
+
+/// The bytes of a block: a multiple of a tar's own blocks, so that headers seldom lie across two.
+const BLOCK: usize = 256 << 10;
+/// How many wait between the threads.
+pub(super) const BLOCKS: usize = 4;
+/// How much of the compressed stream is read at once; the pipe it comes from is made as large.
+const READ: usize = 256 << 10;
+
+/// What the whole stream came to.
+pub(super) struct Hashed {
+    pub diff_id: Digest,
+    pub tar_size: u64,
+}
+
+/// Why the stream ended too soon.
+#[derive(Debug)]
+pub(super) enum StreamError {
+    /// The other thread wants no more.
+    Closed,
+    /// It could not be read or inflated.
+    Io(io::Error),
+    /// There is more of it than there may be.
+    TooLong,
+}
+
+/// Inflates and hashes `from` to its end, and sends it in blocks that are full but for the last.
+pub(super) fn pump(
+    from: OwnedFd,
+    compression: Compression,
+    limit: u64,
+    blocks: &SyncSender<Vec<u8>>,
+    recycled: &Receiver<Vec<u8>>,
+) -> Result<Hashed, StreamError> {
+    let _ = rustix::pipe::fcntl_setpipe_size(&from, READ * 4);
+    let mut source = Source::open(File::from(from), compression).map_err(StreamError::Io)?;
+    let mut hash = Sha256::new();
+    let mut tar_size = 0;
+    loop {
+        let mut block = recycled.try_recv().unwrap_or_default();
+        block.resize(BLOCK, 0);
+        let length = fill(&mut source, &mut block).map_err(StreamError::Io)?;
+        block.truncate(length);
+        hash.update(&block);
+        tar_size += length as u64;
+        if tar_size > limit {
+            return Err(StreamError::TooLong);
+        }
+        if length > 0 && blocks.send(block).is_err() {
+            return Err(StreamError::Closed);
+        }
+        if length < BLOCK {
+            return Ok(Hashed { diff_id: Digest::from_bytes(hash.finalize().into()), tar_size });
+        }
+    }
+}
+
+/// Reads until `block` is full or the stream ends.
+fn fill(source: &mut Source, block: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < block.len() {
+        match source.read(&mut block[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+/// The stream, inflated.
+enum Source {
+    Plain(File),
+    Gzip(Box<Gzip>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<File>>>),
+}
+
+impl Source {
+    fn open(file: File, compression: Compression) -> io::Result<Self> {
+        Ok(match compression {
+            Compression::None => Self::Plain(file),
+            Compression::Gzip => {
+                let member = flate2::bufread::GzDecoder::new(BufReader::with_capacity(READ, file));
+                Self::Gzip(Box::new(Gzip(Some(member))))
+            }
+            Compression::Zstd => {
+                Self::Zstd(Box::new(zstd::Decoder::with_buffer(BufReader::with_capacity(READ, file))?))
+            }
+        })
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(into),
+            Self::Gzip(gzip) => gzip.read(into),
+            Self::Zstd(decoder) => decoder.read(into),
+        }
+    }
+}
+
+/// The members of a gzip stream, one after the other; zeroes may follow the last (gzip(1) allows them: tapes have them).
+/// The present member, or nothing after the last.
+struct Gzip(Option<flate2::bufread::GzDecoder<BufReader<File>>>);
+
+impl Gzip {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let Some(member) = &mut self.0 else { return Ok(0) };
+            match member.read(into)? {
+                0 if !into.is_empty() => {}
+                length => return Ok(length),
+            }
+            let Some(member) = self.0.take() else { return Ok(0) };
+            let mut rest = member.into_inner();
+            match rest.fill_buf()?.first() {
+                None => return Ok(0),
+                Some(0) => return zeroes(&mut rest).map(|()| 0),
+                Some(_) => self.0 = Some(flate2::bufread::GzDecoder::new(rest)),
+            }
+        }
+    }
+}
+
+/// Reads to the end, and allows only zeroes.
+fn zeroes(rest: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let bytes = rest.fill_buf()?;
+        if bytes.iter().any(|byte| *byte != 0) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "something that is no gzip follows the gzip"));
+        }
+        let length = bytes.len();
+        if length == 0 {
+            return Ok(());
+        }
+        rest.consume(length);
+    }
+}
+
+/// The blocks, as one stream of bytes.
+pub(super) struct Blocks {
+    filled: Receiver<Vec<u8>>,
+    empty: Sender<Vec<u8>>,
+    block: Vec<u8>,
+    at: usize,
+}
+
+impl Blocks {
+    pub(super) fn new(filled: Receiver<Vec<u8>>, empty: Sender<Vec<u8>>) -> Self {
+        Self { filled, empty, block: Vec::new(), at: 0 }
+    }
+
+    /// The bytes that come next, in one piece: at least so many, fewer only at the end of the stream.
+    pub(super) fn at_least(&mut self, count: usize) -> &[u8] {
+        if self.block.len() - self.at < count {
+            let mut joined = self.block.split_off(self.at.min(self.block.len()));
+            self.recycle();
+            while joined.len() < count {
+                let Ok(next) = self.filled.recv() else { break };
+                if joined.is_empty() {
+                    joined = next;
+                } else {
+                    joined.extend_from_slice(&next);
+                    let _ = self.empty.send(next);
+                }
+            }
+            self.block = joined;
+            self.at = 0;
+        }
+        &self.block[self.at..]
+    }
+
+    /// Up to `count` bytes of what comes next, as they lie there; none at the end of the stream.
+    pub(super) fn some(&mut self, count: usize) -> &[u8] {
+        if self.at >= self.block.len() {
+            self.recycle();
+            self.block = self.filled.recv().unwrap_or_default();
+            self.at = 0;
+        }
+        let end = self.block.len().min(self.at.saturating_add(count));
+        &self.block[self.at..end]
+    }
+
+    /// Goes on behind `count` bytes that were looked at.
+    pub(super) fn consume(&mut self, count: usize) {
+        self.at = (self.at + count).min(self.block.len());
+    }
+
+    /// Skips `count` bytes; `false` when the stream ends before.
+    pub(super) fn skip(&mut self, mut count: u64) -> bool {
+        while count > 0 {
+            let length = self.some(usize::try_from(count).unwrap_or(usize::MAX)).len();
+            if length == 0 {
+                return false;
+            }
+            self.consume(length);
+            count -= length as u64;
+        }
+        true
+    }
+
+    /// Reads what is left, so that the whole stream is hashed.
+    pub(super) fn drain(&mut self) {
+        self.at = self.block.len();
+        while let Ok(block) = self.filled.recv() {
+            let _ = self.empty.send(block);
+        }
+    }
+
+    fn recycle(&mut self) {
+        let block = std::mem::take(&mut self.block);
+        self.at = 0;
+        if block.capacity() >= BLOCK {
+            let _ = self.empty.send(block);
+        }
+    }
+}
