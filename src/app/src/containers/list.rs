@@ -30,7 +30,6 @@ pub struct List {
     /// What is shown, in order.
     pub shown: gtk::SortListModel,
     /// Columns that leave when room gets scarce, the first to leave first.
-    pub image: gtk::ColumnViewColumn,
     pub ports: gtk::ColumnViewColumn,
     pub age: gtk::ColumnViewColumn,
     check: gtk::ColumnViewColumn,
@@ -89,7 +88,7 @@ impl List {
             .css_classes(["containers", "narrow"])
             .build();
         rows.update_property(&[gtk::accessible::Property::Label(&gettext("Containers"))]);
-        Self { columns, rows, shown, image, ports, age, check, filter, sought, selecting }
+        Self { columns, rows, shown, ports, age, check, filter, sought, selecting }
     }
 
     /// Shows only what matches.

@@ -119,7 +119,6 @@ impl Component for Shell {
                                 },
                                 #[name = "stale_banner"]
                                 adw::Banner {
-                                    set_title: &gettext("Live updates have stopped: what is shown may be out of date"),
                                     set_button_label: Some(&gettext("Try Again")),
                                 },
                                 #[name = "places"]
@@ -203,7 +202,13 @@ impl Component for Shell {
     fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: Input, sender: ComponentSender<Self>, root: &Self::Root) {
         match input {
             Input::Go(place) => self.go(widgets, place),
-            Input::Phase(phase) => widgets.stale_banner.set_revealed(matches!(phase, Phase::Stale(_))),
+            Input::Phase(phase) => {
+                if let Phase::Stale(failure) = &phase {
+                    let words = words(&Doing::Following, failure);
+                    widgets.stale_banner.set_title(&format!("{}: {}", words.title, words.body));
+                }
+                widgets.stale_banner.set_revealed(matches!(phase, Phase::Stale(_)));
+            }
             Input::CheckMachine => {
                 let (asked, sender) = (self.context.connection.missing(), sender.clone());
                 relm4::spawn_local(async move {
