@@ -8,6 +8,7 @@ use haulout_engine::container::options::{Network as EngineNetwork, Options, Prot
 use haulout_engine::container::{self, Status};
 use haulout_engine::event::{Event, Kind};
 use haulout_engine::image::{self, PullProgress};
+use haulout_engine::step::StepError;
 use haulout_engine::{Error, event};
 use oci_spec::image::ImageConfiguration;
 
@@ -23,9 +24,9 @@ impl From<Error> for Failure {
             Error::NameInUse { name, .. } => Reason::NameInUse(name.clone()),
             Error::ImageInUse { containers, .. } => Reason::ImageInUse(containers.clone()),
             Error::WrongState(_) => Reason::WrongState,
-            Error::Invalid(_) => Reason::Invalid,
+            Error::Invalid(_) | Error::Reference(_) => Reason::Invalid,
             Error::Start { status, .. } => Reason::NotStarted(*status),
-            Error::NoSteps => Reason::NoWorker,
+            Error::NoSteps | Error::Step(StepError::Gone | StepError::Io(_)) => Reason::NoWorker,
             Error::Io { .. } => Reason::System,
             _ => Reason::Other,
         };

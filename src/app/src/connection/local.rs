@@ -44,7 +44,7 @@ impl Local {
         let (sender, receiver) = std::sync::mpsc::channel();
         relm4::spawn(async move { sender.send(Handle::current()) });
         let runtime = receiver.recv().unwrap_or_else(|_| unreachable!("relm4's runtime runs what is spawned on it"));
-        Self { paths: paths_of_user(), engine: Rc::default(), generation: Rc::default(), runtime }
+        Self { paths: Paths::of_user(), engine: Rc::default(), generation: Rc::default(), runtime }
     }
 
     /// The engine, and a worker for it.
@@ -300,9 +300,4 @@ fn invalid(why: String) -> Failure {
 
 fn refused<T: 'static>(why: String) -> Reply<T> {
     Box::pin(std::future::ready(Err(invalid(why))))
-}
-
-/// Where the engine of this user keeps things.
-fn paths_of_user() -> Paths {
-    Paths { data: glib::user_data_dir().join("containers/haulout"), runtime: glib::user_runtime_dir().join("haulout") }
 }
