@@ -164,6 +164,20 @@ pub enum Error {
     /// Layers on disk.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// Fetching an image.
+    #[error(transparent)]
+    Pull(Box<crate::image::PullError>),
+    /// An archive of images.
+    #[error(transparent)]
+    Archive(#[from] crate::image::ArchiveError),
+    /// A layer that is not what it should be.
+    #[error("unpacking layer {blob}")]
+    Layer {
+        /// What it came as.
+        blob: crate::digest::Digest,
+        /// What is wrong with it.
+        source: crate::store::LayerError,
+    },
     /// An image that containers are made from.
     #[error(
         "image used by {containers}: image is in use by a container: consider listing external containers and force-removing image"
@@ -208,4 +222,10 @@ pub enum Error {
         /// What came back.
         source: std::io::Error,
     },
+}
+
+impl From<crate::image::PullError> for Error {
+    fn from(error: crate::image::PullError) -> Self {
+        Self::Pull(Box::new(error))
+    }
 }

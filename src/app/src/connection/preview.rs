@@ -39,11 +39,21 @@ impl Preview {
         let containers = match kind.parse::<usize>() {
             Ok(count) => (0..count).map(|number| made_up(number, &format!("worker-{number}"))).collect(),
             Err(_) if kind == "empty" => Vec::new(),
-            Err(_) => ["web", "database", "cache", "dashboard", "metrics", "toolbox", "notes", "notes-backup", "a-container-with-a-rather-long-name"]
-                .iter()
-                .enumerate()
-                .map(|(number, name)| made_up(number, name))
-                .collect(),
+            Err(_) => [
+                "web",
+                "database",
+                "cache",
+                "dashboard",
+                "metrics",
+                "toolbox",
+                "notes",
+                "notes-backup",
+                "a-container-with-a-rather-long-name",
+            ]
+            .iter()
+            .enumerate()
+            .map(|(number, name)| made_up(number, name))
+            .collect(),
         };
         Some(Self { kind, containers: RefCell::new(containers), told, changes })
     }
@@ -86,7 +96,10 @@ fn ready<T: 'static>(answer: Result<T, Failure>) -> Reply<T> {
 fn failure() -> Failure {
     Failure {
         reason: Reason::System,
-        details: vec!["opening /home/sam/.local/share/containers/haulout/state.db".into(), "Permission denied (os error 13)".into()],
+        details: vec![
+            "opening /home/sam/.local/share/containers/haulout/state.db".into(),
+            "Permission denied (os error 13)".into(),
+        ],
     }
 }
 
@@ -171,7 +184,11 @@ impl Connection for Preview {
         ready(Ok(if self.kind == "missing" {
             vec![
                 piece("newuidmap", "It gives containers more than one user.", "sudo apt install uidmap"),
-                piece("Subordinate user IDs", "/etc/subuid gives sam none.", "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 sam"),
+                piece(
+                    "Subordinate user IDs",
+                    "/etc/subuid gives sam none.",
+                    "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 sam",
+                ),
             ]
         } else {
             Vec::new()
@@ -227,7 +244,10 @@ impl Connection for Preview {
     }
 
     fn remove_image(&self, _: &str) -> Reply<()> {
-        ready(Err(Failure { reason: Reason::ImageInUse("web".into()), details: vec!["image is in use by a container".into()] }))
+        ready(Err(Failure {
+            reason: Reason::ImageInUse("web".into()),
+            details: vec!["image is in use by a container".into()],
+        }))
     }
 
     fn tag(&self, _: &str, _: &str) -> Reply<()> {
@@ -238,7 +258,9 @@ impl Connection for Preview {
         Flow::of(8, |sender| async move {
             for number in 0_i64.. {
                 let text = match number % 5 {
-                    0 => format!("172.17.0.1 - - \"GET /page/{number} HTTP/1.1\" \u{1b}[32m200\u{1b}[0m 612 \"Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/142.0\""),
+                    0 => format!(
+                        "172.17.0.1 - - \"GET /page/{number} HTTP/1.1\" \u{1b}[32m200\u{1b}[0m 612 \"Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/142.0\""
+                    ),
                     3 => format!("\u{1b}[1;31merror\u{1b}[0m upstream {number} timed out"),
                     _ => format!("\u{1b}[34minfo\u{1b}[0m worker {number} is ready"),
                 };

@@ -1,18 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Images.
 
+mod archive;
+mod document;
+mod import;
+mod input;
+mod install;
 mod list;
+mod load;
+mod manifest;
 pub(crate) mod names;
+pub mod platform;
+mod progress;
+mod pull;
 pub mod reference;
+mod registry;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::registries::Candidates;
 use crate::digest::Digest;
 use crate::engine::{Engine, Error, Progress};
 use crate::event::{Event, Kind};
+
+pub use archive::ArchiveError;
+pub use manifest::ManifestError;
+pub use pull::PullError;
+pub use registry::{Reason, RegistryError};
 
 /// The operations on images.
 #[derive(Clone)]
@@ -68,6 +85,10 @@ pub struct PullOptions {
     pub tls_verify: Option<bool>,
     /// User and password; as auth.json says when nothing.
     pub credentials: Option<(String, String)>,
+    /// Where credentials are, instead of the usual places.
+    pub auth_file: Option<std::path::PathBuf>,
+    /// Where certificates are, instead of `certs.d`.
+    pub certificates: Option<std::path::PathBuf>,
 }
 
 /// How far a pull is. Every stream ends with one [`PullProgress::Done`] or an error.
@@ -140,19 +161,25 @@ impl Images {
         self.details(name).await
     }
 
+    /// The full names that `name` may stand for when it is pulled, and why: to be shown, or to be chosen from.
+    pub async fn candidates(&self, name: &str) -> Result<Candidates, Error> {
+        Ok(pull::candidates(&self.engine, name, true).await?.1)
+    }
+
     /// Fetches `name` from its registry.
     pub fn pull(&self, name: &str, options: PullOptions) -> Progress<PullProgress> {
-        let _ = (name, options);
-        todo!()
+        let (engine, name) = (self.engine.clone(), name.to_owned());
+        progress::stream(move |reporter| pull::pull(engine, name, options, reporter))
     }
 
-    /// Reads a docker or OCI archive; one `Done` an image.
+    /// Reads a docker or OCI archive, packed or not, from a file or a pipe. One `Done` for every name that an image of it has, or for
+    /// one without (then its id is the name).
     pub fn load(&self, archive: OwnedFd) -> Progress<PullProgress> {
-        let _ = archive;
-        todo!()
+        let engine = self.engine.clone();
+        progress::stream(move |reporter| load::load(engine, archive, reporter))
     }
 
-    /// Makes an image of one layer from a tar, named `name` if any. Changes are Dockerfile lines (`CMD ["sh"]`).
+    /// Makes an image of one layer from a tar, packed or not, named `name` if any. Changes are Dockerfile lines (`CMD ["sh"]`).
     pub fn import(
         &self,
         tar: OwnedFd,
@@ -160,8 +187,9 @@ impl Images {
         changes: &[String],
         message: &str,
     ) -> Progress<PullProgress> {
-        let _ = (tar, name, changes, message);
-        todo!()
+        let engine = self.engine.clone();
+        let import = import::Import::parse(name, changes, message);
+        progress::stream(move |reporter| async move { import?.run(engine, tar, reporter).await })
     }
 
     /// Gives the image `source` one more name.

@@ -309,8 +309,8 @@ pub(crate) fn add_layer(connection: &Connection, layer: &Layer, blob: Option<&Di
 pub(crate) fn add(connection: &Connection, image: &New<'_>) -> Result<(), StateError> {
     const DOING: &str = "recording an image";
     let id = image.id.to_string();
-    // What it takes, as Podman counts it: its layers' archives, its manifest and its configuration.
-    let documents = signed((image.config.len() + image.manifest.len()) as u64);
+    // What it takes, as Podman counts it: its layers' archives, its configuration, and its manifest, which Podman has twice.
+    let documents = signed((image.config.len() + 2 * image.manifest.len()) as u64);
     connection
         .execute(
             "INSERT INTO images (id, digest, config, manifest, created, size) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \

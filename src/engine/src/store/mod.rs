@@ -9,6 +9,7 @@
 mod commit;
 pub mod overlay;
 mod staging;
+mod turn;
 pub mod unpack;
 
 use std::fs::{self, File, OpenOptions};
@@ -19,7 +20,8 @@ use rusqlite::Connection;
 
 pub(crate) use commit::{Commit, Committed, commit, sync};
 pub use staging::LayerError;
-pub(crate) use staging::{Staging, Unpacked};
+pub(crate) use staging::{Staging, Unpacked, compression};
+pub(crate) use turn::Turn;
 
 use crate::digest::Digest;
 use crate::paths::Paths;
@@ -28,6 +30,7 @@ use crate::step::{Step, StepError, Steps};
 
 const STAGING: &str = ".staging-";
 const GARBAGE: &str = ".garbage-";
+const TURN: &str = ".turn-";
 const LOCK: &str = ".lock";
 
 /// Why the store could not be changed.
@@ -112,6 +115,9 @@ impl Guard {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             let left = if name.starts_with(STAGING) {
                 !staging::is_held(&path)
+            } else if name.starts_with(TURN) {
+                turn::clear(&path);
+                false
             } else if let Ok(diff_id) = Digest::from_hex(name) {
                 // Whoever moved it here did so under this guard, and recorded it before giving it back.
                 !images::has_layer(connection, &diff_id)?

@@ -138,9 +138,13 @@ impl Staging {
         let answer = tokio::select! {
             // It cannot end well before it was fed to the end, so whatever it says is why it stopped.
             answer = &mut unpacking => answer,
-            fed = feeding => {
-                fed?;
-                unpacking.await
+            fed = feeding => match fed {
+                // Nobody reads any more: the step itself says why.
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => unpacking.await,
+                fed => {
+                    fed?;
+                    unpacking.await
+                }
             }
         };
         match answer {
@@ -170,6 +174,16 @@ pub(crate) enum UnpackFailure {
     Layer(LayerError),
     /// Anything else: its source, or the machine.
     Other(Error),
+}
+
+impl UnpackFailure {
+    /// As the failure of the layer that came as `blob`.
+    pub(crate) fn of(self, blob: &Digest) -> Error {
+        match self {
+            Self::Layer(source) => Error::Layer { blob: *blob, source },
+            Self::Other(error) => error,
+        }
+    }
 }
 
 impl From<LayerError> for UnpackFailure {

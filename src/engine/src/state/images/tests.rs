@@ -142,9 +142,9 @@ fn names_are_listed_the_newest_first() {
 fn a_size_is_that_of_the_layers_once_each_position_and_the_documents() {
     let mut store = Fixture::new();
     let id = store.add("one", "aba", &[]);
-    assert_eq!(store.entry(&id).size, 3 * 1000 + 3 + 2);
+    assert_eq!(store.entry(&id).size, 3 * 1000 + 3 + 2 * 2);
     store.add("one", "aba", &["q.io/again:1"]);
-    assert_eq!(store.entry(&id).size, 3 * 1000 + 3 + 2);
+    assert_eq!(store.entry(&id).size, 3 * 1000 + 3 + 2 * 2);
 }
 
 #[test]

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Manifests and configurations that are written here, to the byte as Podman writes them: the same archive gets the same id.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::digest::Digest;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest<'a> {
+    schema_version: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<&'a str>,
+    config: ManifestPart<'a>,
+    layers: Vec<ManifestPart<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase", untagged)]
+enum ManifestPart<'a> {
+    /// In Docker's order.
+    #[serde(rename_all = "camelCase")]
+    Docker { media_type: &'a str, size: u64, digest: Digest },
+    /// In OCI's.
+    #[serde(rename_all = "camelCase")]
+    Oci { media_type: &'a str, digest: Digest, size: u64 },
+}
+
+/// The manifest of an image in a docker archive, which has none: its layers (the lowest first, with their lengths) are not packed,
+/// whatever the media type says.
+pub(super) fn docker_manifest(config: &[u8], layers: &[(Digest, u64)]) -> Bytes {
+    let part = |media_type, digest, size| ManifestPart::Docker { media_type, size, digest };
+    written(&Manifest {
+        schema_version: 2,
+        media_type: Some("application/vnd.docker.distribution.manifest.v2+json"),
+        config: part("application/vnd.docker.container.image.v1+json", Digest::of(config), config.len() as u64),
+        layers: layers
+            .iter()
+            .map(|(digest, size)| part("application/vnd.docker.image.rootfs.diff.tar.gzip", *digest, *size))
+            .collect(),
+    })
+}
+
+/// The manifest of an image of one layer that was never packed.
+pub(super) fn oci_manifest(config: &[u8], layer: Digest, tar_size: u64) -> Bytes {
+    let part = |media_type, digest, size| ManifestPart::Oci { media_type, digest, size };
+    written(&Manifest {
+        schema_version: 2,
+        media_type: None,
+        config: part("application/vnd.oci.image.config.v1+json", Digest::of(config), config.len() as u64),
+        layers: vec![part("application/vnd.oci.image.layer.v1.tar", layer, tar_size)],
+    })
+}
+
+/// An image's configuration, as far as it can be made here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ContainerConfig {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) user: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) exposed_ports: BTreeMap<String, Empty>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) env: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) entrypoint: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) cmd: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) volumes: BTreeMap<String, Empty>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) working_dir: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) stop_signal: String,
+}
+
+/// `{}`: Go's set has values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Empty {}
+
+#[derive(Serialize)]
+struct Config<'a> {
+    created: &'a str,
+    architecture: &'a str,
+    os: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<&'a str>,
+    config: &'a ContainerConfig,
+    rootfs: RootFs,
+    history: [History<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct RootFs {
+    r#type: &'static str,
+    diff_ids: [Digest; 1],
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    created: &'a str,
+    created_by: String,
+    comment: &'a str,
+}
+
+/// The configuration of an image of one layer that came as a tar.
+pub(super) fn imported_config(
+    created: jiff::Timestamp,
+    platform: (&str, &str),
+    config: &ContainerConfig,
+    layer: Digest,
+    comment: &str,
+) -> Bytes {
+    let created = created.to_string();
+    written(&Config {
+        created: &created,
+        architecture: platform.1,
+        os: platform.0,
+        variant: None,
+        config,
+        rootfs: RootFs { r#type: "layers", diff_ids: [layer] },
+        history: [History {
+            created: &created,
+            created_by: format!("/bin/sh -c #(nop) ADD file:{} in /", layer.hex()),
+            comment,
+        }],
+    })
+}
+
+fn written(document: &impl Serialize) -> Bytes {
+    // Only a map with keys that are no text, or a writer, can fail: there are neither.
+    serde_json::to_vec(document).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `podman load` stored of the archive of a busybox, to the byte.
+    #[test]
+    fn the_manifest_of_a_docker_archive_is_podman_s() {
+        let layer = "sha256:19a73619bac760322803ee29a1e617672459659f16e701b81aa0626f164455cc".parse().unwrap();
+        let text = docker_manifest(b"{}", &[(layer, 2_181_120)]);
+        assert_eq!(
+            String::from_utf8_lossy(&text),
+            r#"{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{"mediaType":"application/vnd.docker.container.image.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},"layers":[{"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":2181120,"digest":"sha256:19a73619bac760322803ee29a1e617672459659f16e701b81aa0626f164455cc"}]}"#
+        );
+    }
+
+    /// What `podman import` made of a small tar, to the byte.
+    #[test]
+    fn the_documents_of_an_import_are_podman_s() {
+        let layer = "sha256:4f65943867768a87215242197f4532413d9702b478dd8223623c07d6b815a367".parse().unwrap();
+        let config = ContainerConfig {
+            user: "u".into(),
+            exposed_ports: BTreeMap::from([("90/udp".into(), Empty {}), ("80/tcp".into(), Empty {})]),
+            env: vec!["A=b C=d".into(), "X=".into(), "A=2".into()],
+            entrypoint: vec!["e".into()],
+            cmd: ["sh", "-c", "x"].map(String::from).to_vec(),
+            volumes: ["/v", "/w", "/q", "/r"].map(|place| (place.to_owned(), Empty {})).into(),
+            working_dir: "x".into(),
+            labels: BTreeMap::from([("l".into(), String::new()), ("x".into(), r#"y "z w"="a b""#.into())]),
+            stop_signal: "2".into(),
+        };
+        let created = "2026-11-24T22:38:53.238441936Z".parse().unwrap();
+        let text = imported_config(created, ("linux", "amd64"), &config, layer, "my msg");
+        assert_eq!(
+            String::from_utf8_lossy(&text),
+            r#"{"created":"2026-11-24T22:38:53.238441936Z","architecture":"amd64","os":"linux","config":{"User":"u","ExposedPorts":{"80/tcp":{},"90/udp":{}},"Env":["A=b C=d","X=","A=2"],"Entrypoint":["e"],"Cmd":["sh","-c","x"],"Volumes":{"/q":{},"/r":{},"/v":{},"/w":{}},"WorkingDir":"x","Labels":{"l":"","x":"y \"z w\"=\"a b\""},"StopSignal":"2"},"rootfs":{"type":"layers","diff_ids":["sha256:4f65943867768a87215242197f4532413d9702b478dd8223623c07d6b815a367"]},"history":[{"created":"2026-11-24T22:38:53.238441936Z","created_by":"/bin/sh -c #(nop) ADD file:4f65943867768a87215242197f4532413d9702b478dd8223623c07d6b815a367 in /","comment":"my msg"}]}"#
+        );
+        assert_eq!(text.len(), 635);
+        assert_eq!(
+            Digest::of(&text).to_string(),
+            "sha256:4e5eeb82291f0048bdd44d2a005774e13c068dd7f9e2ff3b5472ccd1d78f981c"
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&oci_manifest(&text, layer, 10240)),
+            r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:4e5eeb82291f0048bdd44d2a005774e13c068dd7f9e2ff3b5472ccd1d78f981c","size":635},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:4f65943867768a87215242197f4532413d9702b478dd8223623c07d6b815a367","size":10240}]}"#
+        );
+    }
+}

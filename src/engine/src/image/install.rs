@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What brings an image into the store, wherever it comes from: the layers that are not here are unpacked side by side, then all is
+//! committed at once.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt as _};
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::progress::Reporter;
+use super::reference::Reference;
+use super::{PullLayer, PullProgress};
+use crate::digest::Digest;
+use crate::engine::{Engine, Error};
+use crate::state::images;
+use crate::store::{self, Commit, Committed, LayerError, Staging, Unpacked};
+
+/// So many layers at once, as Podman.
+const AT_ONCE: usize = 3;
+
+/// How often layers that were here may go while others are fetched, before we give up.
+const ATTEMPTS: usize = 5;
+
+/// Every so many bytes a layer's progress is told.
+const REPORT_EVERY: u64 = 256 << 10;
+
+/// An image on its way in.
+#[derive(Clone, Debug)]
+pub(super) struct Incoming {
+    pub(super) id: Digest,
+    pub(super) digest: Digest,
+    pub(super) index: Option<Digest>,
+    pub(super) config: Bytes,
+    pub(super) manifest: Bytes,
+    pub(super) created: i64,
+    /// Every layer's digest unpacked, the lowest first.
+    pub(super) diff_ids: Vec<Digest>,
+    /// What can be fetched, each diffID once.
+    pub(super) layers: Vec<IncomingLayer>,
+    pub(super) names: Vec<Reference>,
+}
+
+/// A layer on its way in.
+#[derive(Clone, Debug)]
+pub(super) struct IncomingLayer {
+    pub(super) blob: Digest,
+    /// Whether `blob` is what a registry calls it, and worth remembering.
+    pub(super) known: bool,
+    pub(super) size: u64,
+    pub(super) diff_id: Digest,
+}
+
+/// Where layers come from.
+pub(super) trait Source: Send + Sync + 'static {
+    /// The bytes of one, packed or not. They are checked: the stream ends with an error unless they are what was promised.
+    fn layer<'a>(
+        &'a self,
+        layer: &'a IncomingLayer,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Bytes, Error>>, Error>>;
+}
+
+/// Brings it in. Dropped, it leaves nothing behind.
+pub(super) async fn install(
+    engine: &Engine,
+    image: Incoming,
+    source: Arc<dyn Source>,
+    reporter: &Reporter,
+) -> Result<(), Error> {
+    let image = Arc::new(image);
+    let mut installation =
+        Installation { engine, image: &image, source, reporter, staging: None, unpacked: Vec::new() };
+    let mut missing = missing(engine, &image).await?;
+    let layers = image.layers.iter();
+    let layers = layers.map(|layer| PullLayer {
+        blob: layer.blob,
+        size: layer.size,
+        present: !missing.contains(&layer.diff_id),
+    });
+    reporter.say(PullProgress::Layers(layers.collect()));
+    let mut committed = None;
+    for _ in 0..ATTEMPTS {
+        installation.unpack(&missing).await?;
+        reporter.say(PullProgress::Committing);
+        match installation.commit().await? {
+            Committed::Done => {
+                committed = Some(());
+                break;
+            }
+            // Somebody removed the image that they belonged to in the meantime.
+            Committed::Missing(gone) => missing = gone,
+        }
+    }
+    installation.finish().await;
+    committed.ok_or_else(|| Error::Invalid("layers were removed again and again while the image came in".to_owned()))
+}
+
+/// Which of an image's layers are not here.
+async fn missing(engine: &Engine, image: &Arc<Incoming>) -> Result<Vec<Digest>, Error> {
+    let image = Arc::clone(image);
+    engine.state(move |database| images::missing_layers(database.reader(), &image.diff_ids)).await
+}
+
+struct Installation<'a> {
+    engine: &'a Engine,
+    image: &'a Arc<Incoming>,
+    source: Arc<dyn Source>,
+    reporter: &'a Reporter,
+    staging: Option<Arc<Staging>>,
+    unpacked: Vec<Unpacked>,
+}
+
+impl Installation<'_> {
+    async fn unpack(&mut self, missing: &[Digest]) -> Result<(), Error> {
+        let wanted: HashMap<Digest, usize> =
+            self.image.layers.iter().enumerate().map(|(index, layer)| (layer.diff_id, index)).collect();
+        let mut tasks = JoinSet::new();
+        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        for diff_id in missing {
+            if self.unpacked.iter().any(|unpacked| unpacked.layer.diff_id == *diff_id) {
+                continue;
+            }
+            let Some(index) = wanted.get(diff_id).copied() else { continue };
+            let staging = self.staging().await?;
+            let (image, source) = (Arc::clone(self.image), Arc::clone(&self.source));
+            let (reporter, slots) = (self.reporter.clone(), Arc::clone(&slots));
+            tasks.spawn(async move {
+                let Ok(_slot) = slots.acquire().await else { return Err(Error::Cancelled("unpacking")) };
+                unpack_one(&staging, &image.layers[index], source.as_ref(), &reporter).await
+            });
+        }
+        while let Some(outcome) = tasks.join_next().await {
+            // Leaving drops the others, and with them their steps.
+            self.unpacked.push(outcome.map_err(|_| Error::Cancelled("unpacking a layer"))??);
+        }
+        Ok(())
+    }
+
+    async fn staging(&mut self) -> Result<Arc<Staging>, Error> {
+        if let Some(staging) = &self.staging {
+            return Ok(Arc::clone(staging));
+        }
+        let (staging, garbage) = Staging::make(self.engine).await?;
+        sweep(self.engine, garbage);
+        let staging = Arc::new(staging);
+        self.staging = Some(Arc::clone(&staging));
+        Ok(staging)
+    }
+
+    async fn commit(&mut self) -> Result<Committed, Error> {
+        if let Some(staging) = &self.staging {
+            let staging = Arc::clone(staging);
+            self.engine.blocking("syncing an image", move || Ok(store::sync(&staging)?)).await?;
+        }
+        let (image, unpacked) = (Arc::clone(self.image), self.unpacked.clone());
+        let paths = self.engine.paths().clone();
+        let committed = self.engine.state(move |database| {
+            let new = images::New {
+                id: image.id,
+                digest: image.digest,
+                index: image.index,
+                config: &image.config,
+                manifest: &image.manifest,
+                created: image.created,
+                layers: &image.diff_ids,
+                names: &image.names,
+            };
+            Ok(store::commit(database, &paths, &Commit { image: new, unpacked: &unpacked }))
+        });
+        Ok(committed.await??)
+    }
+
+    /// The image is here, or it failed: what is left over is nobody's.
+    async fn finish(self) {
+        if let Some(staging) = self.staging.and_then(Arc::into_inner)
+            && let Err(error) = staging.close().await
+        {
+            tracing::warn!("{error}");
+        }
+    }
+}
+
+async fn unpack_one(
+    staging: &Staging,
+    layer: &IncomingLayer,
+    source: &dyn Source,
+    reporter: &Reporter,
+) -> Result<Unpacked, Error> {
+    let blob = layer.blob;
+    let failed = |source| Error::Layer { blob, source };
+    let bytes = counted(source.layer(layer).await?, blob, layer.size, reporter.clone());
+    let mut unpacked = staging.unpack(&layer.diff_id.hex(), bytes).await.map_err(|failure| failure.of(&blob))?;
+    if unpacked.layer.diff_id != layer.diff_id {
+        return Err(failed(LayerError::DiffId { expected: layer.diff_id, found: unpacked.layer.diff_id }));
+    }
+    unpacked.blob = layer.known.then_some(blob);
+    reporter.say(PullProgress::Unpacked { blob });
+    Ok(unpacked)
+}
+
+/// Tells how far a layer is while it passes.
+fn counted(
+    bytes: BoxStream<'static, Result<Bytes, Error>>,
+    blob: Digest,
+    size: u64,
+    reporter: Reporter,
+) -> impl Stream<Item = Result<Bytes, Error>> {
+    let (mut received, mut told) = (0, 0);
+    bytes.inspect(move |bytes| {
+        let Ok(bytes) = bytes else { return };
+        received += bytes.len() as u64;
+        if received - told >= REPORT_EVERY || received == size {
+            told = received;
+            reporter.say(PullProgress::Fetched { blob, bytes: received });
+        }
+    })
+}
+
+/// Removes what killed processes left, beside whatever else is done. What is not done when the program ends is left to the next.
+pub(super) fn sweep(engine: &Engine, garbage: Vec<PathBuf>) -> Option<AbortHandle> {
+    if garbage.is_empty() {
+        return None;
+    }
+    let engine = engine.clone();
+    let task = tokio::spawn(async move {
+        let Ok(steps) = engine.steps() else { return };
+        if let Err(error) = store::remove(steps, garbage).await {
+            tracing::warn!("{error}");
+        }
+    });
+    Some(task.abort_handle())
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Fetching an image from its registry.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::{BoxStream, StreamExt as _};
+
+use super::install::{Incoming, IncomingLayer, Source, install};
+use super::manifest::{self, Config, Document, Manifest, ManifestError};
+use super::platform::Platform;
+use super::progress::Reporter;
+use super::reference::{Name, Reference};
+use super::registry::{Access, Fetched, RegistryError, Repository};
+use super::{PullOptions, PullProgress, announce};
+use crate::config::Folders;
+use crate::config::auth::{AuthFiles, Credentials};
+use crate::config::registries::{Candidates, Endpoint, Registries};
+use crate::digest::Digest;
+use crate::engine::{Engine, Error};
+use crate::state::images;
+use crate::store::Turn;
+
+/// Why an image could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// The registry, before anything was fetched; Podman's words.
+    #[error("initializing source docker://{reference}")]
+    Source {
+        /// What was asked for.
+        reference: Reference,
+        /// What the registry did.
+        source: RegistryError,
+    },
+    /// What it has is not for this machine; Podman's words.
+    #[error("choosing an image from manifest list docker://{reference}")]
+    Choice {
+        /// What was asked for.
+        reference: Reference,
+        /// What there is not.
+        source: ManifestError,
+    },
+    /// What it has is not an image; Podman's words.
+    #[error("initializing image from source docker://{reference}")]
+    Manifest {
+        /// What was asked for.
+        reference: Reference,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// Its configuration; Podman's words.
+    #[error("parsing image configuration")]
+    Config {
+        /// What was asked for.
+        reference: Reference,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// Part of it was fetched.
+    #[error("copying docker://{reference}")]
+    Copy {
+        /// What was asked for.
+        reference: Reference,
+        /// What the registry did.
+        source: RegistryError,
+    },
+    /// A short name could have been several, and was none of them; Podman's words.
+    #[error("{} errors occurred while pulling:\n{}", messages.len(), bullets(messages))]
+    Several {
+        /// Why, one for each.
+        messages: Vec<String>,
+    },
+}
+
+fn bullets(messages: &[String]) -> String {
+    messages.iter().map(|message| format!(" * {message}")).collect::<Vec<_>>().join("\n")
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// What a name that someone typed may stand for. A transport may be before it.
+pub(super) async fn candidates(engine: &Engine, text: &str, asked: bool) -> Result<(Registries, Candidates), Error> {
+    let name: Name = text.strip_prefix("docker://").unwrap_or(text).parse()?;
+    engine
+        .blocking("reading registries.conf", move || {
+            let registries = Registries::read(&Folders::from_environment())?;
+            let candidates =
+                if asked { registries.candidates(&name)? } else { registries.candidates_unasked(&name)? };
+            Ok((registries, candidates))
+        })
+        .await
+}
+
+/// Tries every name that `text` may stand for until one is there.
+pub(super) async fn pull(engine: Engine, text: String, options: PullOptions, reporter: Reporter) -> Result<(), Error> {
+    let wanted = match &options.platform {
+        Some(text) => text.parse().map_err(Error::Invalid)?,
+        None => Platform::of_this_machine(),
+    };
+    engine.steps()?;
+    let (registries, candidates) = candidates(&engine, &text, false).await?;
+    let mut errors: Vec<Error> = Vec::new();
+    for reference in candidates.names {
+        reporter.say(PullProgress::Trying(reference.to_string()));
+        let pull = Pull {
+            engine: &engine,
+            reference: &reference,
+            explicit: options.platform.is_some(),
+            wanted: &wanted,
+            options: &options,
+            reporter: &reporter,
+        };
+        match pull.from_any(&registries).await {
+            Ok(id) => {
+                let name = reference.stored().to_string();
+                announce(&engine, "pull", &id, &name);
+                reporter.say(PullProgress::Done { id, name });
+                return Ok(());
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    match errors.len() {
+        1 => Err(errors.remove(0)),
+        _ => Err(PullError::Several { messages: errors.iter().map(|error| chain(error)).collect() }.into()),
+    }
+}
+
+struct Pull<'a> {
+    engine: &'a Engine,
+    reference: &'a Reference,
+    /// Whether the user named the platform.
+    explicit: bool,
+    wanted: &'a Platform,
+    options: &'a PullOptions,
+    reporter: &'a Reporter,
+}
+
+impl Pull<'_> {
+    /// From the first of its mirrors that has it, or the registry itself.
+    async fn from_any(&self, registries: &Registries) -> Result<Digest, Error> {
+        let mut last = None;
+        for mut endpoint in registries.endpoints(self.reference)? {
+            if let Some(verify) = self.options.tls_verify {
+                endpoint.insecure = !verify;
+            }
+            let repository = Repository::open(&endpoint, self.access(&endpoint)?);
+            let answer = match repository {
+                Ok(repository) => repository.wanted().await.map(|fetched| (repository, fetched)),
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok((repository, fetched)) => return self.take(repository, fetched).await,
+                Err(error) => {
+                    tracing::debug!("{} has it not: {error}", endpoint.reference);
+                    last = Some(error);
+                }
+            }
+        }
+        match last {
+            Some(source) => Err(PullError::Source { reference: self.reference.clone(), source }.into()),
+            None => Err(Error::NoSuchImage(self.reference.to_string())),
+        }
+    }
+
+    fn access(&self, endpoint: &Endpoint) -> Result<Access, Error> {
+        let credentials = match (&self.options.credentials, &self.options.auth_file) {
+            (Some((user, password)), _) => {
+                Some(Credentials::Password { user: user.clone(), password: password.clone() })
+            }
+            (None, Some(file)) => AuthFiles::only(file.clone()).credentials(&endpoint.reference)?,
+            (None, None) => {
+                AuthFiles::from_environment(&Folders::from_environment()).credentials(&endpoint.reference)?
+            }
+        };
+        Ok(Access { credentials, certificates: self.options.certificates.clone() })
+    }
+
+    /// Takes the image that a registry answered with, or the one of its index that suits.
+    async fn take(&self, repository: Repository, answer: Fetched) -> Result<Digest, Error> {
+        let malformed = |source| PullError::Manifest { reference: self.reference.clone(), source };
+        let copying = |source| PullError::Copy { reference: self.reference.clone(), source };
+        let (fetched, index, manifest) = match Document::parse(&answer.bytes).map_err(malformed)? {
+            Document::Image(manifest) => (answer, None, manifest),
+            Document::Index(members) => {
+                let choice = |source| PullError::Choice { reference: self.reference.clone(), source };
+                let member = manifest::choose(&members, self.wanted).map_err(choice)?;
+                let fetched = repository.member(member).await.map_err(copying)?;
+                match Document::parse(&fetched.bytes).map_err(malformed)? {
+                    Document::Image(manifest) => (fetched, Some(answer.digest), manifest),
+                    Document::Index(_) => return Err(malformed(ManifestError::NestedIndex).into()),
+                }
+            }
+        };
+        // Whoever fetches the same image waits, and then finds it here.
+        let _turn = Turn::take(self.engine.paths(), &fetched.digest).await?;
+        let bytes = self.config(&repository, &manifest).await?;
+        let config = Config::parse(&bytes, &manifest)
+            .map_err(|source| PullError::Config { reference: self.reference.clone(), source })?;
+        if !config.platform.is(self.wanted) {
+            let warning =
+                format!("image platform ({}) does not match the expected platform ({})", config.platform, self.wanted);
+            // As in Podman: an index has to have what is asked for, a lone image is taken as it is.
+            if self.explicit || index.is_none() {
+                self.engine.warn(warning);
+            }
+        }
+        let layers = manifest::layers(&manifest, &config);
+        let image = Incoming {
+            id: manifest.config.digest,
+            digest: fetched.digest,
+            index,
+            config: bytes,
+            manifest: fetched.bytes,
+            created: config.created,
+            layers: layers
+                .into_iter()
+                .map(|(blob, diff_id)| IncomingLayer { blob: blob.digest, known: true, size: blob.size, diff_id })
+                .collect(),
+            diff_ids: config.diff_ids,
+            names: vec![self.reference.stored()],
+        };
+        let source = Arc::new(Remote { repository, reference: self.reference.clone() });
+        install(self.engine, image, source, self.reporter).await?;
+        Ok(manifest.config.digest)
+    }
+
+    /// The configuration, from here if it is here.
+    async fn config(&self, repository: &Repository, manifest: &Manifest) -> Result<Bytes, Error> {
+        let id = manifest.config.digest;
+        let here = self.engine.state(move |database| images::get(database.reader(), &id)).await?;
+        if let Some((entry, _)) = here {
+            return Ok(entry.config.into());
+        }
+        let copying = |source| PullError::Copy { reference: self.reference.clone(), source };
+        Ok(repository.config(&manifest.config).await.map_err(copying)?)
+    }
+}
+
+struct Remote {
+    repository: Repository,
+    reference: Reference,
+}
+
+impl Source for Remote {
+    fn layer<'a>(
+        &'a self,
+        layer: &'a IncomingLayer,
+    ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Bytes, Error>>, Error>> {
+        async move {
+            let reference = self.reference.clone();
+            let copying = move |source| Error::from(PullError::Copy { reference: reference.clone(), source });
+            let bytes = self.repository.blob(layer.blob, layer.size).await.map_err(&copying)?;
+            Ok(bytes.map(move |bytes| bytes.map_err(&copying)).boxed())
+        }
+        .boxed()
+    }
+}

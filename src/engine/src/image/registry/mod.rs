@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A client of registries (OCI distribution specification, the pulling half; Docker's token authentication).
+//!
+//! One [`Repository`] is one repository at one registry, with the credentials for it. Nothing that it yields is unchecked: a
+//! manifest or a configuration has the digest that was asked for, a blob's stream ends with an error unless it had.
+
+mod blob;
+mod certificates;
+mod challenge;
+mod resolve;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+use serde::Deserialize;
+use tokio::sync::{Mutex, OnceCell};
+
+pub(super) use blob::Checked;
+
+use super::manifest::{self, DOCUMENT_MAX, Descriptor};
+use super::reference::{DOCKER_HUB, Reference};
+use crate::config::auth::Credentials;
+use crate::config::registries::Endpoint;
+use crate::digest::Digest;
+
+/// How long nothing may come before a registry counts as gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a connection may take.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// As much of an error's body as is read.
+const ERROR_MAX: u64 = 64 << 10;
+
+/// As much of a body that is no error document as an error repeats.
+const SHOWN_MAX: usize = 300;
+
+/// What was being done with which registry when it failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// It could not be spoken to at all.
+    #[error("pinging container registry {registry}: Get {url:?}")]
+    Ping {
+        /// `host[:port]`.
+        registry: String,
+        /// What was asked for.
+        url: String,
+        /// Why.
+        source: Reason,
+    },
+    /// A manifest.
+    #[error("reading manifest {wanted} in {repository}")]
+    Manifest {
+        /// The tag or digest.
+        wanted: String,
+        /// `registry/repository`.
+        repository: String,
+        /// Why.
+        source: Reason,
+    },
+    /// A configuration.
+    #[error("reading config {digest} in {repository}")]
+    Config {
+        /// Its digest.
+        digest: Digest,
+        /// `registry/repository`.
+        repository: String,
+        /// Why.
+        source: Reason,
+    },
+    /// A layer.
+    #[error("reading blob {blob} in {repository}")]
+    Blob {
+        /// Its digest.
+        blob: Digest,
+        /// `registry/repository`.
+        repository: String,
+        /// Why.
+        source: Reason,
+    },
+    /// Certificates of `certs.d`, or the machine's.
+    #[error("setting up TLS for {registry}: {message}")]
+    Tls {
+        /// `host[:port]`.
+        registry: String,
+        /// Why.
+        message: String,
+    },
+}
+
+/// What a registry did.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It said no, in its own words: code, then message if it says more.
+    #[error("{0}")]
+    Refused(String),
+    /// It answered with a status that says that it is broken; Podman's words.
+    #[error("received unexpected HTTP status: {0}")]
+    Broken(StatusCode),
+    /// Any other answer; Podman's words.
+    #[error("StatusCode: {status}, {body:?}")]
+    Status {
+        /// The status.
+        status: u16,
+        /// The beginning of what it said.
+        body: String,
+    },
+    /// It gave no token; Podman's words.
+    #[error("unable to retrieve auth token: {0}")]
+    Token(String),
+    /// The connection: it could not be made, or broke, or nothing came any more.
+    #[error("{0}")]
+    Connection(String),
+    /// What came is not what was asked for; Podman's words.
+    #[error("Digest did not match, expected {expected}, got {found}")]
+    Digest {
+        /// What was asked for.
+        expected: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// What came is longer or shorter than the manifest says.
+    #[error("it is {found} bytes long, but its descriptor says {expected}")]
+    Size {
+        /// What the descriptor says.
+        expected: u64,
+        /// What came, or was announced.
+        found: u64,
+    },
+    /// Longer than anything that is read into memory; Podman's words.
+    #[error("exceeded maximum allowed size of {0} bytes")]
+    TooLong(u64),
+    /// The registry's own header does not fit its answer.
+    #[error("the registry calls it {header}, but it is {found}")]
+    Header {
+        /// `Docker-Content-Digest`.
+        header: String,
+        /// What came.
+        found: Digest,
+    },
+}
+
+/// One repository at one registry.
+#[derive(Clone)]
+pub(crate) struct Repository(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    place: Reference,
+    insecure: bool,
+    credentials: Option<Credentials>,
+    /// `https`, or `http` where that is allowed and the only one that is answered.
+    scheme: OnceCell<&'static str>,
+    /// What the registry wanted to see last.
+    authorization: Mutex<Option<HeaderValue>>,
+}
+
+/// How a registry is spoken to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Access {
+    pub(crate) credentials: Option<Credentials>,
+    /// Instead of `certs.d`.
+    pub(crate) certificates: Option<PathBuf>,
+}
+
+/// A document and what it hashes to.
+#[derive(Clone, Debug)]
+pub(crate) struct Fetched {
+    pub(crate) bytes: Bytes,
+    pub(crate) digest: Digest,
+}
+
+impl Repository {
+    /// Prepares to speak to `endpoint`; nothing is sent yet.
+    pub(crate) fn open(endpoint: &Endpoint, access: Access) -> Result<Self, RegistryError> {
+        Self::open_with(endpoint, access, PATIENCE)
+    }
+
+    fn open_with(endpoint: &Endpoint, access: Access, patience: Duration) -> Result<Self, RegistryError> {
+        let place = endpoint.reference.clone();
+        let tls = |message: String| RegistryError::Tls { registry: place.registry().to_owned(), message };
+        let insecure = endpoint.insecure;
+        let mut builder = Client::builder()
+            .user_agent(concat!("haulout/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_PATIENCE)
+            .read_timeout(patience)
+            .redirect(redirects(insecure))
+            .http2_adaptive_window(true)
+            .dns_resolver(resolve::SystemResolver);
+        if resolve::is_loopback(place.registry()) {
+            // As every Go program does: a proxy's loopback is not ours.
+            builder = builder.no_proxy();
+        }
+        if insecure {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        builder = certificates::add(builder, place.registry(), access.certificates.as_deref()).map_err(tls)?;
+        let client = builder.build().map_err(|error| tls(words(&error)))?;
+        Ok(Self(Arc::new(Inner {
+            client,
+            place,
+            insecure,
+            credentials: access.credentials,
+            scheme: OnceCell::new(),
+            authorization: Mutex::new(None),
+        })))
+    }
+
+    /// The manifest or index that the reference asks for.
+    pub(crate) async fn wanted(&self) -> Result<Fetched, RegistryError> {
+        let wanted = self.0.place.wanted();
+        self.manifest(&wanted, self.0.place.digest()).await
+    }
+
+    /// The manifest that an index leads to.
+    pub(crate) async fn member(&self, descriptor: &Descriptor) -> Result<Fetched, RegistryError> {
+        self.manifest(&descriptor.digest.to_string(), Some(&descriptor.digest)).await
+    }
+
+    async fn manifest(&self, wanted: &str, expected: Option<&Digest>) -> Result<Fetched, RegistryError> {
+        let failed = |source| RegistryError::Manifest {
+            wanted: wanted.to_owned(),
+            repository: self.0.place.repository_name(),
+            source,
+        };
+        let response = self.get(&format!("manifests/{wanted}"), manifest::ACCEPT).await?.map_err(failed)?;
+        let header = response.headers().get("docker-content-digest").cloned();
+        let bytes = read(response, DOCUMENT_MAX).await.map_err(failed)?;
+        let found = Digest::of(&bytes);
+        if let Some(expected) = expected
+            && found != *expected
+        {
+            return Err(failed(Reason::Digest { expected: *expected, found }));
+        }
+        // By tag there is nothing else to check it against: it notices a broken proxy, not a hostile one.
+        if let Some(header) = header.as_ref().and_then(|header| header.to_str().ok())
+            && header.starts_with("sha256:")
+            && header != found.to_string()
+        {
+            return Err(failed(Reason::Header { header: header.to_owned(), found }));
+        }
+        Ok(Fetched { bytes, digest: found })
+    }
+
+    /// A configuration, whole.
+    pub(crate) async fn config(&self, descriptor: &Descriptor) -> Result<Bytes, RegistryError> {
+        let Descriptor { digest: expected, size, .. } = descriptor;
+        let failed =
+            |source| RegistryError::Config { digest: *expected, repository: self.0.place.repository_name(), source };
+        let response = self.get(&format!("blobs/{expected}"), "*/*").await?.map_err(failed)?;
+        let bytes = read(response, DOCUMENT_MAX).await.map_err(failed)?;
+        if bytes.len() as u64 != *size {
+            return Err(failed(Reason::Size { expected: *size, found: bytes.len() as u64 }));
+        }
+        let found = Digest::of(&bytes);
+        if found != *expected {
+            return Err(failed(Reason::Digest { expected: *expected, found }));
+        }
+        Ok(bytes)
+    }
+
+    /// Asks, in every way in which this registry may be asked, and as whom it wants it.
+    async fn get(&self, path: &str, accept: &str) -> Result<Result<Response, Reason>, RegistryError> {
+        let mut response = self.ask(path, accept).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let headers: Vec<_> = response.headers().get_all(WWW_AUTHENTICATE).iter().cloned().collect();
+            let refusal = refusal(response).await;
+            let asked = challenge::Asked {
+                client: &self.0.client,
+                place: &self.0.place,
+                credentials: self.0.credentials.as_ref(),
+                insecure: self.0.insecure,
+            };
+            match asked.answer(&headers).await {
+                Ok(Some(authorization)) => *self.0.authorization.lock().await = Some(authorization),
+                Ok(None) => return Ok(Err(refusal)),
+                Err(reason) => return Ok(Err(reason)),
+            }
+            response = self.ask(path, accept).await?;
+        }
+        if response.status().is_success() { Ok(Ok(response)) } else { Ok(Err(refusal(response).await)) }
+    }
+
+    /// Asks once, by HTTPS, or by HTTP where that is allowed and HTTPS is not spoken.
+    async fn ask(&self, path: &str, accept: &str) -> Result<Response, RegistryError> {
+        let schemes: &[&'static str] = match self.0.scheme.get() {
+            Some(&"http") => &["http"],
+            Some(_) => &["https"],
+            None if self.0.insecure => &["https", "http"],
+            None => &["https"],
+        };
+        let mut first = None;
+        for scheme in schemes {
+            let url = self.url(scheme, path);
+            let mut request = self.0.client.get(&url).header(ACCEPT, accept);
+            if let Some(authorization) = self.0.authorization.lock().await.clone() {
+                request = request.header(AUTHORIZATION, authorization);
+            }
+            match request.send().await {
+                Ok(response) => {
+                    // Another request may have been first.
+                    let _ = self.0.scheme.set(scheme);
+                    return Ok(response);
+                }
+                Err(error) => {
+                    let registry = self.0.place.registry().to_owned();
+                    let source = Reason::Connection(words(&error));
+                    // Where both fail it is the second that says why: nobody who allows HTTP expects HTTPS.
+                    first = Some(RegistryError::Ping { registry, url, source });
+                }
+            }
+        }
+        Err(first.unwrap_or_else(|| RegistryError::Tls {
+            registry: self.0.place.registry().to_owned(),
+            message: "there is no way to speak to it".to_owned(),
+        }))
+    }
+
+    fn url(&self, scheme: &str, path: &str) -> String {
+        let host = match self.0.place.registry() {
+            // Docker's registry does not live where its name says.
+            DOCKER_HUB => "registry-1.docker.io",
+            host => host,
+        };
+        format!("{scheme}://{host}/v2/{}/{path}", self.0.place.repository())
+    }
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Repository").field(&self.0.place).finish()
+    }
+}
+
+/// Follows as browsers do, but never from where it is encrypted to where it is not. reqwest itself leaves credentials behind
+/// when the host changes.
+fn redirects(insecure: bool) -> redirect::Policy {
+    redirect::Policy::custom(move |attempt| {
+        if attempt.previous().len() > 10 {
+            return attempt.error("redirected too often");
+        }
+        let was_encrypted = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+        if was_encrypted && attempt.url().scheme() != "https" && !insecure {
+            return attempt.error("redirected from HTTPS to something else");
+        }
+        attempt.follow()
+    })
+}
+
+/// Reads a whole body of at most `max` bytes.
+async fn read(mut response: Response, max: u64) -> Result<Bytes, Reason> {
+    if response.content_length().is_some_and(|length| length > max) {
+        return Err(Reason::TooLong(max));
+    }
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| Reason::Connection(words(&error)))? {
+        if (bytes.len() + chunk.len()) as u64 > max {
+            return Err(Reason::TooLong(max));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+/// What an answer that is none says.
+async fn refusal(response: Response) -> Reason {
+    #[derive(Deserialize)]
+    struct Body {
+        errors: Vec<One>,
+    }
+    #[derive(Deserialize)]
+    struct One {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: Option<String>,
+    }
+    let status = response.status();
+    let body = read(response, ERROR_MAX).await.unwrap_or_default();
+    if status.is_server_error() {
+        return Reason::Broken(status);
+    }
+    if let Ok(Body { errors }) = serde_json::from_slice(&body)
+        && let Some(One { code, message }) = errors.into_iter().next()
+        && !code.is_empty()
+    {
+        let message = message.filter(|message| !message.is_empty() && !says_no_more(&code, message));
+        let code = shown(&code).to_lowercase().replace('_', " ");
+        return Reason::Refused(match message {
+            Some(message) => format!("{code}: {}", shown(&message)),
+            None => code,
+        });
+    }
+    match status {
+        StatusCode::UNAUTHORIZED => Reason::Refused("unauthorized".to_owned()),
+        status => Reason::Status { status: status.as_u16(), body: shown(&String::from_utf8_lossy(&body)) },
+    }
+}
+
+/// Whether a message is just what its code means (OCI distribution specification, error codes).
+fn says_no_more(code: &str, message: &str) -> bool {
+    let meaning = match code {
+        "UNAUTHORIZED" => "authentication required",
+        "DENIED" => "requested access to the resource is denied",
+        "TOOMANYREQUESTS" => "too many requests",
+        "NAME_UNKNOWN" => "repository name not known to registry",
+        "NAME_INVALID" => "invalid repository name",
+        "MANIFEST_UNKNOWN" => "manifest unknown",
+        "BLOB_UNKNOWN" => "blob unknown to registry",
+        "UNAVAILABLE" => "service unavailable",
+        "UNSUPPORTED" => "The operation is unsupported.",
+        "UNKNOWN" => "unknown error",
+        _ => return false,
+    };
+    message == meaning
+}
+
+/// Text from a registry as an error repeats it: short, and on one line.
+fn shown(text: &str) -> String {
+    text.trim().chars().map(|char| if char.is_control() { ' ' } else { char }).take(SHOWN_MAX).collect()
+}
+
+/// The innermost cause, which is the one that says something.
+fn words(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    if error.is_timeout() {
+        return "timed out: nothing came for too long".to_owned();
+    }
+    let text = cause.to_string();
+    match text.strip_suffix(')').and_then(|text| text.rsplit_once(" (os error ")) {
+        // In the words that C and Go have for it.
+        Some((text, _)) => text.to_lowercase(),
+        None => text,
+    }
+}
+
+/// An absolute URL that may be spoken to with credentials in hand.
+fn safe_url(text: &str, insecure: bool) -> Result<Url, Reason> {
+    let url = Url::parse(text).map_err(|error| Reason::Token(format!("{:?} is no URL: {error}", shown(text))))?;
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if insecure => Ok(url),
+        _ => Err(Reason::Token(format!("{:?} is not encrypted", shown(text)))),
+    }
+}
+
+#[cfg(test)]
+mod tests;
