@@ -3,7 +3,7 @@
 
     with Display() as display, App(display) as app:
         app.find("button", "Pull").click()
-        app.find("text", "Image").type("localhost:5000/busybox")
+        app.find("text", "Image").fill("localhost:5000/busybox")
         display.picture("pull.png")
 
 What is looked for is waited for: nothing here is told how long to sleep.
@@ -21,6 +21,10 @@ gi.require_version("Atspi", "2.0")
 from gi.repository import Atspi, GLib  # noqa: E402
 
 from session import ENVIRONMENT, ON_TEST_HOST, wait_until  # noqa: E402
+
+
+# What GTK's places lack, about: see Widget.place.
+PADDING = 10
 
 
 class Display:
@@ -68,8 +72,8 @@ class Display:
         """Types, as on a keyboard."""
         self.run("xdotool", "type", "--delay", "5", text)
 
-    def click(self, x, y, button=1):
-        self.run("xdotool", "mousemove", str(x), str(y), "click", str(button))
+    def click(self, x, y, button=1, times=1):
+        self.run("xdotool", "mousemove", str(x), str(y), "click", "--repeat", str(times), "--delay", "50", str(button))
 
 
 class NotThere(AssertionError):
@@ -96,8 +100,10 @@ class Widget:
 
     @property
     def text(self):
-        """What a text field, a label or a text view contains."""
-        return self.accessible.get_text_iface() and Atspi.Text.get_text(self.accessible, 0, -1) or self.name
+        """What a text field, a text view or a terminal contains."""
+        if self.accessible.get_text_iface() is None:
+            return self.name
+        return Atspi.Text.get_text(self.accessible, 0, Atspi.Text.get_character_count(self.accessible))
 
     def has(self, state):
         """Whether it is in a state: "showing", "sensitive", "checked", "selected", "focused"."""
@@ -138,25 +144,57 @@ class Widget:
                 raise NotThere(f"no {role or 'widget'} {name!r} in {self!r} within {seconds} s. There is:\n{self.tree()}")
             time.sleep(0.02)
 
+    def menu_item(self, key):
+        """The entry of the open menu with that mnemonic: GTK gives entries no name."""
+        def look():
+            items = self.look("menu item")
+            return next((item for item in items if item.accessible.get_attributes().get("keyshortcuts") == f"Alt+{key}"), None)
+
+        return wait_until(look, f"there is a menu with an entry for the key {key}")
+
     def gone(self, role=None, name=None, seconds=20):
         """Waits until there is none of them."""
         wait_until(lambda: not self.look(role, name), f"no {role} {name!r} is left in {self!r}", seconds)
 
-    def act(self, action=0):
-        """Does what it does when activated, wherever it is on the screen."""
-        self.accessible.get_action_iface().do_action(action)
+    def wait_for(self, text, seconds=20):
+        """Waits until it contains the text."""
+        wait_until(lambda: text in self.text, f"{self!r} contains {text!r}: {self.text!r}", seconds)
 
-    def click(self, button=1):
-        """Clicks in its middle with the mouse."""
-        box = self.accessible.get_component_iface().get_extents(Atspi.CoordType.WINDOW)
-        self.display.click(box.x + box.width // 2, box.y + box.height // 2, button)
+    def place(self):
+        """Where it is in the window, once it has come to rest there: x, y, width, height.
 
-    def type(self, text):
-        """Clicks into it, replaces what it contains and types."""
-        self.click()
-        wait_until(lambda: self.has("focused") or any(w.has("focused") for w in self.below()), f"{self!r} has the focus")
-        self.display.key("ctrl+a")
-        self.display.type(text)
+        Right to a dozen pixels: GTK leaves out the padding of what is around it.
+        """
+        def box():
+            extents = self.accessible.get_component_iface().get_extents(Atspi.CoordType.WINDOW)
+            return extents.x, extents.y, extents.width, extents.height
+
+        before = box()
+        time.sleep(0.05)
+        while (now := box()) != before:
+            before = now
+            time.sleep(0.05)
+        return now
+
+    def click(self):
+        """What a click does to it: by its own action where it has one, as buttons have, else with the mouse."""
+        actions = self.accessible.get_action_iface()
+        if actions and "click" in [actions.get_action_name(index) for index in range(actions.get_n_actions())]:
+            actions.do_action(0)
+        else:
+            self.mouse()
+
+    def mouse(self, button=1, times=1):
+        """Clicks in its middle: `mouse(times=2)` opens a row, `mouse(button=3)` asks for a menu."""
+        x, y, width, height = self.place()
+        self.display.click(x + PADDING + width // 2, y + PADDING + height // 2, button, times)
+
+    def fill(self, text):
+        """Makes this the content of a text field."""
+        field = next((w for w in [self, *self.below()] if w.accessible.get_editable_text_iface()), None)
+        if field is None:
+            raise AssertionError(f"{self!r} takes no text")
+        field.accessible.get_editable_text_iface().set_text_contents(text)
 
     def tree(self, depth=0):
         """Everything below, for a person to read."""
