@@ -1,3 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Not written yet.
-fn main() {}
+//! `haulout`: rootless containers without a daemon, with podman's command line.
+//!
+//! One verb is one file below [`commands`]; what verbs share is a noun of its own here. Called by the name `podman`, it is the
+//! same program.
+
+mod commands;
+mod conversation;
+mod exit;
+mod filter;
+mod flags;
+mod format;
+mod invocation;
+mod names;
+mod options;
+mod output;
+mod progress;
+mod rows;
+mod signal;
+mod size;
+mod terminal;
+mod time;
+mod usage;
+
+fn main() {
+    terminal::restore_on_panic();
+    let status = invocation::run(std::env::args_os());
+    // Threads that read standard input may still do so: nobody waits for them.
+    std::process::exit(i32::from(status))
+}

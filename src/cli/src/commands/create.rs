@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `haulout create`, and what `run` does first.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, anyhow};
+use haulout_engine::container::options::{Network, PullPolicy};
+use haulout_engine::container::{ContainerId, Options, RemoveOptions};
+use haulout_engine::image::PullOptions;
+use haulout_engine::{Engine, Error};
+
+use super::pull;
+use crate::exit::os_words;
+use crate::invocation::Invocation;
+use crate::options::Flags;
+use crate::output;
+
+/// What comes after the verb.
+pub const USAGE: &str = "[options] IMAGE [COMMAND [ARG...]]";
+
+/// Create but do not start a container
+///
+/// Creates a new container from the given image or storage and prepares it for running the specified command. The container ID
+/// is then printed to stdout. You can then start it at any time with the start command.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    flags: Flags,
+    #[arg(trailing_var_arg = true)]
+    words: Vec<String>,
+}
+
+/// Makes a container and prints its id.
+pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+    let engine = invocation.engine();
+    let options = args.flags.options(&args.words, &invocation.argv)?;
+    let id = make(&engine, &args.flags, options).await?;
+    warn(&engine);
+    output::line(&id.to_string())?;
+    Ok(0)
+}
+
+/// Says what the machine lacks.
+pub fn warn(engine: &Engine) {
+    for warning in engine.take_warnings() {
+        output::warning(&warning);
+    }
+}
+
+/// Makes a container of `options`, having pulled its image if it has to be.
+pub async fn make(engine: &Engine, flags: &Flags, mut options: Options) -> Result<ContainerId> {
+    if !options.publish.is_empty() && matches!(options.network, Network::None | Network::Host) {
+        output::error(
+            "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use\n",
+        );
+        options.publish.clear();
+    }
+    let id_file = match flags.cidfile.as_deref().filter(|path| !path.is_empty()) {
+        Some(path) => {
+            let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
+            Some((path, file.map_err(|error| anyhow!("creating idfile: open {path}: {}", os_words(&error)))?))
+        }
+        None => None,
+    };
+    options.image = image(engine, flags, &options).await?;
+    if flags.replace
+        && let Some(name) = &options.name
+        && let Some(other) = by_name(engine, name.as_str()).await?
+    {
+        engine
+            .containers()
+            .remove(&other, RemoveOptions { force: true, volumes: true, timeout: None })
+            .await
+            .with_context(|| format!("replacing container {name}"))?;
+    }
+    let id = engine.containers().create(options).await.map_err(|error| match error {
+        Error::NameInUse { .. } => anyhow!("{error}, or use --replace to instruct Podman to do so."),
+        error => error.into(),
+    })?;
+    if let Some((path, file)) = id_file {
+        use std::io::Write as _;
+        let written = file.set_len(0).and_then(|()| (&file).write_all(id.to_string().as_bytes()));
+        written.with_context(|| format!("writing the container's id into {path}"))?;
+    }
+    Ok(id)
+}
+
+/// The container that has just this name.
+async fn by_name(engine: &Engine, name: &str) -> Result<Option<ContainerId>> {
+    match engine.containers().resolve(name).await {
+        Ok(id) => {
+            let found = engine.containers().list().await?;
+            Ok(found.iter().any(|other| other.record.id == id && other.record.name.as_str() == name).then_some(id))
+        }
+        Err(Error::NoSuchContainer(_) | Error::AmbiguousContainer(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The name of the image to use, which is here now.
+async fn image(engine: &Engine, flags: &Flags, options: &Options) -> Result<String> {
+    let platform = flags.platform()?;
+    let named = options.image.strip_prefix("docker://").unwrap_or(&options.image).to_owned();
+    let here = match engine.images().resolve(&named).await {
+        Ok(_) => true,
+        Err(Error::NoSuchImage(_)) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let other_platform = match &platform {
+        Some(platform) if here => !is_for(engine, &named, platform).await?,
+        _ => false,
+    };
+    let wanted = match options.pull {
+        PullPolicy::Always | PullPolicy::Newer => true,
+        PullPolicy::Missing => !here || other_platform,
+        PullPolicy::Never => false,
+    };
+    if !wanted {
+        return Ok(named);
+    }
+    let how = PullOptions {
+        platform,
+        tls_verify: flags.tls_verify,
+        auth_file: flags.authfile.clone(),
+        ..PullOptions::default()
+    };
+    match pull::one(engine, &named, how, flags.quiet).await {
+        Ok((_, name)) => Ok(name),
+        // What is here is good enough when no newer one can be had.
+        Err(_) if here && options.pull == PullPolicy::Newer => Ok(named),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the image that is here is for `os/arch[/variant]`.
+async fn is_for(engine: &Engine, image: &str, platform: &str) -> Result<bool> {
+    let config = engine.images().inspect(image).await?.config;
+    let (os, rest) = platform.split_once('/').unwrap_or((platform, ""));
+    let arch = rest.split('/').next().unwrap_or("");
+    Ok(config.os().to_string() == os && (arch.is_empty() || config.architecture().to_string() == arch))
+}

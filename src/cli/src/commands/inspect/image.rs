@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! An image as `inspect` shows it.
+
+use std::collections::BTreeMap;
+
+use haulout_engine::Engine;
+use haulout_engine::image::Details;
+use serde_json::Value;
+
+use crate::format::{Data, Struct};
+use crate::{rows, time};
+
+/// Everything about an image, under podman's names.
+pub fn data(engine: &Engine, details: &Details) -> Data {
+    let summary = &details.summary;
+    let config = serde_json::to_value(&details.config).unwrap_or_default();
+    let manifest = serde_json::to_value(&details.manifest).unwrap_or_default();
+    let text = |key: &str| config[key].as_str().unwrap_or("").to_owned();
+    let inner = &config["config"];
+    let mut names = summary.names.clone();
+    names.sort();
+    let mut digests: Vec<String> =
+        names.iter().map(|name| format!("{}@{}", rows::repository_and_tag(name).0, summary.digest)).collect();
+    digests.dedup();
+    let layers: Vec<String> = strings(&config["rootfs"]["diff_ids"]);
+    let comment = config["history"].as_array().and_then(|history| history.last()?["comment"].as_str()).unwrap_or("");
+    let history: Vec<Data> = config["history"].as_array().into_iter().flatten().map(history).collect();
+    let created = text("created").parse::<jiff::Timestamp>().ok();
+    let created =
+        created.and_then(|at| i64::try_from(at.as_nanosecond()).ok()).unwrap_or(summary.created * time::SECOND);
+    let media_type = manifest["mediaType"].as_str().unwrap_or("application/vnd.oci.image.manifest.v1+json");
+    let annotations: BTreeMap<String, String> =
+        serde_json::from_value(manifest["annotations"].clone()).unwrap_or_default();
+    Struct::of("*inspect.ImageData")
+        .with_as("ID", "Id", summary.id.hex())
+        .with("Digest", summary.digest.to_string())
+        .with("RepoTags", names)
+        .with("RepoDigests", digests)
+        .with("Parent", "")
+        .with("Comment", comment)
+        .with("Created", Data::Time(Some(created)))
+        .with("Config", self::config(inner))
+        .with("Version", "")
+        .with("Author", text("author"))
+        .with("Architecture", text("architecture"))
+        .with("Os", text("os"))
+        .with("Size", summary.size)
+        .with("VirtualSize", summary.size)
+        .with("GraphDriver", driver(engine, &layers))
+        .with("RootFS", Struct::of("*inspect.RootFS").with("Type", "layers").with("Layers", layers))
+        .with("Labels", Data::map_or_nil(&summary.labels))
+        .with("Annotations", &annotations)
+        .with("ManifestType", media_type)
+        .with("User", inner["User"].as_str().unwrap_or(""))
+        .with("History", history)
+        .with("NamesHistory", summary.names.clone())
+        .into()
+}
+
+/// The strings of a JSON array.
+pub fn strings(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The image's own settings; in JSON only those that it has.
+fn config(inner: &Value) -> Data {
+    let text = |key: &str| inner[key].as_str().unwrap_or("").to_owned();
+    let labels: BTreeMap<String, String> = serde_json::from_value(inner["Labels"].clone()).unwrap_or_default();
+    let map = |key: &str| match &inner[key] {
+        Value::Object(_) => Data::from(&inner[key]),
+        _ => Data::Map(None),
+    };
+    Struct::of("*v1.ImageConfig")
+        .with_omitted("User", "User", text("User"))
+        .with_omitted("ExposedPorts", "ExposedPorts", map("ExposedPorts"))
+        .with_omitted("Env", "Env", Data::list_or_nil(strings(&inner["Env"])))
+        .with_omitted("Entrypoint", "Entrypoint", Data::list_or_nil(strings(&inner["Entrypoint"])))
+        .with_omitted("Cmd", "Cmd", Data::list_or_nil(strings(&inner["Cmd"])))
+        .with_omitted("Volumes", "Volumes", map("Volumes"))
+        .with_omitted("WorkingDir", "WorkingDir", text("WorkingDir"))
+        .with_omitted("Labels", "Labels", Data::map_or_nil(&labels))
+        .with_omitted("StopSignal", "StopSignal", text("StopSignal"))
+        .into()
+}
+
+fn history(entry: &Value) -> Data {
+    let text = |key: &str| entry[key].as_str().unwrap_or("").to_owned();
+    Struct::of("v1.History")
+        .with_omitted("Created", "created", text("created"))
+        .with_omitted("CreatedBy", "created_by", text("created_by"))
+        .with_omitted("Author", "author", text("author"))
+        .with_omitted("Comment", "comment", text("comment"))
+        .with_omitted("EmptyLayer", "empty_layer", entry["empty_layer"].as_bool().unwrap_or(false))
+        .into()
+}
+
+/// Where its layers are; the uppermost is `UpperDir`.
+fn driver(engine: &Engine, layers: &[String]) -> Data {
+    let folders = layers_below(engine, layers);
+    let mut data = BTreeMap::new();
+    if let Some((upper, lower)) = folders.split_first() {
+        data.insert("UpperDir".to_owned(), upper.clone());
+        if !lower.is_empty() {
+            data.insert("LowerDir".to_owned(), lower.join(":"));
+        }
+    }
+    Struct::of("*define.DriverData").with("Name", "overlay").with("Data", &data).into()
+}
+
+/// The folders of layers, the uppermost first.
+pub fn layers_below(engine: &Engine, layers: &[String]) -> Vec<String> {
+    let folder = engine.paths().layers();
+    let place =
+        |layer: &String| folder.join(layer.strip_prefix("sha256:").unwrap_or(layer)).join("diff").display().to_string();
+    layers.iter().rev().map(place).collect()
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `haulout kill`.
+
+use anyhow::Result;
+use haulout_engine::container::Status;
+
+use crate::exit::Failures;
+use crate::invocation::Invocation;
+use crate::names::Selection;
+use crate::{output, signal};
+
+/// What comes after the verb.
+pub const USAGE: &str = "[options] CONTAINER [CONTAINER...]";
+
+/// Kill one or more running containers with a specific signal
+///
+/// The main process inside each container specified will be sent SIGKILL, or any signal specified with option --signal.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Signal all running containers
+    #[arg(short, long)]
+    all: bool,
+    /// Read the container ID from the file
+    #[arg(long)]
+    cidfile: Vec<String>,
+    /// Act on the latest container that was made
+    #[arg(short, long)]
+    latest: bool,
+    /// Signal to send to the container
+    #[arg(short, long, default_value = "KILL")]
+    signal: String,
+    containers: Vec<String>,
+}
+
+/// Sends the signal to every container.
+pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+    let number = signal::parse(&args.signal)?;
+    let engine = invocation.engine();
+    let selection = Selection {
+        names: &args.containers,
+        all: args.all,
+        latest: args.latest,
+        cidfiles: &args.cidfile,
+        ..Selection::default()
+    };
+    let targets = selection.resolve(&engine, |summary| matches!(summary.status, Status::Running(_))).await?;
+    let mut failures = Vec::new();
+    for target in &targets {
+        match engine.containers().kill(&target.id, number).await {
+            Ok(()) => output::line(&target.given)?,
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    Failures::of(failures)?;
+    Ok(0)
+}

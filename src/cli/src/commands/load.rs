@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `haulout load`.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use crate::exit::os_words;
+use crate::invocation::Invocation;
+use crate::{output, progress, terminal};
+
+/// What comes after the verb.
+pub const USAGE: &str = "[options]";
+
+/// Load image(s) from a tar archive
+///
+/// Loads an image from a locally stored archive (tar file) into container storage.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Read from specified archive file (default: stdin)
+    #[arg(short, long)]
+    input: Option<String>,
+    /// Suppress the output
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Reads the archive and names every image that was in it.
+pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+    let archive = match args.input.as_deref().filter(|path| !path.is_empty()) {
+        Some(path) => {
+            let file = File::open(path).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => anyhow!("faccessat {path}: {}", os_words(&error)),
+                _ => anyhow!("open {path}: {}", os_words(&error)),
+            });
+            OwnedFd::from(file?)
+        }
+        None if terminal::is_input() => {
+            bail!("cannot read from terminal, use command-line redirection or the --input flag")
+        }
+        None => std::io::stdin().as_fd().try_clone_to_owned().context("reading the archive from standard input")?,
+    };
+    let loaded = progress::show(invocation.engine().images().load(archive), args.quiet).await?;
+    for (id, name) in loaded {
+        let name = if name.is_empty() { id.to_string() } else { name };
+        output::line(&format!("Loaded image: {name}"))?;
+    }
+    Ok(0)
+}

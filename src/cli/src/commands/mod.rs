@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The verbs: one file each, with its flags (whose doc comments are the manual) and the function that does it.
+
+mod attach;
+mod cleanup;
+mod container_exists;
+mod container_inspect;
+mod create;
+mod events;
+mod exec;
+mod image_exists;
+mod image_inspect;
+mod images;
+mod import;
+mod info;
+mod inspect;
+mod kill;
+mod load;
+mod logs;
+mod ps;
+mod pull;
+mod rm;
+mod rmi;
+mod run;
+mod start;
+mod stop;
+mod tag;
+mod unshare;
+mod version;
+mod wait;
+mod worker;
+
+use anyhow::Result;
+use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+
+use crate::flags;
+use crate::invocation::{Globals, Invocation};
+
+/// A verb of the command line.
+pub struct Verb {
+    /// What it is called; the first name is its own, others are aliases.
+    pub names: &'static [&'static str],
+    /// What comes after its name in `Usage:`.
+    pub usage: &'static str,
+    /// Whether it may need the user namespace: then a zygote is forked before anything else. Others do not pay for one.
+    pub zygote: bool,
+    /// Whether it is for the engine itself, not for people.
+    pub hidden: bool,
+    /// Adds its flags.
+    pub flags: fn(Command) -> Command,
+    /// Does it.
+    pub run: fn(&ArgMatches, &Invocation) -> Result<u8>,
+}
+
+/// Verbs below a noun: `container ls`.
+pub struct Group {
+    /// The noun.
+    pub name: &'static str,
+    /// What its help says.
+    pub about: &'static str,
+    /// Its verbs.
+    pub verbs: &'static [Verb],
+}
+
+/// A verb's clap command, flags that every verb has included.
+pub fn command(verb: &Verb) -> Command {
+    // The verb's flags last: the description is theirs.
+    let command = Globals::augment_args(Command::new(verb.names[0])).mut_args(|arg| arg.hide(true));
+    flags::as_podman_takes_them((verb.flags)(command))
+}
+
+/// Runs a verb's future on a runtime of one thread.
+fn block_on(future: impl Future<Output = Result<u8>>) -> Result<u8> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+macro_rules! verb {
+    ($names:expr, $module:ident) => {
+        verb!($names, $module, false)
+    };
+    ($names:expr, $module:ident, zygote) => {
+        verb!($names, $module, true)
+    };
+    ($names:expr, $module:ident, $zygote:literal) => {
+        Verb {
+            names: &$names,
+            usage: $module::USAGE,
+            zygote: $zygote,
+            hidden: false,
+            flags: $module::Args::augment_args,
+            run: |matches, invocation| block_on($module::run($module::Args::from_arg_matches(matches)?, invocation)),
+        }
+    };
+}
+
+/// The verbs.
+pub static VERBS: &[Verb] = &[
+    verb!(["attach"], attach),
+    verb!(["create"], create, zygote),
+    verb!(["events"], events),
+    verb!(["exec"], exec),
+    verb!(["images"], images),
+    verb!(["import"], import, zygote),
+    verb!(["info"], info),
+    verb!(["inspect"], inspect),
+    verb!(["kill"], kill, zygote),
+    verb!(["load"], load, zygote),
+    verb!(["logs"], logs),
+    verb!(["ps"], ps),
+    verb!(["pull"], pull, zygote),
+    verb!(["rm"], rm, zygote),
+    verb!(["rmi"], rmi, zygote),
+    verb!(["run"], run, zygote),
+    verb!(["start"], start, zygote),
+    verb!(["stop"], stop, zygote),
+    verb!(["tag"], tag),
+    Verb {
+        names: &["unshare"],
+        usage: unshare::USAGE,
+        zygote: false,
+        hidden: false,
+        flags: unshare::Args::augment_args,
+        run: |matches, invocation| unshare::run(&unshare::Args::from_arg_matches(matches)?, invocation),
+    },
+    verb!(["version"], version),
+    verb!(["wait"], wait, zygote),
+    Verb {
+        names: &["worker"],
+        usage: "",
+        zygote: false,
+        hidden: true,
+        flags: |command| command,
+        run: |_, _| worker::run(),
+    },
+];
+
+/// The nouns with verbs of their own.
+pub static GROUPS: &[Group] = &[
+    Group {
+        name: "container",
+        about: "Manage containers",
+        verbs: &[
+            verb!(["attach"], attach),
+            Verb { hidden: true, ..verb!(["cleanup"], cleanup, zygote) },
+            verb!(["create"], create, zygote),
+            verb!(["exec"], exec),
+            verb!(["exists"], container_exists),
+            verb!(["inspect"], container_inspect),
+            verb!(["kill"], kill, zygote),
+            verb!(["list", "ls", "ps"], ps),
+            verb!(["logs"], logs),
+            verb!(["rm"], rm, zygote),
+            verb!(["run"], run, zygote),
+            verb!(["start"], start, zygote),
+            verb!(["stop"], stop, zygote),
+            verb!(["wait"], wait, zygote),
+        ],
+    },
+    Group {
+        name: "image",
+        about: "Manage images",
+        verbs: &[
+            verb!(["exists"], image_exists),
+            verb!(["import"], import, zygote),
+            verb!(["inspect"], image_inspect),
+            verb!(["list", "ls"], images),
+            verb!(["load"], load, zygote),
+            verb!(["pull"], pull, zygote),
+            verb!(["rm"], rmi, zygote),
+            verb!(["tag"], tag),
+        ],
+    },
+];

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `haulout rm`.
+
+use anyhow::{Result, bail};
+use futures_util::stream::{self, StreamExt as _};
+use haulout_engine::Error;
+use haulout_engine::container::RemoveOptions;
+
+use crate::exit::{Failure, Failures};
+use crate::invocation::Invocation;
+use crate::names::Selection;
+use crate::output;
+
+/// What comes after the verb.
+pub const USAGE: &str = "[options] CONTAINER [CONTAINER...]";
+
+/// How many containers are removed at once.
+const AT_ONCE: usize = 16;
+
+/// Remove one or more containers
+///
+/// Removes one or more containers from the host. The container name or ID can be used.
+/// Command does not remove images. Running or unusable containers will not be removed without the -f option.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Remove all containers
+    #[arg(short, long)]
+    all: bool,
+    /// Read the container ID from the file
+    #[arg(long)]
+    cidfile: Vec<String>,
+    /// Filter output based on conditions given
+    #[arg(long)]
+    filter: Vec<String>,
+    /// Force removal of a running or unusable container
+    #[arg(short, long)]
+    force: bool,
+    /// Ignore errors when a specified container is missing
+    #[arg(short, long)]
+    ignore: bool,
+    /// Act on the latest container that was made
+    #[arg(short, long)]
+    latest: bool,
+    /// Seconds to wait for stop before killing the container
+    #[arg(short, long, alias = "timeout")]
+    time: Option<i64>,
+    /// Remove anonymous volumes associated with the container
+    #[arg(short, long)]
+    volumes: bool,
+    containers: Vec<String>,
+}
+
+/// Removes every container. The status is 1 when one is not there, 2 when one still runs.
+pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+    if args.time.is_some() && !args.force {
+        bail!("--force option must be specified to use the --time option");
+    }
+    let engine = invocation.engine();
+    let selection = Selection {
+        names: &args.containers,
+        all: args.all,
+        latest: args.latest,
+        filters: &args.filter,
+        cidfiles: &args.cidfile,
+        ignore: args.ignore || args.force,
+    };
+    let targets = selection.resolve(&engine, |_| true).await.map_err(|error| match error.downcast() {
+        Ok(Error::NoSuchContainer(name)) => {
+            let message = format!("no container with ID or name {name:?} found: no such container");
+            Failure { status: 1, message }.into()
+        }
+        Ok(error) => error.into(),
+        Err(error) => error,
+    })?;
+    let timeout = args.time.map(|seconds| u64::try_from(seconds).unwrap_or(u64::from(u32::MAX)));
+    // Whoever forces it wants nothing of it to be left.
+    let options = RemoveOptions { force: args.force, volumes: args.volumes || args.force, timeout };
+    let containers = &engine.containers();
+    let mut removing = stream::iter(&targets)
+        .map(|target| async move { (target, containers.remove(&target.id, options).await) })
+        .buffered(AT_ONCE);
+    let mut failures = Vec::new();
+    while let Some((target, removed)) = removing.next().await {
+        match removed {
+            Ok(()) => output::line(&target.given)?,
+            // Another command was quicker: it is gone, as was wanted.
+            Err(Error::NoSuchContainer(_)) if args.force || args.ignore || args.all => {}
+            Err(error @ Error::WrongState(_)) => {
+                failures.push(Failure { status: 2, message: error.to_string() }.into())
+            }
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    Failures::of(failures)?;
+    Ok(0)
+}

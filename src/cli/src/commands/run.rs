@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `haulout run`.
+
+use anyhow::{Result, bail};
+use haulout_engine::Engine;
+use haulout_engine::container::{ContainerId, Options, RemoveOptions};
+
+use super::create;
+use crate::conversation::{End, Wiring, converse};
+use crate::exit::Failure;
+use crate::invocation::Invocation;
+use crate::options::Flags;
+use crate::output;
+use crate::terminal::{self, DetachKeys};
+
+/// What comes after the verb.
+pub const USAGE: &str = "[options] IMAGE [COMMAND [ARG...]]";
+
+/// Run a command in a new container
+///
+/// Runs a command in a new container from the given image
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Run container in background and print container ID
+    #[arg(short, long)]
+    detach: bool,
+    /// Override the key sequence for detaching a container. Format is a single character [a-Z] or a comma separated sequence of `ctrl-<value>`, where `<value>` is one of: `a-z`, `@`, `^`, `[`, `\`, `]`, `^` or `_`
+    #[arg(long, value_name = "[a-Z]", default_value = "ctrl-p,ctrl-q")]
+    detach_keys: String,
+    #[command(flatten)]
+    flags: Flags,
+    /// Proxy received signals to the process
+    #[arg(long, default_value_t = true)]
+    sig_proxy: bool,
+    #[arg(trailing_var_arg = true)]
+    words: Vec<String>,
+}
+
+/// Makes a container and starts it; in the foreground it answers what the container's process ended with.
+pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+    let engine = invocation.engine();
+    let options = args.flags.options(&args.words, &invocation.argv)?;
+    let streams = Streams::parse(&args.flags.attach)?;
+    if options.terminal && options.interactive && !terminal::is_input() {
+        output::warning("The input device is not a TTY. The --tty and --interactive flags might not work properly");
+    }
+    let id = create::make(&engine, &args.flags, options.clone()).await?;
+    if args.detach {
+        let started = engine.containers().start(&id).await;
+        create::warn(&engine);
+        if let Err(error) = started {
+            discard(&engine, &id, &options).await;
+            return Err(error.into());
+        }
+        output::line(&id.to_string())?;
+        return Ok(0);
+    }
+    let detach = DetachKeys::parse(&args.detach_keys);
+    let detach = match detach {
+        Ok(keys) => keys,
+        Err(error) => {
+            discard(&engine, &id, &options).await;
+            return Err(Failure { status: 126, message: error.to_string() }.into());
+        }
+    };
+    let size = if options.terminal { terminal::size() } else { None };
+    let session = match engine.containers().start_attached(&id, size).await {
+        Ok(session) => session,
+        Err(error) => {
+            create::warn(&engine);
+            discard(&engine, &id, &options).await;
+            return Err(error.into());
+        }
+    };
+    create::warn(&engine);
+    let wiring = Wiring {
+        stdin: options.interactive && streams.stdin,
+        stdout: streams.stdout,
+        stderr: streams.stderr,
+        terminal: options.terminal,
+        detach,
+        proxy: args.sig_proxy.then(|| (engine.containers(), id)),
+    };
+    match converse(session, wiring).await {
+        Ok(End::Detached) => Ok(0),
+        Ok(End::Exited(status)) => {
+            let status = match status {
+                Some(status) => status,
+                // The monitor went without a word: what is known of the container says the rest.
+                None => {
+                    engine.containers().wait(&id, haulout_engine::container::Condition::Stopped).await.unwrap_or(-1)
+                }
+            };
+            if options.remove {
+                engine.containers().remove(&id, RemoveOptions { force: true, volumes: true, timeout: Some(0) }).await?;
+            }
+            Ok(exit_status(status))
+        }
+        Err(error) => {
+            if options.remove {
+                discard(&engine, &id, &options).await;
+            }
+            Err(match error.downcast::<Failure>() {
+                Ok(Failure { status, message }) => {
+                    Failure { status, message: format!("attaching to container {id}: {message}") }.into()
+                }
+                Err(error) => error,
+            })
+        }
+    }
+}
+
+/// Removes a `--rm` container whose process could not be started or whose output nobody reads; what went wrong is said already.
+async fn discard(engine: &Engine, id: &ContainerId, options: &Options) {
+    if options.remove {
+        let _ = engine.containers().remove(id, RemoveOptions { force: true, volumes: true, timeout: Some(0) }).await;
+    }
+}
+
+/// An exit status as this process can have it: one that nobody saw is 255, as -1 is.
+pub fn exit_status(status: i32) -> u8 {
+    u8::try_from(status.rem_euclid(256)).unwrap_or(u8::MAX)
+}
+
+/// `-a`: which streams are connected; all of them when nothing is said.
+struct Streams {
+    stdin: bool,
+    stdout: bool,
+    stderr: bool,
+}
+
+impl Streams {
+    fn parse(names: &[String]) -> Result<Self> {
+        let every = names.is_empty();
+        let mut streams = Self { stdin: true, stdout: every, stderr: every };
+        for name in names {
+            match name.to_ascii_lowercase().as_str() {
+                "stdin" => streams.stdin = true,
+                "stdout" => streams.stdout = true,
+                "stderr" => streams.stderr = true,
+                _ => bail!(
+                    "invalid stream {name:?} for --attach - must be one of stdin, stdout, or stderr: invalid argument"
+                ),
+            }
+        }
+        Ok(streams)
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Which containers a verb is about: names and ids, `--all`, `--latest`, `--filter`, `--cidfile`.
+
+use anyhow::{Result, anyhow, bail};
+use haulout_engine::container::{ContainerId, Containers, Summary};
+use haulout_engine::{Engine, Error};
+
+use crate::exit::os_words;
+use crate::filter;
+
+/// A container, and what the user called it: that is printed when it is done.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// As given, or its full id.
+    pub given: String,
+    /// Its id.
+    pub id: ContainerId,
+}
+
+/// How a user said which.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Selection<'a> {
+    /// Names, ids, beginnings of ids.
+    pub names: &'a [String],
+    /// `--all`.
+    pub all: bool,
+    /// `--latest`.
+    pub latest: bool,
+    /// `--filter`.
+    pub filters: &'a [String],
+    /// `--cidfile`.
+    pub cidfiles: &'a [String],
+    /// `--ignore`: what is not there is left out.
+    pub ignore: bool,
+}
+
+impl Selection<'_> {
+    /// The containers; of `--all` only those that `meant` holds for.
+    pub async fn resolve(self, engine: &Engine, meant: impl Fn(&Summary) -> bool) -> Result<Vec<Target>> {
+        let mut names = self.names.to_vec();
+        if self.all && !names.is_empty() {
+            bail!("no arguments are needed with --all");
+        }
+        if self.all && self.latest {
+            bail!("--all and --latest cannot be used together");
+        }
+        if self.latest && !names.is_empty() {
+            bail!("--latest and containers cannot be used together");
+        }
+        for path in self.cidfiles {
+            match std::fs::read_to_string(path) {
+                Ok(text) => names.push(text.lines().next().unwrap_or("").trim().to_owned()),
+                Err(error) if self.ignore && error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => bail!("reading CIDFile: open {path}: {}", os_words(&error)),
+            }
+        }
+        let containers = engine.containers();
+        if self.all || self.latest || !self.filters.is_empty() {
+            let list = containers.list().await?;
+            let filter = filter::Containers::parse(self.filters, engine, &list).await?;
+            let found = list.iter().filter(|summary| filter.holds(summary));
+            if self.latest {
+                let id = latest_of(found).ok_or_else(|| anyhow!("no such container"))?;
+                return Ok(vec![Target { given: id.to_string(), id }]);
+            }
+            let found = found.filter(|summary| !self.all || meant(summary)).map(|summary| summary.record.id);
+            return Ok(found.map(|id| Target { given: id.to_string(), id }).collect());
+        }
+        if names.is_empty() && self.cidfiles.is_empty() {
+            bail!("you must provide at least one name or id");
+        }
+        let mut targets = Vec::with_capacity(names.len());
+        for given in names {
+            match containers.resolve(&given).await {
+                Ok(id) => targets.push(Target { given, id }),
+                Err(Error::NoSuchContainer(_)) if self.ignore => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(targets)
+    }
+}
+
+fn latest_of<'a>(list: impl Iterator<Item = &'a Summary>) -> Option<ContainerId> {
+    list.max_by_key(|summary| summary.record.created).map(|summary| summary.record.id)
+}
+
+/// The container that was made last.
+pub async fn latest(containers: &Containers) -> Result<ContainerId> {
+    latest_of(containers.list().await?.iter()).ok_or_else(|| anyhow!("no such container"))
+}
+
+/// The one container of a verb that takes just one; `missing` is said when none was named.
+pub async fn one(containers: &Containers, name: Option<&String>, newest: bool, missing: &str) -> Result<ContainerId> {
+    match name {
+        Some(_) if newest => bail!("--latest and containers cannot be used together"),
+        Some(name) => Ok(containers.resolve(name).await?),
+        None if newest => latest(containers).await,
+        None => bail!("{missing}"),
+    }
+}

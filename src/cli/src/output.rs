@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Standard output and standard error.
+//!
+//! A reader that has gone (`haulout ps | head -1`) ends the command as it ends any other: by SIGPIPE.
+
+#![allow(unsafe_code, reason = "SIGPIPE's default action, which the standard library took away")]
+
+use std::io::{self, Write as _};
+
+use nix::sys::signal::{SigHandler, Signal, raise, signal};
+
+/// Prints `text` as it is.
+///
+/// # Errors
+/// What writing met, but for a reader that has gone: that does not return.
+pub fn print(text: &str) -> io::Result<()> {
+    write(&mut io::stdout().lock(), text.as_bytes())
+        .map_err(|error| io::Error::new(error.kind(), format!("write /dev/stdout: {}", crate::exit::os_words(&error))))
+}
+
+/// Prints `text` and a newline.
+pub fn line(text: &str) -> io::Result<()> {
+    print(&format!("{text}\n"))
+}
+
+/// Prints on standard error, which may not be there.
+pub fn error(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A warning, as podman's logger has it.
+pub fn warning(text: &str) {
+    error(&format!(
+        "time={:?} level=warning msg={text:?}\n",
+        crate::time::rfc3339(Some(crate::time::now() / 1_000_000_000 * 1_000_000_000))
+    ));
+}
+
+/// Writes all of `bytes`.
+pub fn write(to: &mut impl io::Write, bytes: &[u8]) -> io::Result<()> {
+    match to.write_all(bytes).and_then(|()| to.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => die_of_sigpipe(),
+        other => other,
+    }
+}
+
+/// Ends this process as if SIGPIPE had not been ignored.
+fn die_of_sigpipe() -> ! {
+    crate::terminal::restore();
+    // SAFETY: the default action replaces an ignored signal; no handler of ours is involved.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    let _ = raise(Signal::SIGPIPE);
+    std::process::exit(141)
+}

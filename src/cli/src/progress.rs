@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! How far a pull is, on standard error: bars on a terminal, else a line for what begins.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use futures_util::StreamExt as _;
+use haulout_engine::Error;
+use haulout_engine::digest::Digest;
+use haulout_engine::image::{PullLayer, PullProgress};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::{output, terminal};
+
+/// What a pull, a load or an import came to: the image's id and name.
+pub type Done = (Digest, String);
+
+/// Shows `progress` until its end, unless it is to be `quiet`; answers every image that came.
+pub async fn show(
+    mut progress: impl futures_util::Stream<Item = Result<PullProgress, Error>> + Unpin,
+    quiet: bool,
+) -> Result<Vec<Done>> {
+    let mut view: Box<dyn View> = match (quiet, terminal::is_error()) {
+        (true, _) => Box::new(Nothing),
+        (false, true) => Box::new(Bars::default()),
+        (false, false) => Box::new(Lines),
+    };
+    let mut done = Vec::new();
+    while let Some(step) = progress.next().await {
+        match step? {
+            PullProgress::Trying(name) => view.trying(&name),
+            PullProgress::Layers(layers) => view.layers(&layers),
+            PullProgress::Fetched { blob, bytes } => view.fetched(&blob, bytes),
+            PullProgress::Unpacked { blob } => view.unpacked(&blob),
+            PullProgress::Committing => {}
+            PullProgress::Done { id, name } => {
+                view.done(&id);
+                done.push((id, name));
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// One way of showing it.
+trait View {
+    fn trying(&mut self, name: &str);
+    fn layers(&mut self, layers: &[PullLayer]);
+    fn fetched(&mut self, blob: &Digest, bytes: u64);
+    fn unpacked(&mut self, blob: &Digest);
+    fn done(&mut self, id: &Digest);
+}
+
+struct Nothing;
+
+impl View for Nothing {
+    fn trying(&mut self, _: &str) {}
+    fn layers(&mut self, _: &[PullLayer]) {}
+    fn fetched(&mut self, _: &Digest, _: u64) {}
+    fn unpacked(&mut self, _: &Digest) {}
+    fn done(&mut self, _: &Digest) {}
+}
+
+struct Lines;
+
+impl View for Lines {
+    fn trying(&mut self, name: &str) {
+        output::error(&format!("Trying to pull {name}...\n"));
+    }
+
+    fn layers(&mut self, layers: &[PullLayer]) {
+        output::error("Getting image source signatures\n");
+        for layer in layers {
+            output::error(&format!("Copying blob {}\n", layer.blob));
+        }
+    }
+
+    fn fetched(&mut self, _: &Digest, _: u64) {}
+
+    fn unpacked(&mut self, _: &Digest) {}
+
+    fn done(&mut self, id: &Digest) {
+        output::error(&format!("Copying config {id}\nWriting manifest to image destination\n"));
+    }
+}
+
+#[derive(Default)]
+struct Bars {
+    all: MultiProgress,
+    bars: HashMap<Digest, ProgressBar>,
+}
+
+impl Bars {
+    fn bar(&self, blob: &Digest, size: u64) -> ProgressBar {
+        let bar = self.all.add(ProgressBar::new(size));
+        let template = "{prefix} [{bar:38}] {bytes} / {total_bytes} | {bytes_per_sec} {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=>-"));
+        }
+        bar.set_prefix(format!("Copying blob {}", short(blob)));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
+    }
+}
+
+/// The first twelve digits of a digest.
+fn short(digest: &Digest) -> String {
+    digest.hex()[..12].to_owned()
+}
+
+/// A bar that has come to its end: its line stays.
+fn finish(bar: &ProgressBar, words: String) {
+    if let Ok(style) = ProgressStyle::with_template("{msg}") {
+        bar.set_style(style);
+    }
+    bar.finish_with_message(words);
+}
+
+impl View for Bars {
+    fn trying(&mut self, name: &str) {
+        let _ = self.all.println(format!("Trying to pull {name}..."));
+    }
+
+    fn layers(&mut self, layers: &[PullLayer]) {
+        let _ = self.all.println("Getting image source signatures");
+        for layer in layers {
+            let bar = self.bar(&layer.blob, layer.size);
+            if layer.present {
+                finish(&bar, format!("Copying blob {} skipped: already exists", short(&layer.blob)));
+            }
+            self.bars.insert(layer.blob, bar);
+        }
+    }
+
+    fn fetched(&mut self, blob: &Digest, bytes: u64) {
+        if let Some(bar) = self.bars.get(blob) {
+            bar.set_position(bytes);
+        }
+    }
+
+    fn unpacked(&mut self, blob: &Digest) {
+        if let Some(bar) = self.bars.get(blob) {
+            finish(bar, format!("Copying blob {} done", short(blob)));
+        }
+    }
+
+    fn done(&mut self, id: &Digest) {
+        let _ = self.all.println(format!("Copying config {} done", short(id)));
+        let _ = self.all.println("Writing manifest to image destination");
+    }
+}

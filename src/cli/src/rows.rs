@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The words of a container's or an image's row: its state, its ports, its command.
+
+use std::fmt::Write as _;
+
+use haulout_engine::container::options::{Network, Publish, Restart};
+use haulout_engine::container::{Status, Summary};
+use haulout_engine::event::Kind;
+
+use crate::time;
+
+/// One word for what a container is doing.
+pub fn state(status: &Status) -> &'static str {
+    match status {
+        Status::Created => "created",
+        Status::Running(_) => "running",
+        Status::Exited(_) => "exited",
+    }
+}
+
+/// What it is doing and since when: `Up 2 hours`, `Exited (0) 3 minutes ago`.
+pub fn status(summary: &Summary) -> String {
+    match &summary.status {
+        Status::Created => "Created".to_owned(),
+        Status::Running(_) => {
+            let started = summary.started.unwrap_or_default();
+            format!("Up {}", time::human(time::now() - started * time::SECOND))
+        }
+        Status::Exited(exit) => {
+            let (seconds, nanoseconds) = exit.finished;
+            let ago = time::ago(seconds * time::SECOND + i64::from(nanoseconds));
+            format!("Exited ({}) {ago}", exit.status.unwrap_or(-1))
+        }
+    }
+}
+
+/// The published ports, ranges together: `0.0.0.0:8080->80/tcp, 0.0.0.0:9000-9002->90-92/udp`.
+pub fn ports(published: &[Publish]) -> String {
+    let mut sorted: Vec<&Publish> = published.iter().collect();
+    sorted.sort_by_key(|port| (port.protocol as u8, port.address.map(|address| address.to_string()), port.host));
+    let shown = sorted.into_iter().map(|port| {
+        let last = port.count.saturating_sub(1);
+        let range = |first: u16| match last {
+            0 => first.to_string(),
+            _ => format!("{first}-{}", first.saturating_add(last)),
+        };
+        let address = port.address.map_or_else(|| "0.0.0.0".to_owned(), |address| address.to_string());
+        let address = if address.contains(':') { format!("[{address}]") } else { address };
+        format!("{address}:{}->{}/{}", range(port.host.unwrap_or(0)), range(port.container), protocol(port))
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// `tcp` or `udp`.
+pub fn protocol(port: &Publish) -> &'static str {
+    use haulout_engine::container::options::Protocol;
+    match port.protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    }
+}
+
+/// A command in a column: at most 20 letters unless it is to be `whole`.
+pub fn command(words: &[String], whole: bool) -> String {
+    let text = words.join(" ");
+    if whole || text.chars().count() <= 20 {
+        return text;
+    }
+    let mut short: String = text.chars().take(17).collect();
+    let _ = write!(short, "...");
+    short
+}
+
+/// The network's mode as podman names it.
+pub fn network(network: &Network) -> &'static str {
+    match network {
+        Network::Default | Network::Pasta(_) => "pasta",
+        Network::None => "none",
+        Network::Host => "host",
+    }
+}
+
+/// A restart policy's name, and how often it is tried.
+pub fn restart(policy: Restart) -> (&'static str, u32) {
+    match policy {
+        Restart::No => ("no", 0),
+        Restart::OnFailure(tries) => ("on-failure", tries.unwrap_or(0)),
+        Restart::Always => ("always", 0),
+        Restart::UnlessStopped => ("unless-stopped", 0),
+    }
+}
+
+/// An event's kind.
+pub fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Container => "container",
+        Kind::Image => "image",
+        Kind::Volume => "volume",
+        Kind::System => "system",
+    }
+}
+
+/// `registry/repository` and `tag` of an image's name (`<none>` when it has none).
+pub fn repository_and_tag(name: &str) -> (&str, &str) {
+    let name = name.split('@').next().unwrap_or(name);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (name, "<none>"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use haulout_engine::container::options::Protocol;
+
+    #[test]
+    fn ports_are_sorted_and_ranges_stay_together() {
+        let tcp = Publish { address: None, host: Some(8080), container: 80, count: 1, protocol: Protocol::Tcp };
+        let udp = Publish { host: Some(9000), container: 90, count: 3, protocol: Protocol::Udp, ..tcp.clone() };
+        let local = Publish { address: Some("::1".parse().unwrap()), host: Some(1), ..tcp.clone() };
+        assert_eq!(ports(&[udp, tcp, local]), "0.0.0.0:8080->80/tcp, [::1]:1->80/tcp, 0.0.0.0:9000-9002->90-92/udp");
+    }
+
+    #[test]
+    fn a_long_command_is_cut() {
+        let words = ["sh", "-c", "echo a;  echo \"b c\""].map(str::to_owned);
+        assert_eq!(command(&words, false), "sh -c echo a;  ec...");
+        assert_eq!(command(&words, true), "sh -c echo a;  echo \"b c\"");
+    }
+
+    #[test]
+    fn a_port_is_no_tag() {
+        assert_eq!(repository_and_tag("localhost:5000/a:x"), ("localhost:5000/a", "x"));
+        assert_eq!(repository_and_tag("localhost:5000/a"), ("localhost:5000/a", "<none>"));
+    }
+}

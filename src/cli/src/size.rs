@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Sizes in the words of go-units: `2.18MB` is decimal, `512m` is binary.
+
+const DECIMAL: [&str; 9] = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
+
+/// Decimal units with `digits` significant digits and `space` before the unit: `2.18MB`.
+pub fn human(bytes: u64, digits: usize, space: &str) -> String {
+    #[allow(clippy::cast_precision_loss, reason = "it is shown with four digits")]
+    let mut size = bytes as f64;
+    let mut unit = 0;
+    while size >= 1000.0 && unit + 1 < DECIMAL.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    format!("{}{space}{}", significant(size, digits), DECIMAL[unit])
+}
+
+/// A number below 1000 with so many significant digits and no trailing zeros, as C's `%.4g`.
+fn significant(number: f64, digits: usize) -> String {
+    let whole = if number < 10.0 {
+        1
+    } else if number < 100.0 {
+        2
+    } else {
+        3
+    };
+    let text = format!("{number:.*}", digits.saturating_sub(whole));
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A size in bytes as `--memory` takes it: a number and `b`, `k`, `m`, `g`, `t` or `p` (with `b` or `ib` after it), binary.
+pub fn parse(text: &str) -> Option<u64> {
+    let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
+    let number: f64 = text[..split].parse().ok()?;
+    let unit = text[split..].trim_start_matches(' ').to_ascii_lowercase();
+    let power = match unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(&unit) {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        "p" => 5,
+        _ => return None,
+    };
+    let bytes = number * 1024_f64.powi(power);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
+    (bytes.is_finite() && (0.0..9.2e18).contains(&bytes)).then_some(bytes as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_printed_as_go_units_prints_them() {
+        assert_eq!(human(0, 4, ""), "0B");
+        assert_eq!(human(2_182_347, 3, " "), "2.18 MB");
+        assert_eq!(human(11_100, 4, ""), "11.1kB");
+        assert_eq!(human(124_000_000, 3, " "), "124 MB");
+        assert_eq!(human(999_999, 3, ""), "1000kB");
+        assert_eq!(human(1_234_567, 4, ""), "1.235MB");
+    }
+
+    #[test]
+    fn sizes_are_read_with_binary_units() {
+        assert_eq!(parse("512m"), Some(512 << 20));
+        assert_eq!(parse("1.5GiB"), Some(3 << 29));
+        assert_eq!(parse("10"), Some(10));
+        assert_eq!(parse("4 kb"), Some(4096));
+        for bad in ["", "x", "m", "-1", "1x", "1mm", "1e400", "99999999p"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}
