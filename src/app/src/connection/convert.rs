@@ -8,12 +8,13 @@ use haulout_engine::container::options::{Network as EngineNetwork, Options, Prot
 use haulout_engine::container::{self, Status};
 use haulout_engine::event::{Event, Kind};
 use haulout_engine::image::{self, PullProgress};
+use haulout_engine::step::StepError;
 use haulout_engine::{Error, event};
 use oci_spec::image::ImageConfiguration;
 
 use super::{
-    Change, Container, Defaults, Details, Failure, Image, LogLine, Mount, MountKind, Network, Port, Pull, Reason,
-    Request, State,
+    Change, Container, Defaults, Details, Failure, Image, LogLine, Mount, MountKind, Network, Port, Pull, Reason, Request,
+    State,
 };
 
 impl From<Error> for Failure {
@@ -23,9 +24,9 @@ impl From<Error> for Failure {
             Error::NameInUse { name, .. } => Reason::NameInUse(name.clone()),
             Error::ImageInUse { containers, .. } => Reason::ImageInUse(containers.clone()),
             Error::WrongState(_) => Reason::WrongState,
-            Error::Invalid(_) => Reason::Invalid,
+            Error::Invalid(_) | Error::Reference(_) => Reason::Invalid,
             Error::Start { status, .. } => Reason::NotStarted(*status),
-            Error::NoSteps => Reason::NoWorker,
+            Error::NoSteps | Error::Step(StepError::Gone | StepError::Io(_)) => Reason::NoWorker,
             Error::Io { .. } => Reason::System,
             _ => Reason::Other,
         };
@@ -45,9 +46,11 @@ pub fn container_in_list(found: container::Summary) -> Container {
     let record = found.record;
     let state = match found.status {
         Status::Running(_) => State::Running { since: found.started },
-        Status::Exited(exit) => {
-            State::Exited { status: exit.status, finished: exit.finished.0, out_of_memory: exit.oom_killed }
-        }
+        Status::Exited(exit) => State::Exited {
+            status: exit.status,
+            finished: exit.finished.0,
+            out_of_memory: exit.oom_killed,
+        },
         _ => State::Created,
     };
     Container {
@@ -85,12 +88,8 @@ pub fn details(found: container::Details) -> Details {
     let env = match process.and_then(|process| process.env().clone()) {
         Some(env) => env.iter().map(|line| variable(line)).collect(),
         None => {
-            let mut env: Vec<(String, String)> = image
-                .and_then(|image| image.env().clone())
-                .unwrap_or_default()
-                .iter()
-                .map(|line| variable(line))
-                .collect();
+            let mut env: Vec<(String, String)> =
+                image.and_then(|image| image.env().clone()).unwrap_or_default().iter().map(|line| variable(line)).collect();
             for (name, value) in &options.env {
                 env.retain(|(known, _)| known != name);
                 env.push((name.clone(), value.clone()));
@@ -192,8 +191,7 @@ pub fn log_line(line: container::LogLine) -> LogLine {
 
 /// The engine's options; what is wrong when they make no sense.
 pub fn options(request: Request) -> Result<Options, String> {
-    let name =
-        request.name.map(|name| name.parse()).transpose().map_err(|error: container::id::IdError| error.to_string())?;
+    let name = request.name.map(|name| name.parse()).transpose().map_err(|error: container::id::IdError| error.to_string())?;
     let publish = request.ports.iter().map(publish).collect::<Result<_, _>>()?;
     let volumes = request
         .volumes

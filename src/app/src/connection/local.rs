@@ -16,8 +16,8 @@ use relm4::tokio::runtime::Handle;
 
 use super::convert::{change, container_in_list, defaults, details, image_in_list, log_line, options, pull_progress};
 use super::{
-    Action, Change, Connection, Container, Defaults, Details, Exec, Failure, Flow, Image, Input, LogLine, Missing,
-    Output, Pull, Reason, Reply, Request, Session, worker,
+    Action, Change, Connection, Container, Defaults, Details, Exec, Failure, Flow, Image, Input, LogLine, Missing, Output,
+    Pull, Reason, Reply, Request, Session, worker,
 };
 
 /// How many items of a flow may wait before its maker does.
@@ -44,7 +44,7 @@ impl Local {
         let (sender, receiver) = std::sync::mpsc::channel();
         relm4::spawn(async move { sender.send(Handle::current()) });
         let runtime = receiver.recv().unwrap_or_else(|_| unreachable!("relm4's runtime runs what is spawned on it"));
-        Self { paths: paths_of_user(), engine: Rc::default(), generation: Rc::default(), runtime }
+        Self { paths: Paths::of_user(), engine: Rc::default(), generation: Rc::default(), runtime }
     }
 
     /// The engine, and a worker for it.
@@ -107,9 +107,9 @@ impl Local {
 
 impl Connection for Local {
     fn containers(&self) -> Reply<Vec<Container>> {
-        self.ask(
-            |engine| async move { Ok(engine.containers().list().await?.into_iter().map(container_in_list).collect()) },
-        )
+        self.ask(|engine| async move {
+            Ok(engine.containers().list().await?.into_iter().map(container_in_list).collect())
+        })
     }
 
     fn container(&self, id: &str) -> Reply<Option<Container>> {
@@ -188,7 +188,9 @@ impl Connection for Local {
 
     fn create(&self, request: Request) -> Reply<String> {
         match options(request) {
-            Ok(options) => self.ask(|engine| async move { Ok(engine.containers().create(options).await?.to_string()) }),
+            Ok(options) => {
+                self.ask(|engine| async move { Ok(engine.containers().create(options).await?.to_string()) })
+            }
             Err(why) => refused(why),
         }
     }
@@ -298,9 +300,4 @@ fn invalid(why: String) -> Failure {
 
 fn refused<T: 'static>(why: String) -> Reply<T> {
     Box::pin(std::future::ready(Err(invalid(why))))
-}
-
-/// Where the engine of this user keeps things.
-fn paths_of_user() -> Paths {
-    Paths { data: glib::user_data_dir().join("containers/haulout"), runtime: glib::user_runtime_dir().join("haulout") }
 }

@@ -30,7 +30,6 @@ pub struct List {
     /// What is shown, in order.
     pub shown: gtk::SortListModel,
     /// Columns that leave when room gets scarce, the first to leave first.
-    pub image: gtk::ColumnViewColumn,
     pub ports: gtk::ColumnViewColumn,
     pub age: gtk::ColumnViewColumn,
     check: gtk::ColumnViewColumn,
@@ -53,8 +52,11 @@ impl List {
         });
         let filtered = gtk::FilterListModel::new(Some(model.containers.store().clone()), Some(filter.clone()));
         let selecting = Selecting::default();
-        let columns =
-            gtk::ColumnView::builder().single_click_activate(true).hexpand(true).css_classes(["containers"]).build();
+        let columns = gtk::ColumnView::builder()
+            .single_click_activate(true)
+            .hexpand(true)
+            .css_classes(["containers"])
+            .build();
         columns.update_property(&[gtk::accessible::Property::Label(&gettext("Containers"))]);
 
         let check = column("", row::check_factory(clicks), None);
@@ -86,7 +88,7 @@ impl List {
             .css_classes(["containers", "narrow"])
             .build();
         rows.update_property(&[gtk::accessible::Property::Label(&gettext("Containers"))]);
-        Self { columns, rows, shown, image, ports, age, check, filter, sought, selecting }
+        Self { columns, rows, shown, ports, age, check, filter, sought, selecting }
     }
 
     /// Shows only what matches.
@@ -112,7 +114,11 @@ impl List {
     }
 }
 
-fn column(title: &str, factory: gtk::SignalListItemFactory, sorter: Option<gtk::Sorter>) -> gtk::ColumnViewColumn {
+fn column(
+    title: &str,
+    factory: gtk::SignalListItemFactory,
+    sorter: Option<gtk::Sorter>,
+) -> gtk::ColumnViewColumn {
     let column = gtk::ColumnViewColumn::new(Some(title), Some(factory));
     column.set_sorter(sorter.as_ref());
     column

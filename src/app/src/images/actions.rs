@@ -2,6 +2,7 @@
 //! What a click does to images.
 
 use gettextrs::{gettext, ngettext};
+use relm4::adw;
 
 use crate::errors::{Doing, words};
 use crate::language::fill;
@@ -27,6 +28,41 @@ pub fn remove(context: &Context, items: Vec<ImageItem>) {
     }
     let again = context.clone();
     confirm::ask(&context.toasts, &title, &lost, &gettext("_Remove"), move || carry_out(&again, items));
+}
+
+/// Gives the image one more name.
+pub fn name(context: &Context, item: &ImageItem, name: &str) {
+    if name.is_empty() {
+        return;
+    }
+    let (asked, context, name) = (context.connection.tag(&item.id(), name), context.clone(), name.to_owned());
+    relm4::spawn_local(async move {
+        match asked.await {
+            Ok(()) => context.tell(&fill(&gettext("The image is also called “{}” now"), &[&name])),
+            Err(failure) => failure::present(&words(&Doing::Tagging(name), &failure), &context.toasts),
+        }
+    });
+}
+
+/// Takes one of several names away; the toast gives it back.
+pub fn unname(context: &Context, item: &ImageItem, name: &str) {
+    let (asked, context) = (context.connection.remove_image(name), context.clone());
+    let (item, name) = (item.clone(), name.to_owned());
+    relm4::spawn_local(async move {
+        match asked.await {
+            Ok(()) => {
+                let title = fill(&gettext("Removed the name “{}”"), &[&name]);
+                let toast = adw::Toast::builder()
+                    .title(relm4::gtk::glib::markup_escape_text(&title))
+                    .button_label(gettext("_Undo"))
+                    .build();
+                let (again, toasts) = (context.clone(), context.toasts.clone());
+                toast.connect_button_clicked(move |_| self::name(&again, &item, &name));
+                toasts.add_toast(toast);
+            }
+            Err(failure) => failure::present(&words(&Doing::RemovingImage(name), &failure), &context.toasts),
+        }
+    });
 }
 
 /// What people call it.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The dialog that tells everything about an image.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::gtk::glib;
@@ -8,6 +11,7 @@ use relm4::{adw, gtk};
 
 use super::actions;
 use crate::connection::Defaults;
+use crate::language::fill;
 use crate::measure;
 use crate::model::{ImageItem, short_id};
 use crate::widgets::copy;
@@ -18,14 +22,7 @@ pub fn show(context: &Context, item: &ImageItem, run: impl Fn() + 'static) {
     let Some(image) = item.data() else { return };
     let dialog = adw::Dialog::builder().title(actions::called(item)).content_width(480).build();
 
-    let names = adw::PreferencesGroup::builder().title(gettext("Names")).build();
-    for name in &image.names {
-        let row = adw::ActionRow::builder().title(glib::markup_escape_text(name)).title_selectable(true).build();
-        let name = name.clone();
-        row.add_suffix(&copy::button(move || name.clone()));
-        names.add(&row);
-    }
-    names.set_visible(!image.names.is_empty());
+    let names = Names::of(context, item);
 
     let facts = adw::PreferencesGroup::new();
     let id = image.id.clone();
@@ -54,11 +51,14 @@ pub fn show(context: &Context, item: &ImageItem, run: impl Fn() + 'static) {
 
     let page = adw::PreferencesPage::new();
     page.add(&facts);
-    page.add(&names);
+    page.add(&names.group);
     page.add(&starts);
     let remove = gtk::Button::builder().label(gettext("_Remove…")).use_underline(true).build();
-    let start =
-        gtk::Button::builder().label(gettext("R_un…")).use_underline(true).css_classes(["suggested-action"]).build();
+    let start = gtk::Button::builder()
+        .label(gettext("R_un…"))
+        .use_underline(true)
+        .css_classes(["suggested-action"])
+        .build();
     let header = adw::HeaderBar::builder().show_start_title_buttons(false).build();
     let bottom = gtk::ActionBar::new();
     bottom.pack_start(&remove);
@@ -75,14 +75,83 @@ pub fn show(context: &Context, item: &ImageItem, run: impl Fn() + 'static) {
         }
         run();
     });
-    let (closing, context_of, item) = (dialog.downgrade(), context.clone(), item.clone());
+    let (closing, context_of, removed) = (dialog.downgrade(), context.clone(), item.clone());
     remove.connect_clicked(move |_| {
         if let Some(dialog) = closing.upgrade() {
             dialog.close();
         }
-        actions::remove(&context_of, vec![item.clone()]);
+        actions::remove(&context_of, vec![removed.clone()]);
+    });
+    let (followed, shown) = (item.clone(), names.clone());
+    let handler = item.connect_notify_local(None, move |_, property| {
+        if matches!(property.name(), "name" | "tag") {
+            shown.fill();
+        }
+    });
+    let handler = std::cell::Cell::new(Some(handler));
+    dialog.connect_closed(move |_| {
+        if let Some(handler) = handler.take() {
+            followed.disconnect(handler);
+        }
     });
     dialog.present(Some(&context.toasts));
+}
+
+/// The names of an image, to be taken away and added.
+#[derive(Clone)]
+struct Names {
+    group: adw::PreferencesGroup,
+    rows: Rc<RefCell<Vec<adw::PreferencesRow>>>,
+    context: Context,
+    item: ImageItem,
+}
+
+impl Names {
+    fn of(context: &Context, item: &ImageItem) -> Self {
+        let group = adw::PreferencesGroup::builder().title(gettext("Names")).build();
+        let names = Self { group, rows: Rc::default(), context: context.clone(), item: item.clone() };
+        names.fill();
+        names
+    }
+
+    fn fill(&self) {
+        for row in self.rows.take() {
+            self.group.remove(&row);
+        }
+        let known = self.item.data().map(|image| image.names).unwrap_or_default();
+        for name in &known {
+            let row = adw::ActionRow::builder().title(glib::markup_escape_text(name)).title_selectable(true).build();
+            let copied = name.clone();
+            row.add_suffix(&copy::button(move || copied.clone()));
+            if known.len() > 1 {
+                row.add_suffix(&self.remove_button(name));
+            }
+            self.add(row.upcast());
+        }
+        let field = adw::EntryRow::builder().title(gettext("Add a Name")).show_apply_button(true).build();
+        let (context, item) = (self.context.clone(), self.item.clone());
+        field.connect_apply(move |field| actions::name(&context, &item, field.text().trim()));
+        self.add(field.upcast());
+    }
+
+    fn add(&self, row: adw::PreferencesRow) {
+        self.group.add(&row);
+        self.rows.borrow_mut().push(row);
+    }
+
+    fn remove_button(&self, name: &str) -> gtk::Button {
+        let text = fill(&gettext("Remove the Name {}"), &[name]);
+        let button = gtk::Button::builder()
+            .icon_name("user-trash-symbolic")
+            .tooltip_text(&text)
+            .valign(gtk::Align::Center)
+            .css_classes(["flat"])
+            .build();
+        button.update_property(&[gtk::accessible::Property::Label(&text)]);
+        let (context, item, name) = (self.context.clone(), self.item.clone(), name.to_owned());
+        button.connect_clicked(move |_| actions::unname(&context, &item, &name));
+        button
+    }
 }
 
 fn fact(title: &str, value: &str) -> adw::ActionRow {

@@ -98,13 +98,7 @@ impl Component for Machine {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(
-        &mut self,
-        widgets: &mut Self::Widgets,
-        missing: Vec<Missing>,
-        _: ComponentSender<Self>,
-        _: &Self::Root,
-    ) {
+    fn update_with_view(&mut self, widgets: &mut Self::Widgets, missing: Vec<Missing>, _: ComponentSender<Self>, _: &Self::Root) {
         for group in self.groups.drain(..) {
             widgets.list.remove(&group);
         }

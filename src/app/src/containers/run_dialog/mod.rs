@@ -214,11 +214,7 @@ impl Component for RunDialog {
         }
     }
 
-    fn init(
-        (context, image): (Context, Option<String>),
-        root: Self::Root,
-        sender: ComponentSender<Self>,
-    ) -> ComponentParts<Self> {
+    fn init((context, image): (Context, Option<String>), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let (changed, removed) = (sender.clone(), sender.clone());
         let model = Self {
             context,
@@ -251,13 +247,7 @@ impl Component for RunDialog {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(
-        &mut self,
-        widgets: &mut Self::Widgets,
-        input: RunInput,
-        sender: ComponentSender<Self>,
-        root: &Self::Root,
-    ) {
+    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: RunInput, sender: ComponentSender<Self>, root: &Self::Root) {
         match input {
             RunInput::Changed => self.read(widgets),
             RunInput::Image(image) => {
@@ -465,15 +455,8 @@ impl RunDialog {
 
     /// Lets `button` offer the images that are here.
     fn offer_images(&self, button: &gtk::MenuButton, entry: &adw::EntryRow) {
-        let mut names: Vec<String> = self
-            .context
-            .model
-            .images
-            .all()
-            .iter()
-            .filter_map(|image| image.data())
-            .flat_map(|image| image.names)
-            .collect();
+        let mut names: Vec<String> =
+            self.context.model.images.all().iter().filter_map(|image| image.data()).flat_map(|image| image.names).collect();
         names.sort();
         let menu = gio::Menu::new();
         for name in &names {
