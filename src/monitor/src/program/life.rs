@@ -399,6 +399,7 @@ impl Monitor {
         if let Some(process) = Process::of(pid) {
             let _ = process.write(Path::new("init.pid"));
         }
+        self.stirred = true;
         self.event("start", None);
         if let Some(starter) = self.starter() {
             starter.send(Kind::Started, pid.to_string().as_bytes());
@@ -406,7 +407,6 @@ impl Monitor {
         if self.config.attach_starter && self.policy.count == 0 {
             self.event("attach", None);
         }
-        kernel::trim_heap();
     }
 
     /// The container's process has ended and all its output was read.

@@ -23,7 +23,7 @@ use crate::client::{Client, Role};
 use crate::clock;
 use crate::exec::{Exec, State};
 use crate::input::Input;
-use crate::kernel::Signals;
+use crate::kernel::{self, Signals};
 use crate::life::Phase;
 use crate::log::Log;
 use crate::network::Network;
@@ -68,6 +68,8 @@ pub struct Monitor {
     pub removed: bool,
     pub listener: Option<UnixListener>,
     pub buffer: Vec<u8>,
+    /// It did something that it does seldom, and has memory to give back.
+    pub stirred: bool,
     signals: Signals,
     next_client: u64,
     /// Processes that ended before anybody knew whose they were, and their statuses.
@@ -152,6 +154,7 @@ impl Monitor {
             removed: false,
             listener: Some(listener),
             buffer: vec![0; BUFFER],
+            stirred: false,
             signals,
             next_client: 0,
             strays: Vec::new(),
@@ -173,6 +176,10 @@ impl Monitor {
             self.advance();
             if self.phase.is_over() {
                 return;
+            }
+            if self.stirred && self.is_at_rest() {
+                self.stirred = false;
+                kernel::give_back_memory();
             }
             for source in self.wait() {
                 match source {
@@ -198,6 +205,12 @@ impl Monitor {
             self.outputs.retain(|output| !output.ended);
             self.part_from_clients();
         }
+    }
+
+    /// Whether nothing goes on but the container itself.
+    fn is_at_rest(&self) -> bool {
+        let starting = self.execs.iter().any(|exec| matches!(exec.state, State::Starting(_)));
+        matches!(self.phase, Phase::Running) && !starting && !self.clients.iter().any(Client::has_backlog)
     }
 
     /// The client of that number.

@@ -37,6 +37,7 @@ impl Monitor {
 
     /// A client's connection is at its end.
     pub fn left(&mut self, client: &Client) {
+        self.stirred = true;
         // As Podman has it: the container reads end of file when the one who typed has gone.
         if client.typed || (client.role == Role::Starter && self.config.attach_starter) {
             self.input.close();
