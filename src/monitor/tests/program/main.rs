@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails says where")]
 #![allow(missing_docs, reason = "nobody uses them from outside")]
 
+mod cgroup;
 mod container;
 mod exec;
 mod life;
