@@ -22,7 +22,7 @@ mod window;
 
 use relm4::gtk::glib;
 
-/// The name that the desktop, D-Bus, GSettings and the resources know.
+/// The name that the desktop, D-Bus, `GSettings` and the resources know.
 const APP_ID: &str = "org.haulout.Haulout";
 
 fn main() -> glib::ExitCode {
@@ -35,7 +35,7 @@ fn main() -> glib::ExitCode {
     application::run()
 }
 
-/// relm4 catches panics of components and goes on without them: half a window that answers to nothing. Better none.
+/// `relm4` catches panics of components and goes on without them: half a window that answers to nothing. Better none.
 fn abort_on_panic() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

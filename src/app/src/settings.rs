@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What the window remembers, in GSettings. Where the schema is not installed it remembers nothing and works all the same.
+//! What the window remembers, in `GSettings`. Where the schema is not installed it remembers nothing and works all the same.
 
 use relm4::gtk::gio::prelude::*;
 use relm4::{adw, gtk::gio};

@@ -13,8 +13,8 @@ use haulout_engine::{Error, event};
 use oci_spec::image::ImageConfiguration;
 
 use super::{
-    Change, Container, Defaults, Details, Failure, Image, LogLine, Mount, MountKind, Network, Port, Pull, Reason, Request,
-    State,
+    Change, Container, Defaults, Details, Failure, Image, LogLine, Mount, MountKind, Network, Port, Pull, Reason,
+    Request, State,
 };
 
 impl From<Error> for Failure {
@@ -46,12 +46,10 @@ pub fn container_in_list(found: container::Summary) -> Container {
     let record = found.record;
     let state = match found.status {
         Status::Running(_) => State::Running { since: found.started },
-        Status::Exited(exit) => State::Exited {
-            status: exit.status,
-            finished: exit.finished.0,
-            out_of_memory: exit.oom_killed,
-        },
-        _ => State::Created,
+        Status::Exited(exit) => {
+            State::Exited { status: exit.status, finished: exit.finished.0, out_of_memory: exit.oom_killed }
+        }
+        Status::Created => State::Created,
     };
     Container {
         id: record.id.to_string(),
@@ -85,17 +83,16 @@ pub fn details(found: container::Details) -> Details {
     let process = found.spec.as_ref().and_then(|spec| spec.process().as_ref());
     let image = found.image.config().as_ref();
     // What the runtime got is the truth; before the first start it is the image's, then the container's own.
-    let env = match process.and_then(|process| process.env().clone()) {
-        Some(env) => env.iter().map(|line| variable(line)).collect(),
-        None => {
-            let mut env: Vec<(String, String)> =
-                image.and_then(|image| image.env().clone()).unwrap_or_default().iter().map(|line| variable(line)).collect();
-            for (name, value) in &options.env {
-                env.retain(|(known, _)| known != name);
-                env.push((name.clone(), value.clone()));
-            }
-            env
+    let env = if let Some(env) = process.and_then(|process| process.env().clone()) {
+        env.iter().map(|line| variable(line)).collect()
+    } else {
+        let mut env: Vec<(String, String)> =
+            image.and_then(|image| image.env().clone()).unwrap_or_default().iter().map(|line| variable(line)).collect();
+        for (name, value) in &options.env {
+            env.retain(|(known, _)| known != name);
+            env.push((name.clone(), value.clone()));
         }
+        env
     };
     let workdir = process
         .map(|process| process.cwd().display().to_string())
@@ -180,7 +177,7 @@ pub fn pull_progress(progress: PullProgress) -> Pull {
     }
 }
 
-pub fn log_line(line: container::LogLine) -> LogLine {
+pub fn log_line(line: &container::LogLine) -> LogLine {
     LogLine {
         time: line.time / 1000,
         stderr: line.stderr,
@@ -191,7 +188,8 @@ pub fn log_line(line: container::LogLine) -> LogLine {
 
 /// The engine's options; what is wrong when they make no sense.
 pub fn options(request: Request) -> Result<Options, String> {
-    let name = request.name.map(|name| name.parse()).transpose().map_err(|error: container::id::IdError| error.to_string())?;
+    let name =
+        request.name.map(|name| name.parse()).transpose().map_err(|error: container::id::IdError| error.to_string())?;
     let publish = request.ports.iter().map(publish).collect::<Result<_, _>>()?;
     let volumes = request
         .volumes

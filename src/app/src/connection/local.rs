@@ -231,7 +231,8 @@ impl Connection for Local {
             let options = container::LogOptions { follow: true, tail: Some(tail), since: None, until: None };
             let mut lines = engine.containers().logs(&id, options).ready_chunks(LINES);
             while let Some(chunk) = lines.next().await {
-                let chunk: Result<Vec<LogLine>, Error> = chunk.into_iter().map(|line| line.map(log_line)).collect();
+                let chunk: Result<Vec<LogLine>, Error> =
+                    chunk.into_iter().map(|line| line.map(|line| log_line(&line))).collect();
                 if sender.send(chunk.map_err(Failure::from)).await.is_err() {
                     break;
                 }

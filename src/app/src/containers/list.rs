@@ -52,24 +52,21 @@ impl List {
         });
         let filtered = gtk::FilterListModel::new(Some(model.containers.store().clone()), Some(filter.clone()));
         let selecting = Selecting::default();
-        let columns = gtk::ColumnView::builder()
-            .single_click_activate(true)
-            .hexpand(true)
-            .css_classes(["containers"])
-            .build();
+        let columns =
+            gtk::ColumnView::builder().single_click_activate(true).hexpand(true).css_classes(["containers"]).build();
         columns.update_property(&[gtk::accessible::Property::Label(&gettext("Containers"))]);
 
         let check = column("", row::check_factory(clicks), None);
         check.set_visible(false);
-        let name = column(&gettext("Name"), row::name_factory(), Some(text_sorter("name")));
+        let name = column(&gettext("Name"), row::name_factory(), Some(&text_sorter("name")));
         name.set_expand(true);
-        let image = column(&gettext("Image"), row::Cells::text("image", &["dim-label"]), Some(text_sorter("image")));
+        let image = column(&gettext("Image"), row::Cells::text("image", &["dim-label"]), Some(&text_sorter("image")));
         image.set_expand(true);
-        let state = column(&gettext("State"), row::state_factory(), Some(text_sorter("state-word")));
+        let state = column(&gettext("State"), row::state_factory(), Some(&text_sorter("state-word")));
         state.set_fixed_width(150);
         let ports = column(&gettext("Ports"), row::Cells::text("ports", &["numeric"]), None);
         ports.set_fixed_width(170);
-        let age = column(&gettext("Created"), row::Cells::text("age", &["dim-label"]), Some(age_sorter()));
+        let age = column(&gettext("Created"), row::Cells::text("age", &["dim-label"]), Some(&age_sorter()));
         age.set_fixed_width(140);
         let act = column("", row::act_factory(clicks), None);
         act.set_fixed_width(96);
@@ -114,13 +111,9 @@ impl List {
     }
 }
 
-fn column(
-    title: &str,
-    factory: gtk::SignalListItemFactory,
-    sorter: Option<gtk::Sorter>,
-) -> gtk::ColumnViewColumn {
+fn column(title: &str, factory: gtk::SignalListItemFactory, sorter: Option<&gtk::Sorter>) -> gtk::ColumnViewColumn {
     let column = gtk::ColumnViewColumn::new(Some(title), Some(factory));
-    column.set_sorter(sorter.as_ref());
+    column.set_sorter(sorter);
     column
 }
 

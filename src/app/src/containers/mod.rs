@@ -326,7 +326,9 @@ impl Component for Containers {
                 self.selecting = on;
                 self.list.select(on);
                 if !on {
-                    self.context.model.containers.all().iter().for_each(|item| item.set_selected(false));
+                    for item in self.context.model.containers.all() {
+                        item.set_selected(false);
+                    }
                 }
                 self.count_selected();
             }
@@ -340,7 +342,9 @@ impl Component for Containers {
             Input::SelectAll => {
                 let all = self.list.all();
                 let on = all.iter().any(|item| !item.selected());
-                all.iter().for_each(|item| item.set_selected(on));
+                for item in all {
+                    item.set_selected(on);
+                }
                 self.count_selected();
             }
             Input::ActOnSelected(action) => {

@@ -65,26 +65,26 @@ impl List {
         let name = Cells::factory(|list_item| {
             Cells::label(list_item, "name", pango::EllipsizeMode::Middle, &["heading"]).upcast()
         });
-        let name = column(&gettext("Name"), name, Some(by(|one, other| one.name().cmp(&other.name()))));
+        let name = column(&gettext("Name"), name, Some(&by(|one, other| one.name().cmp(&other.name()))));
         name.set_expand(true);
         let tag = column(&gettext("Tag"), Cells::text("tag", &[]), None);
         tag.set_fixed_width(130);
         let size = column(
             &gettext("Size"),
             Cells::text("size", &["numeric"]),
-            Some(by(|one, other| one.byte_count().cmp(&other.byte_count()))),
+            Some(&by(|one, other| one.byte_count().cmp(&other.byte_count()))),
         );
         size.set_fixed_width(110);
         let used = column(
             &gettext("Used By"),
             Cells::text("used", &["dim-label"]),
-            Some(by(|one, other| other.uses().cmp(&one.uses()))),
+            Some(&by(|one, other| other.uses().cmp(&one.uses()))),
         );
         used.set_fixed_width(140);
         let age = column(
             &gettext("Built"),
             Cells::text("age", &["dim-label"]),
-            Some(by(|one, other| other.created().cmp(&one.created()))),
+            Some(&by(|one, other| other.created().cmp(&one.created()))),
         );
         age.set_fixed_width(140);
         let main = clicks.clone();
@@ -128,9 +128,9 @@ impl List {
     }
 }
 
-fn column(title: &str, factory: gtk::SignalListItemFactory, sorter: Option<gtk::Sorter>) -> gtk::ColumnViewColumn {
+fn column(title: &str, factory: gtk::SignalListItemFactory, sorter: Option<&gtk::Sorter>) -> gtk::ColumnViewColumn {
     let column = gtk::ColumnViewColumn::new(Some(title), Some(factory));
-    column.set_sorter(sorter.as_ref());
+    column.set_sorter(sorter);
     column
 }
 

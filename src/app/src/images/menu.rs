@@ -46,9 +46,8 @@ pub fn install(page: &adw::NavigationPage, list: &List, sender: &ComponentSender
         });
         group.add_action(&action);
     };
-    let inputs: [(&str, fn(String) -> Input); 4] =
-        [("show", Input::Show), ("run", Input::Run), ("select", Input::SelectOne), ("remove", Input::Remove)];
-    for (name, input) in inputs {
+    let make: [fn(String) -> Input; 4] = [Input::Show, Input::Run, Input::SelectOne, Input::Remove];
+    for (name, input) in ["show", "run", "select", "remove"].into_iter().zip(make) {
         let sender = sender.clone();
         add(name, Box::new(move |id| sender.input(input(id))));
     }

@@ -299,7 +299,9 @@ impl Component for Images {
                 self.selecting = on;
                 self.list.select(on);
                 if !on {
-                    self.context.model.images.all().iter().for_each(|item| item.set_selected(false));
+                    for item in self.context.model.images.all() {
+                        item.set_selected(false);
+                    }
                 }
                 self.count_selected();
             }
@@ -313,7 +315,9 @@ impl Component for Images {
             Input::SelectAll => {
                 let all = self.list.all();
                 let on = all.iter().any(|item| !item.selected());
-                all.iter().for_each(|item| item.set_selected(on));
+                for item in all {
+                    item.set_selected(on);
+                }
                 self.count_selected();
             }
             Input::RemoveSelected => {

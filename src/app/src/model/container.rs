@@ -175,7 +175,15 @@ pub fn port_text(port: &Port) -> String {
     let address = port.address.as_ref().map(|address| format!("{address}:")).unwrap_or_default();
     let host = port.host.map_or_else(|| "?".to_owned(), range);
     let protocol = if port.udp { "/udp" } else { "" };
-    format!("{address}{host} → {}{protocol}", range(port.container))
+    left_to_right(&format!("{address}{host} → {}{protocol}", range(port.container)))
+}
+
+/// `text` as it is read where people read from right to left: its arrow would point the wrong way.
+fn left_to_right(text: &str) -> String {
+    match relm4::gtk::Widget::default_direction() {
+        relm4::gtk::TextDirection::Rtl => format!("\u{2066}{text}\u{2069}"),
+        _ => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

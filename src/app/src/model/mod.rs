@@ -36,13 +36,16 @@ pub enum Phase {
     Stale(Failure),
 }
 
+/// Who is told of phases.
+type Watcher = Box<dyn Fn(&Phase)>;
+
 /// The model of one engine.
 pub struct Model {
     connection: Shared,
     pub containers: Keyed<ContainerItem>,
     pub images: Keyed<ImageItem>,
     phase: RefCell<Phase>,
-    watchers: RefCell<Vec<Box<dyn Fn(&Phase)>>>,
+    watchers: RefCell<Vec<Watcher>>,
     follower: Cell<Option<glib::JoinHandle<()>>>,
 }
 

@@ -78,7 +78,9 @@ impl<T: IsA<glib::Object>> Cells<T> {
         let followed: RefCell<Option<(T, Vec<glib::SignalHandlerId>)>> = RefCell::default();
         list_item.connect_notify_local(Some("item"), move |list_item, _| {
             if let Some((former, handlers)) = followed.take() {
-                handlers.into_iter().for_each(|handler| former.disconnect(handler));
+                for handler in handlers {
+                    former.disconnect(handler);
+                }
             }
             let Some(item) = Self::item(list_item) else { return };
             show(&item);

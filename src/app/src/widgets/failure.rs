@@ -88,7 +88,7 @@ impl FailurePage {
     pub fn show(&self, words: &Words) {
         self.page.set_title(&words.title);
         self.page.set_description(Some(&gtk::glib::markup_escape_text(&words.body)));
-        while let Some(old) = self.inner.last_child().filter(|child| child.is::<adw::Clamp>()) {
+        while let Some(old) = self.inner.last_child().filter(gtk::Widget::is::<adw::Clamp>) {
             self.inner.remove(&old);
         }
         if !words.details.is_empty() {

@@ -329,7 +329,7 @@ impl Shell {
             if let Some(item) = &item {
                 item.put_busy(Some(&gettext("Starting…")));
             }
-            let name = item.as_ref().map_or_else(|| id.chars().take(12).collect(), |item| item.name());
+            let name = item.as_ref().map_or_else(|| id.chars().take(12).collect(), crate::model::ContainerItem::name);
             let started = context.connection.act(&id, crate::connection::Action::Start).await;
             context.model.refresh(&id).await;
             if let Some(item) = &item {

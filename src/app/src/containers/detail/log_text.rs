@@ -28,9 +28,7 @@ pub struct LogText {
 impl LogText {
     pub fn new() -> Self {
         let buffer = gtk::TextBuffer::new(None);
-        for (name, weight) in [("bold", 700)] {
-            tag(&buffer, name).set_weight(weight);
-        }
+        tag(&buffer, "bold").set_weight(700);
         tag(&buffer, "italic").set_style(pango::Style::Italic);
         tag(&buffer, "stderr").set_style(pango::Style::Italic);
         tag(&buffer, "underline").set_underline(pango::Underline::Single);

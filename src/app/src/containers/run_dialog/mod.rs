@@ -19,6 +19,7 @@ use crate::connection::{Defaults, Failure};
 use crate::errors::{Doing, words};
 use crate::images::progress::Progress;
 use crate::language::fill;
+use crate::model::ImageItem;
 use crate::widgets::copy::CommandRow;
 use crate::widgets::failure;
 use crate::window::Context;
@@ -214,7 +215,11 @@ impl Component for RunDialog {
         }
     }
 
-    fn init((context, image): (Context, Option<String>), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+    fn init(
+        (context, image): (Context, Option<String>),
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
         let (changed, removed) = (sender.clone(), sender.clone());
         let model = Self {
             context,
@@ -247,7 +252,13 @@ impl Component for RunDialog {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: RunInput, sender: ComponentSender<Self>, root: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: RunInput,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
         match input {
             RunInput::Changed => self.read(widgets),
             RunInput::Image(image) => {
@@ -456,7 +467,7 @@ impl RunDialog {
     /// Lets `button` offer the images that are here.
     fn offer_images(&self, button: &gtk::MenuButton, entry: &adw::EntryRow) {
         let mut names: Vec<String> =
-            self.context.model.images.all().iter().filter_map(|image| image.data()).flat_map(|image| image.names).collect();
+            self.context.model.images.all().iter().filter_map(ImageItem::data).flat_map(|image| image.names).collect();
         names.sort();
         let menu = gio::Menu::new();
         for name in &names {
