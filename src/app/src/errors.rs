@@ -61,14 +61,17 @@ fn body(doing: &Doing, failure: &Failure) -> String {
     let said = || failure.details.first().cloned().unwrap_or_default();
     match &failure.reason {
         Reason::Gone => gettext("It is not there any more. It may have been removed in a terminal."),
-        Reason::NameInUse(name) => {
-            fill(&gettext("Another container is called “{}”. Choose another name, or remove that container first."), &[name])
-        }
+        Reason::NameInUse(name) => fill(
+            &gettext("Another container is called “{}”. Choose another name, or remove that container first."),
+            &[name],
+        ),
         Reason::ImageInUse(containers) => fill(
             &gettext("Containers are made from it: {}. Remove them first."),
             &[&containers.split(',').map(|id| short(id.trim())).collect::<Vec<_>>().join(", ")],
         ),
-        Reason::NotStarted(127) => gettext("Its command was not found in the image. Check the command for a typing mistake."),
+        Reason::NotStarted(127) => {
+            gettext("Its command was not found in the image. Check the command for a typing mistake.")
+        }
         Reason::NotStarted(126) => gettext("Its command is there, but it may not be run. Check that it is a program."),
         Reason::NoWorker => gettext(
             "The program “haulout”, which enters the user namespace, was not found or has ended. Install it beside the app, then try again.",

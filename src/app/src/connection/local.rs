@@ -16,8 +16,8 @@ use relm4::tokio::runtime::Handle;
 
 use super::convert::{change, container_in_list, defaults, details, image_in_list, log_line, options, pull_progress};
 use super::{
-    Action, Change, Connection, Container, Defaults, Details, Exec, Failure, Flow, Image, Input, LogLine, Missing, Output,
-    Pull, Reason, Reply, Request, Session, worker,
+    Action, Change, Connection, Container, Defaults, Details, Exec, Failure, Flow, Image, Input, LogLine, Missing,
+    Output, Pull, Reason, Reply, Request, Session, worker,
 };
 
 /// How many items of a flow may wait before its maker does.
@@ -107,9 +107,9 @@ impl Local {
 
 impl Connection for Local {
     fn containers(&self) -> Reply<Vec<Container>> {
-        self.ask(|engine| async move {
-            Ok(engine.containers().list().await?.into_iter().map(container_in_list).collect())
-        })
+        self.ask(
+            |engine| async move { Ok(engine.containers().list().await?.into_iter().map(container_in_list).collect()) },
+        )
     }
 
     fn container(&self, id: &str) -> Reply<Option<Container>> {
@@ -188,9 +188,7 @@ impl Connection for Local {
 
     fn create(&self, request: Request) -> Reply<String> {
         match options(request) {
-            Ok(options) => {
-                self.ask(|engine| async move { Ok(engine.containers().create(options).await?.to_string()) })
-            }
+            Ok(options) => self.ask(|engine| async move { Ok(engine.containers().create(options).await?.to_string()) }),
             Err(why) => refused(why),
         }
     }

@@ -16,7 +16,10 @@ const SOCKET: i32 = 3;
 /// Starts one; answers it and our end of its socket. It ends when that is closed.
 pub fn start() -> Result<(gio::Subprocess, OwnedFd), glib::Error> {
     let program = program().ok_or_else(|| {
-        glib::Error::new(gio::IOErrorEnum::NotFound, "the program “haulout” is neither beside haulout-app nor on the PATH")
+        glib::Error::new(
+            gio::IOErrorEnum::NotFound,
+            "the program “haulout” is neither beside haulout-app nor on the PATH",
+        )
     })?;
     let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(|error| glib::Error::new(gio::IOErrorEnum::Failed, &format!("making a pair of sockets: {error}")))?;

@@ -80,7 +80,8 @@ fn question(items: &[ContainerItem], action: Action) -> (String, String, String)
         1 => fill(&gettext("Remove “{}”?"), &[&name]),
         _ => fill(&ngettext("Remove {} Container?", "Remove {} Containers?", number), &[&count]),
     };
-    let mut lost = gettext("Files written inside, outside of volumes and folders of yours, and the log are lost for good.");
+    let mut lost =
+        gettext("Files written inside, outside of volumes and folders of yours, and the log are lost for good.");
     let running: Vec<String> = items.iter().filter(|item| item.running()).map(ContainerItem::name).collect();
     if !running.is_empty() {
         lost.push_str("\n\n");

@@ -270,7 +270,11 @@ impl Component for Containers {
 
         widgets.search_bar.connect_entry(&widgets.search_entry);
         widgets.search_bar.set_key_capture_widget(Some(&root));
-        widgets.search_button.bind_property("active", &widgets.search_bar, "search-mode-enabled").bidirectional().build();
+        widgets
+            .search_button
+            .bind_property("active", &widgets.search_bar, "search-mode-enabled")
+            .bidirectional()
+            .build();
         menu::install(&root, &model.list, &sender);
         let known = model.context.model.clone();
         let menu_of: row_menu::MenuOf = Rc::new(move |id| known.containers.get(id).map(|item| menu::of(&item)));
@@ -291,7 +295,13 @@ impl Component for Containers {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: Input, sender: ComponentSender<Self>, _: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: Input,
+        sender: ComponentSender<Self>,
+        _: &Self::Root,
+    ) {
         match input {
             Input::Phase(phase) => {
                 if let Phase::Failed(failure) = &phase {
@@ -381,10 +391,7 @@ impl Containers {
         match self.selected {
             _ if !self.selecting => gettext("Containers"),
             0 => gettext("Select Containers"),
-            count => fill(
-                &ngettext("{} Selected", "{} Selected", plural_number(count.into())),
-                &[&count.to_string()],
-            ),
+            count => fill(&ngettext("{} Selected", "{} Selected", plural_number(count.into())), &[&count.to_string()]),
         }
     }
 

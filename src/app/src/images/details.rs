@@ -54,11 +54,8 @@ pub fn show(context: &Context, item: &ImageItem, run: impl Fn() + 'static) {
     page.add(&names.group);
     page.add(&starts);
     let remove = gtk::Button::builder().label(gettext("_Remove…")).use_underline(true).build();
-    let start = gtk::Button::builder()
-        .label(gettext("R_un…"))
-        .use_underline(true)
-        .css_classes(["suggested-action"])
-        .build();
+    let start =
+        gtk::Button::builder().label(gettext("R_un…")).use_underline(true).css_classes(["suggested-action"]).build();
     let header = adw::HeaderBar::builder().show_start_title_buttons(false).build();
     let bottom = gtk::ActionBar::new();
     bottom.pack_start(&remove);

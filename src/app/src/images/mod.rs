@@ -243,7 +243,11 @@ impl Component for Images {
 
         widgets.search_bar.connect_entry(&widgets.search_entry);
         widgets.search_bar.set_key_capture_widget(Some(&root));
-        widgets.search_button.bind_property("active", &widgets.search_bar, "search-mode-enabled").bidirectional().build();
+        widgets
+            .search_button
+            .bind_property("active", &widgets.search_bar, "search-mode-enabled")
+            .bidirectional()
+            .build();
         menu::install(&root, &model.list, &sender);
         let known = model.context.model.clone();
         let menu_of: row_menu::MenuOf = Rc::new(move |id| known.images.get(id).map(|item| menu::of(&item)));
@@ -264,7 +268,13 @@ impl Component for Images {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: Input, sender: ComponentSender<Self>, _: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: Input,
+        sender: ComponentSender<Self>,
+        _: &Self::Root,
+    ) {
         match input {
             Input::Phase(phase) => {
                 if let Phase::Failed(failure) = &phase {
@@ -361,10 +371,7 @@ impl Images {
         match self.selected {
             _ if !self.selecting => gettext("Images"),
             0 => gettext("Select Images"),
-            count => fill(
-                &ngettext("{} Selected", "{} Selected", plural_number(count.into())),
-                &[&count.to_string()],
-            ),
+            count => fill(&ngettext("{} Selected", "{} Selected", plural_number(count.into())), &[&count.to_string()]),
         }
     }
 

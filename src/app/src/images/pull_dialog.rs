@@ -138,7 +138,13 @@ impl Component for PullDialog {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: PullInput, sender: ComponentSender<Self>, root: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: PullInput,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
         match input {
             PullInput::Name(name) => {
                 self.command.set_command(&shell_words::join(["haulout", "pull", &name]));

@@ -148,10 +148,7 @@ impl<T: IsA<glib::Object>> Cells<T> {
     }
 
     /// A button that shows the menu which `menu` makes when it is asked for: what it offers depends on the state.
-    pub fn menu_button(
-        list_item: &glib::Object,
-        menu: &Rc<dyn Fn(&T) -> gtk::gio::Menu>,
-    ) -> gtk::MenuButton {
+    pub fn menu_button(list_item: &glib::Object, menu: &Rc<dyn Fn(&T) -> gtk::gio::Menu>) -> gtk::MenuButton {
         let button = gtk::MenuButton::builder()
             .icon_name("view-more-symbolic")
             .tooltip_text(gettext("More Actions"))

@@ -6,13 +6,7 @@ use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
 /// Asks, naming what is lost; calls `go` if the answer is yes.
-pub fn ask(
-    parent: &impl IsA<gtk::Widget>,
-    title: &str,
-    lost: &str,
-    answer: &str,
-    go: impl FnOnce() + 'static,
-) {
+pub fn ask(parent: &impl IsA<gtk::Widget>, title: &str, lost: &str, answer: &str, go: impl FnOnce() + 'static) {
     let dialog = adw::AlertDialog::new(Some(title), Some(lost));
     dialog.add_responses(&[("cancel", &gettext("_Cancel")), ("go", answer)]);
     dialog.set_response_appearance("go", adw::ResponseAppearance::Destructive);

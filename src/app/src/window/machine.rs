@@ -98,7 +98,13 @@ impl Component for Machine {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, missing: Vec<Missing>, _: ComponentSender<Self>, _: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        missing: Vec<Missing>,
+        _: ComponentSender<Self>,
+        _: &Self::Root,
+    ) {
         for group in self.groups.drain(..) {
             widgets.list.remove(&group);
         }

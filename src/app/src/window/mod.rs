@@ -21,9 +21,9 @@ use search::{SearchDialog, SearchOutput};
 use sidebar::{Place, Sidebar};
 
 use crate::connection::{Missing, Shared};
-use crate::containers::{self, Containers};
 use crate::containers::detail::{self, Detail};
 use crate::containers::run_dialog::{RunDialog, RunOutput};
+use crate::containers::{self, Containers};
 use crate::errors::{Doing, words};
 use crate::images::pull_dialog::{PullDialog, PullOutput};
 use crate::images::{self, Images};
@@ -152,11 +152,12 @@ impl Component for Shell {
             let sender = sender.clone();
             move |place| sender.input(Input::Go(place))
         });
-        let containers = Containers::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
-            containers::Output::Open(id) => Input::Open(id),
-            containers::Output::Run => Input::Run(None),
-            containers::Output::Pull => Input::Pull,
-        });
+        let containers =
+            Containers::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
+                containers::Output::Open(id) => Input::Open(id),
+                containers::Output::Run => Input::Run(None),
+                containers::Output::Pull => Input::Pull,
+            });
         let images = Images::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
             images::Output::Run(image) => Input::Run(Some(image)),
             images::Output::Pull => Input::Pull,
@@ -199,7 +200,13 @@ impl Component for Shell {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: Input, sender: ComponentSender<Self>, root: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: Input,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
         match input {
             Input::Go(place) => self.go(widgets, place),
             Input::Phase(phase) => {
@@ -235,12 +242,13 @@ impl Component for Shell {
                 Place::Images => self.images.emit(images::Input::Search),
             },
             Input::SearchEverything => {
-                let dialog = SearchDialog::builder().launch(self.context.clone()).forward(sender.input_sender(), |output| {
-                    match output {
-                        SearchOutput::Container(id) => Input::Open(id),
-                        SearchOutput::Image(id) => Input::ShowImage(id),
-                    }
-                });
+                let dialog =
+                    SearchDialog::builder().launch(self.context.clone()).forward(sender.input_sender(), |output| {
+                        match output {
+                            SearchOutput::Container(id) => Input::Open(id),
+                            SearchOutput::Image(id) => Input::ShowImage(id),
+                        }
+                    });
                 dialog.widget().present(Some(root));
                 self.search = Some(dialog);
             }
@@ -255,11 +263,12 @@ impl Component for Shell {
                 self.run = Some(dialog);
             }
             Input::Pull => {
-                let dialog = PullDialog::builder().launch(self.context.clone()).forward(sender.input_sender(), |output| {
-                    match output {
-                        PullOutput::Pulled(name) => Input::Pulled(name),
-                    }
-                });
+                let dialog =
+                    PullDialog::builder().launch(self.context.clone()).forward(sender.input_sender(), |output| {
+                        match output {
+                            PullOutput::Pulled(name) => Input::Pulled(name),
+                        }
+                    });
                 dialog.widget().present(Some(root));
                 self.pull = Some(dialog);
             }
@@ -299,9 +308,13 @@ impl Shell {
         }
         let animate = self.detail.is_none();
         widgets.container_pages.pop_to_tag("containers");
-        let detail = Detail::builder().launch((self.context.clone(), item)).forward(sender.input_sender(), |output| match output {
-            detail::Output::Gone => Input::DetailClosed,
-        });
+        let detail =
+            Detail::builder().launch((self.context.clone(), item)).forward(
+                sender.input_sender(),
+                |output| match output {
+                    detail::Output::Gone => Input::DetailClosed,
+                },
+            );
         widgets.container_pages.set_animate_transitions(animate);
         widgets.container_pages.push(detail.widget());
         widgets.container_pages.set_animate_transitions(true);
@@ -310,10 +323,8 @@ impl Shell {
 
     fn tell_pulled(&self, name: &str, sender: &ComponentSender<Self>) {
         let title = crate::language::fill(&gettext("Pulled “{}”"), &[name]);
-        let toast = adw::Toast::builder()
-            .title(glib::markup_escape_text(&title))
-            .button_label(gettext("_Run…"))
-            .build();
+        let toast =
+            adw::Toast::builder().title(glib::markup_escape_text(&title)).button_label(gettext("_Run…")).build();
         let (sender, name) = (sender.clone(), name.to_owned());
         toast.connect_button_clicked(move |_| sender.input(Input::Run(Some(name.clone()))));
         self.context.toasts.add_toast(toast);

@@ -101,7 +101,13 @@ impl Component for SearchDialog {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: SearchInput, sender: ComponentSender<Self>, root: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: SearchInput,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
         match input {
             SearchInput::Seek(text) => {
                 self.found = self.seek(&text);

@@ -23,11 +23,7 @@ pub fn show(window: &adw::ApplicationWindow) {
     );
     let pages = group(
         &gettext("Pages"),
-        &[
-            ("<Alt>1", gettext("Containers")),
-            ("<Alt>2", gettext("Images")),
-            ("<Alt>Left", gettext("Go back")),
-        ],
+        &[("<Alt>1", gettext("Containers")), ("<Alt>2", gettext("Images")), ("<Alt>Left", gettext("Go back"))],
     );
     let lists = group(
         &gettext("Lists"),
@@ -37,13 +33,8 @@ pub fn show(window: &adw::ApplicationWindow) {
             ("Escape", gettext("Leave search or selection")),
         ],
     );
-    let terminal = group(
-        &gettext("Terminal"),
-        &[
-            ("<Control><Shift>c", gettext("Copy")),
-            ("<Control><Shift>v", gettext("Paste")),
-        ],
-    );
+    let terminal =
+        group(&gettext("Terminal"), &[("<Control><Shift>c", gettext("Copy")), ("<Control><Shift>v", gettext("Paste"))]);
     let section = gtk::ShortcutsSection::builder().section_name("all").max_height(12).build();
     for group in [general, pages, lists, terminal] {
         section.add_group(&group);

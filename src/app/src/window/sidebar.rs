@@ -115,7 +115,12 @@ impl Sidebar {
 
 fn row(place: Place, counted: &gio::ListStore) -> gtk::ListBoxRow {
     let icon = gtk::Image::builder().icon_name(place.icon()).accessible_role(gtk::AccessibleRole::Presentation).build();
-    let title = gtk::Label::builder().label(place.title()).xalign(0.0).hexpand(true).ellipsize(pango::EllipsizeMode::End).build();
+    let title = gtk::Label::builder()
+        .label(place.title())
+        .xalign(0.0)
+        .hexpand(true)
+        .ellipsize(pango::EllipsizeMode::End)
+        .build();
     let count = gtk::Label::builder().css_classes(["dim-label", "numeric"]).build();
     let say = {
         let count = count.clone();

@@ -72,7 +72,8 @@ impl LogText {
         if self.lines.len() > MOST + SLACK {
             let surplus = self.lines.len() - MOST;
             let rows = self.lines.drain(..surplus).filter(|line| !line.partial).count();
-            let (mut start, end) = (self.buffer.start_iter(), self.buffer.iter_at_line(i32::try_from(rows).unwrap_or(0)));
+            let (mut start, end) =
+                (self.buffer.start_iter(), self.buffer.iter_at_line(i32::try_from(rows).unwrap_or(0)));
             if let Some(mut end) = end {
                 self.buffer.delete(&mut start, &mut end);
             }
@@ -146,8 +147,9 @@ impl LogText {
             return None;
         }
         let (first, last) = (self.buffer.start_iter(), self.buffer.end_iter());
-        let (before, after) =
-            self.found.map_or((last, first), |(start, end)| (self.buffer.iter_at_offset(start), self.buffer.iter_at_offset(end)));
+        let (before, after) = self
+            .found
+            .map_or((last, first), |(start, end)| (self.buffer.iter_at_offset(start), self.buffer.iter_at_offset(end)));
         let hit = if forward {
             after.forward_search(text, flags(), None).or_else(|| first.forward_search(text, flags(), None))
         } else {

@@ -46,7 +46,9 @@ pub enum Input {
     Again,
     Search,
     Seek(String),
-    Find { forward: bool },
+    Find {
+        forward: bool,
+    },
     Times(bool),
     ToEnd,
     Copy,
@@ -191,7 +193,11 @@ impl Component for Logs {
         }
     }
 
-    fn init((context, item): (Context, ContainerItem), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+    fn init(
+        (context, item): (Context, ContainerItem),
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
         let again = sender.clone();
         let failed = FailurePage::new(move || again.input(Input::Again));
         failed.page.add_css_class("compact");
@@ -209,7 +215,11 @@ impl Component for Logs {
         };
         let widgets = view_output!();
         widgets.search_bar.connect_entry(&widgets.search_entry);
-        widgets.search_button.bind_property("active", &widgets.search_bar, "search-mode-enabled").bidirectional().build();
+        widgets
+            .search_button
+            .bind_property("active", &widgets.search_bar, "search-mode-enabled")
+            .bidirectional()
+            .build();
         widgets
             .wrap_button
             .bind_property("active", &widgets.view, "wrap-mode")
@@ -222,7 +232,13 @@ impl Component for Logs {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: Input, sender: ComponentSender<Self>, root: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: Input,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
         match input {
             Input::Shown(shown) => {
                 if shown && !self.wanted {

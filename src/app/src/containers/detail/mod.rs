@@ -112,7 +112,11 @@ impl Component for Detail {
         }
     }
 
-    fn init((context, item): (Context, ContainerItem), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+    fn init(
+        (context, item): (Context, ContainerItem),
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
         let overview = Overview::builder().launch((context.clone(), item.clone())).detach();
         let logs = Logs::builder().launch((context.clone(), item.clone())).detach();
         let terminal = Terminal::builder().launch((context.clone(), item.clone())).detach();
@@ -154,7 +158,13 @@ impl Component for Detail {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: Input, sender: ComponentSender<Self>, root: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: Input,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
         match input {
             Input::Changed => {
                 self.overview.emit(overview::Input::Changed);

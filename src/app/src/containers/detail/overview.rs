@@ -55,7 +55,11 @@ impl Component for Overview {
         }
     }
 
-    fn init((context, item): (Context, ContainerItem), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+    fn init(
+        (context, item): (Context, ContainerItem),
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
         let again = sender.clone();
         let failed = FailurePage::new(move || again.input(Input::Changed));
         failed.page.add_css_class("compact");
@@ -65,7 +69,13 @@ impl Component for Overview {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: Input, sender: ComponentSender<Self>, _: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: Input,
+        sender: ComponentSender<Self>,
+        _: &Self::Root,
+    ) {
         match input {
             Input::Changed => {
                 let asked = self.context.connection.details(&self.item.id());
@@ -210,7 +220,9 @@ fn mounts(mounts: &[Mount]) -> Option<adw::PreferencesGroup> {
             MountKind::Volume => "drive-harddisk-symbolic",
             MountKind::Memory => "media-flash-symbolic",
         };
-        row.add_prefix(&gtk::Image::builder().icon_name(icon).accessible_role(gtk::AccessibleRole::Presentation).build());
+        row.add_prefix(
+            &gtk::Image::builder().icon_name(icon).accessible_role(gtk::AccessibleRole::Presentation).build(),
+        );
         group.add(&row);
     }
     Some(group)

@@ -141,7 +141,11 @@ impl Component for Terminal {
         }
     }
 
-    fn init((context, item): (Context, ContainerItem), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+    fn init(
+        (context, item): (Context, ContainerItem),
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
         let again = sender.clone();
         let failed = FailurePage::new(move || again.input(Input::Connect));
         failed.page.add_css_class("compact");
@@ -171,7 +175,13 @@ impl Component for Terminal {
         ComponentParts { model, widgets }
     }
 
-    fn update_with_view(&mut self, widgets: &mut Self::Widgets, input: Input, sender: ComponentSender<Self>, _: &Self::Root) {
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: Input,
+        sender: ComponentSender<Self>,
+        _: &Self::Root,
+    ) {
         match input {
             Input::Shown(shown) => {
                 self.shown = shown;
@@ -227,7 +237,9 @@ impl Terminal {
     fn ended_line(&self) -> String {
         match self.stage {
             Stage::Ended(Some(0)) => gettext("The session has ended"),
-            Stage::Ended(Some(status)) => fill(&gettext("The session has ended with status {}"), &[&status.to_string()]),
+            Stage::Ended(Some(status)) => {
+                fill(&gettext("The session has ended with status {}"), &[&status.to_string()])
+            }
             _ => gettext("The session was interrupted"),
         }
     }

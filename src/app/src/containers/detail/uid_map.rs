@@ -25,7 +25,8 @@ pub fn group(users: &[Range], groups: &[Range]) -> Option<adw::PreferencesGroup>
         group.add(&table(&gettext("Users"), users));
         group.add(&table(&gettext("Groups"), groups));
     }
-    let field = adw::EntryRow::builder().title(gettext("Translate an ID")).input_purpose(gtk::InputPurpose::Digits).build();
+    let field =
+        adw::EntryRow::builder().title(gettext("Translate an ID")).input_purpose(gtk::InputPurpose::Digits).build();
     let answer = adw::ActionRow::builder().visible(false).subtitle_selectable(true).css_classes(["property"]).build();
     let (ranges, answered) = (users.to_vec(), answer.clone());
     field.connect_changed(move |field| {
@@ -81,8 +82,12 @@ fn table(name: &str, ranges: &[Range]) -> adw::PreferencesRow {
     grid.update_property(&[gtk::accessible::Property::Label(name)]);
     let headings = [gettext("In the Container"), gettext("On the Host"), gettext("How Many")];
     for (column, text) in (0..).zip(headings) {
-        let label =
-            gtk::Label::builder().label(text).xalign(0.0).wrap(true).css_classes(["caption-heading", "dim-label"]).build();
+        let label = gtk::Label::builder()
+            .label(text)
+            .xalign(0.0)
+            .wrap(true)
+            .css_classes(["caption-heading", "dim-label"])
+            .build();
         grid.attach(&label, column, 0, 1, 1);
     }
     for (row, (first, host, count)) in (1..).zip(ranges) {

@@ -47,7 +47,9 @@ impl Form {
     pub fn wrong_name(&self, taken: impl Fn(&str) -> bool) -> Option<String> {
         let mut letters = self.name.chars();
         let first = letters.next()?;
-        if !first.is_ascii_alphanumeric() || !letters.all(|letter| letter.is_ascii_alphanumeric() || "_.-".contains(letter)) {
+        if !first.is_ascii_alphanumeric()
+            || !letters.all(|letter| letter.is_ascii_alphanumeric() || "_.-".contains(letter))
+        {
             return Some(gettext("Letters, digits, “_”, “.” and “-” only, beginning with a letter or a digit"));
         }
         taken(&self.name).then(|| fill(&gettext("There is a container called “{}” already"), &[&self.name]))
@@ -138,7 +140,9 @@ impl VolumeField {
             return Some(gettext("A path with a colon cannot be mounted"));
         }
         if !self.source.starts_with('/') && !named(&self.source) {
-            return Some(gettext("A folder’s path begins with “/”; a volume’s name has letters, digits, “_”, “.” and “-”"));
+            return Some(gettext(
+                "A folder’s path begins with “/”; a volume’s name has letters, digits, “_”, “.” and “-”",
+            ));
         }
         if !self.destination.starts_with('/') || self.destination == "/" {
             return Some(gettext("The path in the container begins with “/”"));
@@ -184,8 +188,24 @@ mod tests {
         assert_eq!(
             shell_words::split(&line).unwrap(),
             [
-                "haulout", "run", "-d", "--rm", "--name", "web", "-p", "8080:80", "-p", "53/udp", "-v", "/a b:/c:ro",
-                "-e", "KEY=a'b", "nginx", "sh", "-c", "echo a  b"
+                "haulout",
+                "run",
+                "-d",
+                "--rm",
+                "--name",
+                "web",
+                "-p",
+                "8080:80",
+                "-p",
+                "53/udp",
+                "-v",
+                "/a b:/c:ro",
+                "-e",
+                "KEY=a'b",
+                "nginx",
+                "sh",
+                "-c",
+                "echo a  b"
             ]
         );
         let request = form().request();

@@ -39,12 +39,8 @@ impl Frame {
         let line = gtk::Box::builder().spacing(6).build();
         line.append(&fields);
         line.append(&away);
-        let wrong = gtk::Label::builder()
-            .xalign(0.0)
-            .wrap(true)
-            .visible(false)
-            .css_classes(["error", "caption"])
-            .build();
+        let wrong =
+            gtk::Label::builder().xalign(0.0).wrap(true).visible(false).css_classes(["error", "caption"]).build();
         let all = gtk::Box::builder()
             .orientation(gtk::Orientation::Vertical)
             .spacing(6)
