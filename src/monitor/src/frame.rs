@@ -168,9 +168,13 @@ impl Frame {
     /// As [`Frame::parse_header`]; `UnexpectedEof` when the stream ends inside a frame.
     pub fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let mut header = [0; 5];
-        match from.read(&mut header[..1])? {
-            0 => return Ok(None),
-            _ => from.read_exact(&mut header[1..])?,
+        loop {
+            match from.read(&mut header[..1]) {
+                Ok(0) => return Ok(None),
+                Ok(_) => break from.read_exact(&mut header[1..])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
         let (kind, length) = Self::parse_header(header)?;
         let mut payload = vec![0; length];

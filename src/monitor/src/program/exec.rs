@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::runtime::{Call, Streams, failure};
 use crate::spec;
-use crate::terminal::{self, ConsoleSocket};
+use crate::terminal::ConsoleSocket;
 
 /// One command.
 #[derive(Debug)]
@@ -27,7 +27,6 @@ pub struct Exec {
     pub master: Option<OwnedFd>,
     files: Files,
     console: Option<ConsoleSocket>,
-    size: Option<(u16, u16)>,
 }
 
 /// How far a command is.
@@ -72,8 +71,7 @@ impl Exec {
             arguments.extend(["--console-socket", &tty]);
         }
         let call = Call::start(config, "exec", &arguments, &name("log"), streams)?;
-        let size = request.size;
-        Ok(Self { client: None, state: State::Starting(call), master: None, files, console, size })
+        Ok(Self { client: None, state: State::Starting(call), master: None, files, console })
     }
 
     /// The runtime has ended with `status`: the command's pid, and its terminal.
@@ -84,11 +82,7 @@ impl Exec {
         let pid = fs::read_to_string(&self.files.pid).ok().and_then(|text| text.trim().parse().ok());
         let pid = pid.ok_or_else(|| lost("pid"))?;
         if let Some(console) = self.console.take() {
-            let master = console.receive().map_err(|_| lost("terminal"))?;
-            if let Some(size) = self.size {
-                terminal::resize(&master, size);
-            }
-            self.master = Some(master);
+            self.master = Some(console.receive().map_err(|_| lost("terminal"))?);
         }
         self.state = State::Running(pid);
         self.files.remove();
@@ -154,6 +148,9 @@ fn process(init: i32, request: &ExecRequest) -> Result<Value, Failure> {
     let found = user::resolve(root.as_fd(), &wanted).map_err(|error| failure(255, error.to_string()))?;
     let mut process = request.process.clone();
     process["terminal"] = request.terminal.into();
+    if let Some((columns, rows)) = request.size {
+        process["consoleSize"] = json!({"height": rows, "width": columns});
+    }
     process["user"] = match &request.user {
         Some(_) => {
             let mut user = json!({"uid": found.uid, "gid": found.gid, "additionalGids": found.additional_gids});

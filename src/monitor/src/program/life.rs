@@ -108,9 +108,9 @@ impl Phase {
     }
 
     /// Whether the container's pipes are still the runtime's: until its process is started, nothing that comes from them is
-    /// the container's.
+    /// the container's. (And nobody hears from it before he hears that it runs.)
     pub fn is_before_start(&self) -> bool {
-        matches!(self, Self::Preparing | Self::Creating(_) | Self::Created { .. })
+        matches!(self, Self::Preparing | Self::Creating(_) | Self::Created { .. } | Self::Starting(_))
     }
 
     /// Whether the runtime is at work.

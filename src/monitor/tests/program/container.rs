@@ -15,7 +15,9 @@ use haulout_monitor::config::{Cgroup, Config, Log, Network, Restart};
 use haulout_monitor::event::Event;
 use haulout_monitor::frame::{ExecRequest, Failure, Frame, Kind};
 use haulout_monitor::last_run::{Exit, LastRun};
+use haulout_monitor::process::Process;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// Nothing that a test waits for takes so long.
@@ -216,7 +218,7 @@ impl Container {
     pub fn log(&self) -> Vec<String> {
         let Log::K8sFile { path, .. } = &self.config.log else { panic!("no log file") };
         let text = fs::read_to_string(path).unwrap();
-        text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
+        text.split_terminator('\n').map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
     }
 
     /// The events' actions, with the status where there is one.
@@ -247,6 +249,11 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
+        if let Some(init) = Process::read(&self.config.bundle.join("init.pid"))
+            && init.is_alive()
+        {
+            let _ = kill_process(Pid::from_raw(init.pid).unwrap(), Signal::KILL);
+        }
         let _ = self.monitor.kill();
         let _ = self.monitor.wait();
     }
@@ -326,7 +333,10 @@ impl Connection {
     pub fn listen_for(&mut self, words: &str) -> String {
         let mut heard = String::new();
         while !heard.contains(words) {
-            heard.push_str(&self.expect(Kind::Stdout));
+            let frame = Frame::read(&mut self.stream).unwrap_or_else(|error| panic!("{error} after {heard:?}"));
+            let frame = frame.unwrap_or_else(|| panic!("nothing more after {heard:?}"));
+            assert_eq!(frame.kind, Kind::Stdout);
+            heard.push_str(&String::from_utf8_lossy(&frame.payload));
         }
         heard
     }

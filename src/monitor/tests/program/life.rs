@@ -179,10 +179,10 @@ fn a_container_whose_time_is_up_is_killed() {
     if !possible() {
         return;
     }
-    let mut draft = Draft::attached(&["sleep", "1000"]);
+    let mut draft = Draft::attached(&["sleep", "7654321"]);
     draft.config.timeout = Some(1);
     let (container, said) = draft.run();
     assert_eq!(said.exit.status, Some(255));
-    assert_eq!(processes_with("sleep 1000 "), Vec::<String>::new());
+    assert_eq!(processes_with("sleep 7654321"), Vec::<String>::new());
     container.assert_gone();
 }

@@ -1,1 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Signals to the container, and to the monitor.
+
+use haulout_monitor::config::Restart;
+use haulout_monitor::frame::Kind;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::container::{Container, Draft, eventually, possible};
+
+/// A container that says which signal came, once it says that it listens.
+fn listening(restart: Restart) -> Container {
+    let script = "trap 'echo term; exit 11' TERM; trap 'echo usr1' USR1; echo ready; while :; do sleep 0.05; done";
+    let mut draft = Draft::attached(&["sh", "-c", script]);
+    draft.config.restart = restart;
+    let mut container = draft.start();
+    container.starter.listen_for("ready\n");
+    container
+}
+
+#[test]
+fn a_signal_comes_to_the_containers_process() {
+    if !possible() {
+        return;
+    }
+    let mut container = listening(Restart::No);
+    let mut visitor = container.connect();
+    visitor.send(Kind::Signal, "10");
+    visitor.expect(Kind::Done);
+    container.starter.listen_for("usr1\n");
+    visitor.send(Kind::Signal, "15");
+    visitor.expect(Kind::Done);
+    assert_eq!(container.starter.listen().exit.status, Some(11));
+    container.assert_gone();
+}
+
+#[test]
+fn a_signal_that_there_is_not_is_refused_and_the_connection_stays() {
+    if !possible() {
+        return;
+    }
+    let container = listening(Restart::No);
+    let mut visitor = container.connect();
+    for number in ["99", "", "TERM"] {
+        visitor.send(Kind::Signal, number);
+        assert_eq!(visitor.expect_failure().status, 125);
+    }
+    visitor.send(Kind::Signal, "9");
+    visitor.expect(Kind::Done);
+}
+
+#[test]
+fn a_monitor_that_is_asked_to_end_ends_its_container_and_waits_for_it() {
+    if !possible() {
+        return;
+    }
+    let mut container = listening(Restart::Always);
+    let pid = Pid::from_raw(container.monitor.id().cast_signed()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    let said = container.starter.listen();
+    assert_eq!(said.stdout, b"term\n");
+    assert_eq!(said.exit.status, Some(11));
+    assert_eq!(container.last_run().restarts, 0);
+    container.assert_gone();
+}
+
+#[test]
+fn a_monitor_that_is_killed_takes_nothing_of_the_container_with_it() {
+    if !possible() {
+        return;
+    }
+    let mut container = listening(Restart::No);
+    let init = haulout_monitor::process::Process::read(&container.config.bundle.join("init.pid")).unwrap();
+    container.monitor.kill().unwrap();
+    container.monitor.wait().unwrap();
+    assert!(init.is_alive());
+    assert_eq!(container.last_run().exit, None);
+    kill_process(Pid::from_raw(init.pid).unwrap(), Signal::KILL).unwrap();
+    eventually("the end of the container", || !init.is_alive());
+}
