@@ -23,7 +23,7 @@ pub struct Args {
     /// Use ARCH instead of the architecture of the machine for choosing images
     #[arg(long, value_name = "ARCH")]
     arch: Option<String>,
-    /// Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override
+    /// Path of the authentication file
     #[arg(long)]
     authfile: Option<PathBuf>,
     /// Pathname of a directory containing TLS certificates and keys

@@ -86,7 +86,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             // Another command was quicker: it is gone, as was wanted.
             Err(Error::NoSuchContainer(_)) if args.force || args.ignore || args.all => {}
             Err(error @ Error::WrongState(_)) => {
-                failures.push(Failure { status: 2, message: error.to_string() }.into())
+                failures.push(Failure { status: 2, message: error.to_string() }.into());
             }
             Err(error) => failures.push(error.into()),
         }

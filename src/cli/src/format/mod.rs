@@ -2,6 +2,7 @@
 //! `--format`: JSON, a Go template a row, or a Go template a row in a table with a heading.
 
 pub mod data;
+mod functions;
 pub mod table;
 pub mod template;
 

@@ -11,6 +11,7 @@ use gotmpl::parse::{CommandNode, Expr, ListNode, Node, Parser, PipeNode, Pos};
 use gotmpl::{TemplateError, Value};
 
 use super::data::{Data, Field};
+use super::functions;
 
 /// A parsed template.
 pub struct Template {
@@ -23,20 +24,14 @@ pub struct Template {
 #[error("template: {0}")]
 pub struct Error(String);
 
-/// Functions of Go's own and of podman's. `and`, `or` and `call` are the executor's.
-const KNOWN: [&str; 28] = [
-    "and", "or", "call", "not", "eq", "ne", "lt", "le", "gt", "ge", "len", "index", "slice", "print", "printf",
-    "println", "html", "js", "urlquery", "json", "join", "split", "lower", "upper", "title", "pad", "truncate", "true",
-];
-
 /// What `print` and its like get must be plain values.
 const PRINTING: [&str; 6] = ["print", "printf", "println", "html", "js", "urlquery"];
 
-const FIELD: &str = "\u{1}field";
-const SHOW: &str = "\u{1}show";
-const SHOW_FIELD: &str = "\u{1}show-field";
-const RAW_FIELD: &str = "\u{1}raw-field";
-const PLAIN: &str = "\u{1}plain";
+pub(super) const FIELD: &str = "\u{1}field";
+pub(super) const SHOW: &str = "\u{1}show";
+pub(super) const SHOW_FIELD: &str = "\u{1}show-field";
+pub(super) const RAW_FIELD: &str = "\u{1}raw-field";
+pub(super) const PLAIN: &str = "\u{1}plain";
 
 impl Template {
     /// Parses `text`; `name` is the verb's, for error messages.
@@ -47,7 +42,7 @@ impl Template {
         balance(text).map_err(fault)?;
         let mut rewriter = Rewriter { name, source: text };
         rewriter.list(&mut tree)?;
-        let mut template = functions(gotmpl::Template::new(name)).add_parse_tree(name, tree);
+        let mut template = functions::add(gotmpl::Template::new(name)).add_parse_tree(name, tree);
         for mut define in defines {
             rewriter.list(&mut define.body)?;
             template = template.add_parse_tree(&define.name, define.body);
@@ -179,7 +174,7 @@ impl Rewriter<'_> {
 
     fn command(&mut self, command: &mut CommandNode, own: Option<&str>, next: Option<&str>) -> Result<(), Error> {
         if let Some(name) = own
-            && !KNOWN.contains(&name)
+            && !functions::KNOWN.contains(&name)
         {
             return Err(Error(format!("{}:1: function {name:?} not defined", self.name)));
         }
@@ -310,7 +305,7 @@ fn field(data: &Data, name: &str) -> Result<Option<Data>, TemplateError> {
 }
 
 /// The JSON and the print of a value.
-fn both(value: &Value) -> Result<(String, String), TemplateError> {
+pub(super) fn both(value: &Value) -> Result<(String, String), TemplateError> {
     if let Value::Function(closed) = value
         && let Value::List(pair) = closed(&[])?
         && let [Value::String(json), Value::String(text)] = pair.as_ref()
@@ -358,7 +353,7 @@ fn open(value: &Value) -> Result<Opened, TemplateError> {
 }
 
 /// Walks `names` from `args[0]`; the last step is of the kind `last` ([`FIELD`], [`SHOW_FIELD`], [`RAW_FIELD`]).
-fn walk(args: &[Value], last: &str) -> Result<Value, TemplateError> {
+pub(super) fn walk(args: &[Value], last: &str) -> Result<Value, TemplateError> {
     let [base, names @ .., Value::String(place)] = args else {
         return Err(TemplateError::Exec("a field access without a field".to_owned()));
     };
@@ -393,91 +388,6 @@ fn step(value: &Value, name: &Arc<str>, mode: &str) -> Result<Value, TemplateErr
         (SHOW_FIELD, Some(value)) => Ok(Value::String(both(&value)?.1.into())),
         (SHOW_FIELD, None) => Ok(Value::String("<no value>".into())),
         (_, found) => Ok(found.unwrap_or(Value::Nil)),
-    }
-}
-
-fn functions(template: gotmpl::Template) -> gotmpl::Template {
-    template
-        .func(FIELD, |args| walk(args, FIELD))
-        .func(SHOW_FIELD, |args| walk(args, SHOW_FIELD))
-        .func(RAW_FIELD, |args| walk(args, RAW_FIELD))
-        .func(SHOW, |args| match args.last() {
-            Some(Value::Nil) | None => Ok(Value::String("<no value>".into())),
-            Some(value) => Ok(Value::String(both(value)?.1.into())),
-        })
-        .func(PLAIN, |args| match args.last() {
-            Some(value @ (Value::Function(_) | Value::List(_))) => Ok(Value::String(both(value)?.1.into())),
-            value => Ok(value.cloned().unwrap_or(Value::Nil)),
-        })
-        .func("index", |args| {
-            let [value, keys @ ..] = args else {
-                return Err(TemplateError::Exec("missing argument for index".to_owned()));
-            };
-            keys.iter().try_fold(value.clone(), |value, key| match (&value, key) {
-                // A map of strings answers its zero value, the empty one.
-                (Value::Map(map), Value::String(key)) => Ok(match map.get(key.as_ref()) {
-                    Some(found) => found.clone(),
-                    None if matches!(map.values().next(), None | Some(Value::String(_))) => Value::String("".into()),
-                    None => Value::Nil,
-                }),
-                _ => value.index(key),
-            })
-        })
-        .func("json", |args| Ok(Value::String(both(args.last().unwrap_or(&Value::Nil))?.0.into())))
-        .func("lower", |args| Ok(Value::String(text("lower", args, 0)?.to_lowercase().into())))
-        .func("upper", |args| Ok(Value::String(text("upper", args, 0)?.to_uppercase().into())))
-        .func("title", |args| Ok(Value::String(title(text("title", args, 0)?).into())))
-        .func("split", |args| {
-            let (whole, separator) = (text("split", args, 0)?, text("split", args, 1)?);
-            let parts: Vec<&str> = if separator.is_empty() {
-                whole.split("").filter(|part| !part.is_empty()).collect()
-            } else {
-                whole.split(separator).collect()
-            };
-            Ok(Value::List(parts.into_iter().map(|part| Value::String(part.into())).collect()))
-        })
-        .func("join", |args| {
-            let Some(Value::List(list)) = args.first() else {
-                let got = args.first().map_or("nil", Value::type_name);
-                return Err(TemplateError::Exec(format!("wrong type for value; expected []string; got {got}")));
-            };
-            let items: Vec<String> = list.iter().map(|item| Ok(both(item)?.1)).collect::<Result<_, TemplateError>>()?;
-            Ok(Value::String(items.join(text("join", args, 1)?).into()))
-        })
-        .func("pad", |args| {
-            let spaces = |index| args.get(index).and_then(Value::as_int).and_then(|count| usize::try_from(count).ok());
-            let inner = text("pad", args, 0)?;
-            if inner.is_empty() {
-                return Ok(Value::String("".into()));
-            }
-            let (before, after) = (spaces(1).unwrap_or(0).min(1 << 16), spaces(2).unwrap_or(0).min(1 << 16));
-            Ok(Value::String(format!("{}{inner}{}", " ".repeat(before), " ".repeat(after)).into()))
-        })
-        .func("truncate", |args| {
-            let length = args.get(1).and_then(Value::as_int).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
-            Ok(Value::String(text("truncate", args, 0)?.chars().take(length).collect::<String>().into()))
-        })
-}
-
-/// Every word's first letter in upper case.
-fn title(text: &str) -> String {
-    let mut inside = false;
-    text.chars()
-        .map(|letter| {
-            let first = !std::mem::replace(&mut inside, letter.is_alphanumeric() || letter == '_' || letter == '\'');
-            if first { letter.to_uppercase().next().unwrap_or(letter) } else { letter }
-        })
-        .collect()
-}
-
-fn text<'a>(function: &str, args: &'a [Value], index: usize) -> Result<&'a str, TemplateError> {
-    match args.get(index) {
-        Some(Value::String(text)) => Ok(text),
-        Some(other) => Err(TemplateError::Exec(format!(
-            "wrong type for value; expected string; got {} (in {function})",
-            other.type_name()
-        ))),
-        None => Err(TemplateError::Exec(format!("wrong number of args for {function}"))),
     }
 }
 

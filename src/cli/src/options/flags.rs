@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The flags that `create` and `run` share.
+
+use std::path::PathBuf;
+
+/// The flags that `create` and `run` share, by name.
+#[derive(clap::Args, Debug, Default)]
+#[command(about = None, long_about = None)]
+pub struct Flags {
+    /// Add a custom host-to-IP mapping (host:ip)
+    #[arg(long, value_delimiter = ',')]
+    pub add_host: Vec<String>,
+    /// Add annotations to container (key=value)
+    #[arg(long)]
+    pub annotation: Vec<String>,
+    /// Use ARCH instead of the architecture of the machine for choosing images
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<String>,
+    /// Attach to STDIN, STDOUT or STDERR
+    #[arg(short, long, value_delimiter = ',')]
+    pub attach: Vec<String>,
+    /// Path of the authentication file
+    #[arg(long)]
+    pub authfile: Option<PathBuf>,
+    /// Add capabilities to the container
+    #[arg(long, value_delimiter = ',')]
+    pub cap_add: Vec<String>,
+    /// Drop capabilities from the container
+    #[arg(long, value_delimiter = ',')]
+    pub cap_drop: Vec<String>,
+    /// Control container cgroup configuration ("enabled"|"disabled"|"no-conmon"|"split")
+    #[arg(long, default_value = "enabled")]
+    pub cgroups: String,
+    /// Write the container ID to the file
+    #[arg(long)]
+    pub cidfile: Option<String>,
+    /// Number of CPUs. The default is 0.000 which means no limit
+    #[arg(long)]
+    pub cpus: Option<f64>,
+    /// Overwrite the default ENTRYPOINT of the image
+    #[arg(long)]
+    pub entrypoint: Option<String>,
+    /// Set environment variables in container
+    #[arg(short, long)]
+    pub env: Vec<String>,
+    /// Read in a file of environment variables
+    #[arg(long)]
+    pub env_file: Vec<String>,
+    /// Use all current host environment variables in container
+    #[arg(long)]
+    pub env_host: bool,
+    /// Set container hostname
+    #[arg(short = 'h', long)]
+    pub hostname: Option<String>,
+    /// Run an init binary inside the container that forwards signals and reaps processes
+    #[arg(long)]
+    pub init: bool,
+    /// Make STDIN available to the contained process
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Set metadata on container
+    #[arg(short, long)]
+    pub label: Vec<String>,
+    /// Read in a line delimited file of labels
+    #[arg(long)]
+    pub label_file: Vec<String>,
+    /// Logging driver for the container ("k8s-file"|"journald"|"none")
+    #[arg(long)]
+    pub log_driver: Option<String>,
+    /// Logging driver options
+    #[arg(long)]
+    pub log_opt: Vec<String>,
+    /// Memory limit (format: <number>[<unit>], where unit = b (bytes), k (kibibytes), m (mebibytes), or g (gibibytes))
+    #[arg(short, long, value_name = "<number>[<unit>]")]
+    pub memory: Option<String>,
+    /// Assign a name to the container
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Connect a container to a network ("pasta[:OPTIONS]"|"none"|"host")
+    #[arg(long, alias = "net")]
+    pub network: Vec<String>,
+    /// Use OS instead of the running OS for choosing images
+    #[arg(long, value_name = "OS")]
+    pub os: Option<String>,
+    /// Tune container pids limit (set -1 for unlimited)
+    #[arg(long)]
+    pub pids_limit: Option<i64>,
+    /// Specify the platform for selecting the image. (Conflicts with --arch and --os)
+    #[arg(long)]
+    pub platform: Option<String>,
+    /// Give extended privileges to container
+    #[arg(long)]
+    pub privileged: bool,
+    /// Publish a container's port, or a range of ports, to the host
+    #[arg(short, long, value_delimiter = ',')]
+    pub publish: Vec<String>,
+    /// Pull image policy ("always"|"missing"|"never"|"newer")
+    #[arg(long, default_value = "missing")]
+    pub pull: String,
+    /// Suppress output information when pulling images
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Make containers root filesystem read-only
+    #[arg(long)]
+    pub read_only: bool,
+    /// If a container with the same name exists, replace it
+    #[arg(long)]
+    pub replace: bool,
+    /// Restart policy to apply when a container exits ("always"|"no"|"never"|"on-failure"|"unless-stopped")
+    #[arg(long)]
+    pub restart: Option<String>,
+    /// Remove container and any anonymous unnamed volume associated with the container after exit
+    #[arg(long)]
+    pub rm: bool,
+    /// Security Options
+    #[arg(long)]
+    pub security_opt: Vec<String>,
+    /// Signal to stop a container. Default is SIGTERM
+    #[arg(long)]
+    pub stop_signal: Option<String>,
+    /// Timeout (in seconds) that containers stopped by user command have to exit. If exceeded, the container will be forcibly stopped via SIGKILL.
+    #[arg(long)]
+    pub stop_timeout: Option<u64>,
+    /// Maximum length of time a container is allowed to run. The container will be killed automatically after the time expires.
+    #[arg(long)]
+    pub timeout: Option<u64>,
+    /// Require HTTPS and verify certificates when contacting registries for pulling images
+    #[arg(long)]
+    pub tls_verify: Option<bool>,
+    /// Mount a temporary filesystem (tmpfs) into a container
+    #[arg(long, value_name = "tmpfs")]
+    pub tmpfs: Vec<String>,
+    /// Allocate a pseudo-TTY for container
+    #[arg(short, long)]
+    pub tty: bool,
+    /// Username or UID (format: <name|uid>[:<group|gid>])
+    #[arg(short, long)]
+    pub user: Option<String>,
+    /// User namespace to use ("host")
+    #[arg(long)]
+    pub userns: Option<String>,
+    /// Use VARIANT instead of the running architecture variant for choosing images
+    #[arg(long, value_name = "VARIANT")]
+    pub variant: Option<String>,
+    /// Bind mount a volume into the container
+    #[arg(short, long)]
+    pub volume: Vec<String>,
+    /// Working directory inside the container
+    #[arg(short, long)]
+    pub workdir: Option<String>,
+}
