@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout unshare`.
 
-use anyhow::Result;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
-use crate::exit::Failure;
+use anyhow::Result;
+use haulout_engine::userns;
+
+use crate::exit::{Failure, os_words};
 use crate::invocation::Invocation;
+use crate::output;
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] [COMMAND [ARG...]]";
@@ -18,8 +24,22 @@ pub struct Args {
     words: Vec<String>,
 }
 
-/// Becomes the command: does not return when that can be had.
+/// Becomes the command: returns only when that cannot be had.
 pub fn run(args: &Args, invocation: &Invocation) -> Result<u8> {
-    let _ = (args, invocation);
-    Err(Failure { status: 125, message: "not here yet".into() }.into())
+    let shell = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned());
+    let (program, arguments) = match args.words.split_first() {
+        Some((program, arguments)) => (program.clone(), arguments),
+        None => (shell, &[][..]),
+    };
+    if let Some(warning) = userns::enter(&invocation.paths().anchor())? {
+        output::warning(&warning);
+    }
+    let error = Command::new(&program).args(arguments).exec();
+    let words = os_words(&error);
+    let (status, message) = match error.kind() {
+        io::ErrorKind::NotFound if program.contains('/') => (127, format!("fork/exec {program}: {words}")),
+        io::ErrorKind::NotFound => (127, format!("exec: {program:?}: executable file not found in $PATH")),
+        _ => (126, format!("fork/exec {program}: {words}")),
+    };
+    Err(Failure { status, message }.into())
 }
