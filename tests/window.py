@@ -12,8 +12,9 @@ What is looked for is waited for: nothing here is told how long to sleep.
 import os
 import re
 import subprocess
+import sys
+import tempfile
 import time
-from pathlib import Path
 
 import gi
 
@@ -88,7 +89,10 @@ class Widget:
         self.accessible = accessible
 
     def __repr__(self):
-        return f"{self.role} {self.name!r}"
+        try:
+            return f"{self.role} {self.name!r}"
+        except GLib.Error:
+            return "something that is no longer there"
 
     @property
     def role(self):
@@ -130,7 +134,7 @@ class Widget:
                     found.append(widget)
         except GLib.Error:
             # An object went while it was asked: the next look sees what came instead.
-            return []
+            found = []
         return found
 
     def find(self, role=None, name=None, seconds=20):
@@ -221,28 +225,27 @@ def matches(wanted, name):
 
 
 class App(Widget):
-    """The running program: what it shows, and its process."""
+    """The running program: what it shows, and its process. What it says is shown when a test fails."""
 
-    def __init__(self, display, command=("haulout-app",), env=None, log=None):
+    def __init__(self, display, command=("haulout-app",), env=None):
         self.display = display
         self.command = command
         self.env = env or {}
-        self.log = log
 
     def __enter__(self):
-        output = open(self.log, "w", encoding="utf-8") if self.log else subprocess.DEVNULL
+        self.log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         self.process = subprocess.Popen(
-            self.command, env=ENVIRONMENT | self.display.env | self.env, stdout=output, stderr=output
+            self.command, env=ENVIRONMENT | self.display.env | self.env, stdout=self.log, stderr=self.log
         )
         try:
             self.accessible = wait_until(self._registered, f"{self.command[0]} shows a window", 60)
             self.focus_window()
-        except BaseException:
-            self.__exit__()
+        except BaseException as error:
+            self.__exit__(type(error))
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -250,11 +253,14 @@ class App(Widget):
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        if failure is not None:
+            self.log.seek(0)
+            print(f"{self.command[0]} ended with {self.process.returncode} and said:\n{self.log.read()}", file=sys.stderr)
+        self.log.close()
 
     def _registered(self):
         if self.process.poll() is not None:
-            log = f": {Path(self.log).read_text()}" if self.log else ""
-            raise AssertionError(f"{self.command[0]} ended with {self.process.returncode}{log}")
+            raise AssertionError(f"{self.command[0]} ended with {self.process.returncode}")
         desktop = Atspi.get_desktop(0)
         for index in range(desktop.get_child_count()):
             accessible = desktop.get_child_at_index(index)
