@@ -12,7 +12,7 @@ if [ "$(id -u)" -eq 0 ]; then
     need=build
 else
     place=desktop
-    need=desktop
+    need='build desktop'
 fi
 target=${CARGO_TARGET_DIR:-$PWD/target}
 export CARGO_TARGET_DIR="$target"
@@ -24,7 +24,8 @@ say() {
 
 # What builds need, before they need it: packages, the crates' sources (the host has no network), the host.
 prepare() {
-    build-aux/setup "$need"
+    # shellcheck disable=SC2086 # one word or two
+    build-aux/setup $need
     triple=$(rustc -vV | sed -n 's/^host: //p')
     cargo fetch --quiet --locked
     if [ "$place" = host ]; then
