@@ -237,6 +237,7 @@ class App(Widget):
         self.process = subprocess.Popen(
             self.command, env=ENVIRONMENT | self.display.env | self.env, stdout=self.log, stderr=self.log
         )
+        self.pid = self.process.pid
         try:
             self.accessible = wait_until(self._registered, f"{self.command[0]} shows a window", 60)
             self.focus_window()
@@ -258,14 +259,23 @@ class App(Widget):
             print(f"{self.command[0]} ended with {self.process.returncode} and said:\n{self.log.read()}", file=sys.stderr)
         self.log.close()
 
+    @classmethod
+    def of(cls, display, pid):
+        """The app that somebody else has started."""
+        app = cls(display)
+        app.process, app.pid = None, pid
+        app.accessible = wait_until(app._registered, f"process {pid} shows a window", 60)
+        app.focus_window()
+        return app
+
     def _registered(self):
-        if self.process.poll() is not None:
+        if self.process and self.process.poll() is not None:
             raise AssertionError(f"{self.command[0]} ended with {self.process.returncode}")
         desktop = Atspi.get_desktop(0)
         for index in range(desktop.get_child_count()):
             accessible = desktop.get_child_at_index(index)
             try:
-                if accessible and accessible.get_process_id() == self.process.pid and accessible.get_child_count():
+                if accessible and accessible.get_process_id() == self.pid and accessible.get_child_count():
                     return accessible
             except GLib.Error:
                 continue
@@ -273,5 +283,5 @@ class App(Widget):
 
     def focus_window(self):
         """Gives the keyboard to its newest window: there is no window manager that would."""
-        ids = self.display.run("xdotool", "search", "--sync", "--onlyvisible", "--pid", str(self.process.pid)).split()
+        ids = self.display.run("xdotool", "search", "--sync", "--onlyvisible", "--pid", str(self.pid)).split()
         self.display.run("xdotool", "windowfocus", "--sync", ids[-1])

@@ -83,7 +83,7 @@ impl Item for ContainerItem {
         put(self, "id", &data.id);
         put(self, "name", &data.name);
         put(self, "image", short_image(&data.image));
-        put(self, "ports", &data.ports.iter().map(port_text).collect::<Vec<_>>().join(", "));
+        put(self, "ports", &data.ports.iter().map(shown_port).collect::<Vec<_>>().join(", "));
         put(self, "state", state_key(data.state));
         put(self, "state-icon", state_icon(data.state));
         if self.running() != data.state.is_running() {
@@ -175,14 +175,15 @@ pub fn port_text(port: &Port) -> String {
     let address = port.address.as_ref().map(|address| format!("{address}:")).unwrap_or_default();
     let host = port.host.map_or_else(|| "?".to_owned(), range);
     let protocol = if port.udp { "/udp" } else { "" };
-    left_to_right(&format!("{address}{host} → {}{protocol}", range(port.container)))
+    format!("{address}{host} → {}{protocol}", range(port.container))
 }
 
-/// `text` as it is read where people read from right to left: its arrow would point the wrong way.
-fn left_to_right(text: &str) -> String {
+/// The same where people read from right to left, too: its arrow would point the wrong way.
+pub fn shown_port(port: &Port) -> String {
+    let text = port_text(port);
     match relm4::gtk::Widget::default_direction() {
         relm4::gtk::TextDirection::Rtl => format!("\u{2066}{text}\u{2069}"),
-        _ => text.to_owned(),
+        _ => text,
     }
 }
 

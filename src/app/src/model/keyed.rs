@@ -63,7 +63,9 @@ impl<I: Item> Keyed<I> {
             });
             item.update(data);
         }
-        self.store.extend_from_slice(&new);
+        if !new.is_empty() {
+            self.store.extend_from_slice(&new);
+        }
     }
 
     /// Adds or updates one.
@@ -85,5 +87,46 @@ impl<I: Item> Keyed<I> {
         if let Some(position) = item.and_then(|item| self.store.find(&item)) {
             self.store.remove(position);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use relm4::gtk::gio::prelude::*;
+
+    use super::Keyed;
+    use crate::connection::Image;
+    use crate::model::ImageItem;
+
+    fn image(id: &str, size: u64) -> Image {
+        Image { id: id.to_owned(), names: vec![format!("localhost/{id}:1")], created: 0, size }
+    }
+
+    #[test]
+    fn an_object_of_a_thing_that_stays_is_the_same_object() {
+        let images = Keyed::<ImageItem>::new();
+        images.replace(vec![image("a", 1000), image("b", 1)]);
+        let kept = images.get("a").unwrap();
+        images.replace(vec![image("c", 1), image("a", 2000)]);
+        assert_eq!(images.get("a"), Some(kept.clone()));
+        assert_eq!(kept.size(), "2.0\u{a0}kB");
+        assert_eq!((images.get("b"), images.store().n_items()), (None, 2));
+        assert!(images.store().find(&kept).is_some());
+    }
+
+    #[test]
+    fn a_list_that_says_nothing_new_moves_no_row_and_draws_nothing() {
+        let images = Keyed::<ImageItem>::new();
+        images.replace(vec![image("a", 1), image("b", 1)]);
+        let (moved, drawn) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let counted = moved.clone();
+        images.store().connect_items_changed(move |_, _, _, _| counted.set(counted.get() + 1));
+        let counted = drawn.clone();
+        images.get("a").unwrap().connect_notify_local(None, move |_, _| counted.set(counted.get() + 1));
+        images.replace(vec![image("b", 1), image("a", 1)]);
+        assert_eq!((moved.get(), drawn.get()), (0, 0));
     }
 }

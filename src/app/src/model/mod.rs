@@ -13,7 +13,7 @@ use std::rc::Rc;
 use relm4::gtk::glib;
 use relm4::gtk::prelude::*;
 
-pub use container::{ContainerItem, port_text, short_image, state_word};
+pub use container::{ContainerItem, short_image, shown_port, state_word};
 pub use image::{ImageItem, short_id};
 pub use keyed::Keyed;
 

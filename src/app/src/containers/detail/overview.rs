@@ -11,7 +11,7 @@ use crate::connection::{Details, Failure, Mount, MountKind, Network, Port, State
 use crate::errors::{Doing, words};
 use crate::language::fill;
 use crate::measure::{self, plural_number};
-use crate::model::{ContainerItem, port_text, state_word};
+use crate::model::{ContainerItem, shown_port, state_word};
 use crate::widgets::copy;
 use crate::widgets::failure::FailurePage;
 use crate::window::Context;
@@ -173,7 +173,7 @@ fn ports(details: &Details) -> Option<adw::PreferencesGroup> {
 
 /// A port; that of a running container opens in the browser.
 fn port_row(port: &Port, running: bool) -> adw::ActionRow {
-    let row = adw::ActionRow::builder().title(port_text(port)).build();
+    let row = adw::ActionRow::builder().title(shown_port(port)).build();
     let Some(host) = port.host.filter(|_| running && !port.udp) else { return row };
     let address = match port.address.as_deref() {
         None | Some("0.0.0.0" | "::" | "127.0.0.1") => "localhost".to_owned(),

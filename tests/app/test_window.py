@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The window over the real engine: what a person clicks, and what the engine and the kernel then say."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import main_job
+from session import BUSYBOX, ENVIRONMENT, REGISTRY, SessionTest, wait_until
+from window import App, Display
+
+SLEEP = ("sleep", "1000")
+# Of a container's row, by the name of the container.
+START, STOP = "Start {}", "Stop {}"
+
+
+class WindowTest(SessionTest):
+    """A test with the app open in front of it."""
+
+    size = (1280, 800)
+    env = {}
+
+    def setUp(self):
+        super().setUp()
+        self.display = self.enterContext(Display(*self.size))
+        self.app = self.enterContext(App(self.display, env=self.env))
+
+    def start(self, name, *command):
+        """A container from a terminal."""
+        return self.haulout("run", "-d", "--name", name, BUSYBOX, *(command or SLEEP)).stdout.strip()
+
+    def state(self, name):
+        return self.inspect(name)["State"]["Status"]
+
+    def open(self, name):
+        """A container's page."""
+        self.app.find("label", name).mouse()
+        self.app.find("page tab", "Overview")
+
+
+class MainJob(WindowTest):
+    """What the app is for, from an empty machine."""
+
+    images = ()
+
+    def test_an_image_is_pulled_run_read_entered_stopped_and_removed_by_clicking(self):
+        self.haulout("rmi", "--force", BUSYBOX, status=None)
+
+        def nothing(_name):
+            pass
+
+        main_job.pull(self.app, nothing)
+        self.haulout("image", "exists", BUSYBOX)
+        main_job.run(self.app, nothing)
+        self.assertEqual(self.state(main_job.NAME), "running")
+        self.assertIn("the light is on", self.haulout("logs", main_job.NAME).stdout)
+        main_job.read_log(self.app, nothing)
+        main_job.use_terminal(self.app, nothing)
+        main_job.stop(self.app, nothing)
+        self.assertEqual(self.state(main_job.NAME), "exited")
+        main_job.remove(self.app, nothing)
+        self.haulout("container", "exists", main_job.NAME, status=1)
+
+
+class Lists(WindowTest):
+    def test_a_container_from_a_terminal_is_in_the_window_within_200_ms_of_being_there(self):
+        self.app.find("label", "No Containers")
+        self.start("first")
+        self.app.find("label", "first")
+        waits = []
+        for number in range(5):
+            self.start(f"again{number}")
+            begun = time.monotonic()
+            # One look takes longer the more rows there are: it is part of what is measured.
+            self.app.find("label", f"again{number}")
+            waits.append(time.monotonic() - begun)
+        self.assertLess(sorted(waits)[2], 0.2 * slowness(), f"seconds until each was seen: {waits}")
+
+    def test_what_a_terminal_does_is_seen_in_the_row(self):
+        self.start("buoy")
+        self.app.find("button", STOP.format("buoy"))
+        self.haulout("stop", "--time", "0", "buoy")
+        self.app.find("button", START.format("buoy"))
+        self.app.find("label", "Failed (137)")
+        self.haulout("rm", "buoy")
+        self.app.find("label", "No Containers")
+
+    def test_a_container_whose_monitor_was_killed_is_shown_as_ended(self):
+        name = "stranded"
+        self.start(name)
+        self.app.find("button", STOP.format(name))
+        pids = subprocess.run(["pgrep", "-x", "haulout-monitor"], capture_output=True, text=True, check=True).stdout.split()
+        self.assertEqual(len(pids), 1)
+        os.kill(int(pids[0]), 9)
+        self.app.find("label", "Status Unknown")
+        self.app.find("button", START.format(name))
+
+    def test_a_row_s_button_stops_and_starts(self):
+        self.start("pier")
+        self.app.find("button", STOP.format("pier")).click()
+        self.app.find("label", re.compile("^Stop"), seconds=5)
+        self.app.find("button", START.format("pier"), 30).click()
+        self.app.find("button", STOP.format("pier"))
+        self.assertEqual(self.state("pier"), "running")
+
+    def test_several_are_selected_and_removed_after_a_question_that_names_them(self):
+        for name in ("ebb", "flow", "stay"):
+            self.start(name)
+        self.app.find("label", "stay")
+        self.app.find("button", "Select Containers").click()
+        for name in ("ebb", "flow"):
+            self.app.find("label", name).mouse()
+        self.app.find("label", "2 Selected")
+        self.app.find("button", "Remove…").click()
+        question = self.app.find(None, "Remove 2 Containers?")
+        self.app.find("label", re.compile("ebb, flow"))
+        self.assertTrue(question)
+        self.app.find("button", "Remove").click()
+        self.app.gone("label", "ebb", 40)
+        self.assertEqual(self.haulout("ps", "-a", "--format", "{{.Names}}").stdout.split(), ["stay"])
+
+    def test_the_search_keeps_only_what_matches(self):
+        for name in ("salt", "sand"):
+            self.haulout("create", "--name", name, BUSYBOX)
+        self.app.find("label", "sand")
+        self.display.key("ctrl+f")
+        self.app.find("text", "Search containers").fill("sal")
+        self.app.gone("label", "sand")
+        self.app.find("label", "salt")
+        self.app.find("text", "Search containers").fill("nowhere")
+        self.app.find("label", "No Results Found")
+
+    def test_everything_is_searched_from_anywhere(self):
+        self.haulout("create", "--name", "gull", BUSYBOX)
+        self.app.find("label", "gull")
+        self.display.key("ctrl+k")
+        dialog = self.app.find("dialog", "Search Everything")
+        dialog.find("text", "Search containers and images").fill("gul")
+        dialog.gone("list item", re.compile("busybox"))
+        self.display.key("Return")
+        self.app.find("page tab", "Overview")
+
+
+class Failures(WindowTest):
+    def pull(self, name):
+        self.app.find("list item", "Images").click()
+        self.app.find("button", "Pull an Image…").click()
+        dialog = self.app.find("dialog", "Pull an Image")
+        dialog.find("text", "Image").fill(name)
+        dialog.find("button", "Pull").click()
+        return dialog
+
+    def test_a_pull_that_fails_says_what_failed_and_offers_to_try_again(self):
+        name = f"{REGISTRY}/no-such-image:latest"
+        dialog = self.pull(name)
+        dialog.find("label", f"Could Not Pull “{name}”")
+        dialog.find("button", "Try Again")
+        dialog.find(None, "Details")
+
+    def test_a_port_that_is_taken_is_told_when_the_container_is_started(self):
+        first = self.haulout("run", "-d", "-p", "18080:80", BUSYBOX, *SLEEP)
+        self.assertTrue(first.stdout)
+        self.haulout("create", "--name", "late", "-p", "18080:80", BUSYBOX, *SLEEP)
+        self.app.find("button", START.format("late")).click()
+        self.app.find("label", "Could Not Start “late”")
+        self.app.find("button", "Details").click()
+        self.app.find("label", re.compile("18080|in use", re.I))
+
+    def test_an_image_in_use_is_not_removed_and_says_why(self):
+        self.start("keeper")
+        self.app.find("list item", "Images").click()
+        name = BUSYBOX.rpartition(":")[0]
+        self.app.find("label", name).mouse()
+        self.app.find("button", "Remove…").click()
+        self.app.find("button", "Remove").click()
+        self.app.find("label", re.compile("^Could Not Remove"))
+        self.haulout("image", "exists", BUSYBOX)
+
+    def test_a_name_in_use_cannot_be_asked_for(self):
+        self.haulout("create", "--name", "tide", BUSYBOX)
+        self.app.find("label", "tide")
+        self.app.find("button", "Run a Container…").click()
+        dialog = self.app.find("dialog", "Run a Container")
+        dialog.find("text", "Image").fill(BUSYBOX)
+        dialog.find("text", "Name (optional)").fill("tide")
+        dialog.find("label", "There is a container called “tide” already")
+        dialog.find("button", "Run").click()
+        self.assertEqual(self.haulout("ps", "-aq").stdout.count("\n"), 1)
+
+
+class Run(WindowTest):
+    def test_the_command_that_the_dialog_shows_makes_the_same_container(self):
+        self.app.find("button", "Run a Container…").click()
+        dialog = self.app.find("dialog", "Run a Container")
+        dialog.find("text", "Image").fill(BUSYBOX)
+        dialog.find("text", "Name (optional)").fill("clicked")
+        dialog.find("text", "Command (optional)").fill("sleep 1000")
+        dialog.find("button", "Add Port").click()
+        dialog.find("text", "Host port").fill("18081")
+        dialog.find("text", "Container port").fill("80")
+        dialog.find("button", "Add Variable").click()
+        dialog.find("text", "Name").fill("WIND")
+        dialog.find("text", "Value").fill("north by west")
+        shown = dialog.find("label", re.compile("^haulout run")).name
+        self.assertIn("--name clicked -p 18081:80 -e 'WIND=north by west'", shown)
+        dialog.find("button", "Run").click()
+        self.app.gone("dialog", "Run a Container")
+        self.app.find("label", "Started “clicked”")
+        clicked = self.inspect("clicked")
+        self.haulout("rm", "--force", "--time", "0", "clicked")
+        done = self.check(0, "sh", "-c", shown)
+        self.assertTrue(done.stdout)
+        typed = self.inspect("clicked")
+        for path in (("Config", "Cmd"), ("Config", "Env"), ("Config", "Image"), ("HostConfig", "PortBindings")):
+            one, other = clicked, typed
+            for step in path:
+                one, other = one[step], other[step]
+            strip = [word for word in one if not str(word).startswith(("HOSTNAME=", "container="))]
+            self.assertEqual(strip, [word for word in other if not str(word).startswith(("HOSTNAME=", "container="))], path)
+
+
+class Narrow(WindowTest):
+    size = (360, 720)
+
+    def test_at_360_pixels_everything_is_reached(self):
+        self.start("slim", "sh", "-c", "echo thin; sleep 1000")
+        self.app.find("label", "slim")
+        self.app.find("label", re.compile("Running · "))
+        self.assertEqual(self.app.look("label", "Ports"), [], "columns are gone")
+        self.open("slim")
+        self.app.find("page tab", "Logs").click()
+        self.app.find("text", "Log").wait_for("thin")
+        self.app.find("button", "Stop").click()
+        self.app.find("button", "Start", 30)
+        window = self.app.find("frame", "Haulout").place()
+        self.assertLessEqual(window[2], 360)
+
+
+class Idle(WindowTest):
+    def test_the_idle_app_uses_no_processor(self):
+        for number in range(5):
+            self.start(f"drift{number}")
+        self.app.find("label", "drift4")
+        time.sleep(2)  # Until animations have ended.
+        wakes, ticks = self.used()
+        time.sleep(5)
+        wakes, ticks = (after - before for after, before in zip(self.used(), (wakes, ticks)))
+        self.assertLessEqual(ticks, 1, "ticks of 10 ms in 5 s")
+        self.assertLessEqual(wakes, 25, "wake-ups in 5 s")
+
+    def used(self):
+        """How often the app's threads were woken, and its processor time in ticks."""
+        folder = Path("/proc", str(self.app.process.pid))
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        wakes = 0
+        for thread in (folder / "task").iterdir():
+            for line in (thread / "status").read_text().splitlines():
+                if line.startswith("voluntary_ctxt_switches"):
+                    wakes += int(line.split()[1])
+        return wakes, int(fields[11]) + int(fields[12])
+
+
+class Service(SessionTest):
+    """The app as the desktop starts it: by D-Bus, in a service of its own."""
+
+    def test_started_by_d_bus_it_quits_and_its_containers_live(self):
+        self.haulout("create", "--name", "harbour", BUSYBOX, *SLEEP)
+        unit = "haulout-test-app"
+        with Display() as display:
+            settings = [f"--setenv={name}={value}" for name, value in display.env.items()]
+            subprocess.run(
+                ["systemd-run", "--user", "--quiet", "--collect", f"--unit={unit}", f"--setenv=PATH={os.environ['PATH']}"]
+                + settings + ["haulout-app", "--gapplication-service"],
+                check=True,
+            )
+            self.addCleanup(subprocess.run, ["systemctl", "--user", "stop", unit], capture_output=True, check=False)
+            bus = ["gdbus", "call", "--session", "--dest", "org.haulout.Haulout", "--object-path", "/org/haulout/Haulout"]
+            wait_until(lambda: self.activate(bus), "the service answers")
+            pid = int(subprocess.run(["systemctl", "--user", "show", "--value", "--property=MainPID", unit],
+                                     capture_output=True, text=True, check=True).stdout)
+            app = App.of(display, pid)
+            app.find("button", START.format("harbour")).click()
+            app.find("button", STOP.format("harbour"))
+            display.key("ctrl+q")
+            wait_until(lambda: not Path("/proc", str(pid)).exists(), "the app has ended")
+            self.assertEqual(self.inspect("harbour")["State"]["Status"], "running")
+            self.assertEqual(self.haulout("exec", "harbour", "echo", "alive").stdout, "alive\n")
+
+    @staticmethod
+    def activate(bus):
+        call = [*bus, "--method", "org.freedesktop.Application.Activate", "{}"]
+        return subprocess.run(call, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0
+
+
+class Program(SessionTest):
+    images = ()
+
+    def test_the_version_is_told_without_a_display(self):
+        env = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
+        self.assertRegex(self.check(0, "haulout-app", "--version", env=env).stdout, r"^haulout-app \d+\.\d+\.\d+\n$")
+
+
+def slowness():
+    """How much slower this machine may be than one that has nothing else to do."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
