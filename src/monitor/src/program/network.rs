@@ -15,7 +15,7 @@ use crate::kernel;
 use crate::runtime::failure;
 
 /// Where pasta writes its pid when it is ready: a FIFO, so that there is nothing to watch or ask again.
-const READY: &str = "pasta.pid";
+const READY: &str = "pasta.ready";
 
 /// What pasta says.
 const WORDS: &str = "pasta.log";
