@@ -51,13 +51,34 @@ impl LastRun {
         }
     }
 
-    /// Replaces `folder/last-run`, whole or not at all, on disk when this returns.
+    /// Replaces `folder/last-run`, whole or not at all, on disk when this returns. On a disk that is full, the place of an
+    /// older one is written to: how a container ended is not lost because its log has filled the disk.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let temporary = folder.join(".last-run.new");
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_data()?;
-        fs::rename(&temporary, folder.join("last-run"))?;
+        let text = serde_json::to_vec(self)?;
+        let (temporary, place) = (folder.join(".last-run.new"), folder.join("last-run"));
+        match write_synced(&temporary, &text) {
+            Ok(()) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                let _ = fs::remove_file(&temporary);
+                return overwrite(&place, &text);
+            }
+            Err(error) => return Err(error),
+        }
+        fs::rename(&temporary, place)?;
         fs::File::open(folder)?.sync_all()
     }
+}
+
+fn write_synced(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(text)?;
+    file.sync_data()
+}
+
+/// Writes to a file that is there, in the block that it has.
+fn overwrite(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::options().write(true).open(path)?;
+    file.write_all(text)?;
+    file.set_len(text.len() as u64)?;
+    file.sync_data()
 }

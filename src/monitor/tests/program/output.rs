@@ -183,6 +183,33 @@ fn a_log_that_is_limited_keeps_the_end() {
 }
 
 #[test]
+fn a_full_disk_stops_neither_the_container_nor_its_reader_and_loses_no_status() {
+    if !possible() {
+        return;
+    }
+    let draft = Draft::attached(&["sh", "-c", "seq 1 50000; exit 6"]);
+    let disk = draft.config.folder.display().to_string();
+    let script = r#"mount -t tmpfs -o size=128k tmpfs "$0" && exec "$@""#;
+    let mut container =
+        draft.launch_below(&["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, &disk]);
+    // Its folder is in its own mount namespace, which goes with it; this keeps a way in.
+    eventually("the monitor", || container.config.bundle.join("attach").exists());
+    let root = std::fs::File::open(format!("/proc/{}/root{disk}", container.monitor.id())).unwrap();
+    let inside = std::path::PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&root)));
+    container.starter.send(Kind::Go, "");
+    container.starter.expect(Kind::Created);
+    container.starter.expect(Kind::Started);
+    let said = container.starter.listen();
+    assert!(said.stdout == sequence(50_000), "{} bytes came", said.stdout.len());
+    let text = std::fs::read_to_string(inside.join("ctr.log")).unwrap();
+    assert!(text.len() < 128 << 10 && text.ends_with('\n'));
+    let whole = |line: &str| line.split(' ').count() == 4;
+    assert!(text.lines().all(whole), "{:?}", text.lines().find(|line| !whole(line)));
+    let last_run = haulout_monitor::last_run::LastRun::read(&inside).unwrap().unwrap();
+    assert_eq!(last_run.exit.unwrap().status, Some(6));
+}
+
+#[test]
 fn who_holds_the_output_open_after_the_end_is_not_waited_for() {
     if !possible() {
         return;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Signals to the container, and to the monitor.
 
+use std::io::Write as _;
+
 use haulout_monitor::config::Restart;
 use haulout_monitor::frame::Kind;
 use rustix::process::{Pid, Signal, kill_process};
@@ -46,6 +48,36 @@ fn a_signal_that_there_is_not_is_refused_and_the_connection_stays() {
     }
     visitor.send(Kind::Signal, "9");
     visitor.expect(Kind::Done);
+}
+
+#[test]
+fn who_speaks_another_language_is_let_go_and_nobody_else_suffers() {
+    if !possible() {
+        return;
+    }
+    let mut container = listening(Restart::No);
+    let mut strangers: Vec<_> = (0..50).map(|_| container.connect()).collect();
+    for (number, stranger) in strangers.iter_mut().enumerate() {
+        let words: &[u8] = match number % 4 {
+            0 => b"GET / HTTP/1.1\r\n\r\n",
+            1 => b"\x07\xff\xff\xff\xff",
+            2 => b"\x07\x05\0\0\0{}",
+            _ => b"\x01",
+        };
+        stranger.stream.write_all(words).unwrap();
+    }
+    for (number, stranger) in strangers.iter_mut().enumerate().filter(|(number, _)| number % 4 < 2) {
+        assert!(stranger.next().is_none(), "stranger {number}");
+    }
+    let mut visitor = container.connect();
+    visitor.send(Kind::Exec, "no json");
+    assert_eq!(visitor.expect_failure().status, 125);
+    let mut visitor = container.connect();
+    visitor.send(Kind::Signal, "15");
+    visitor.expect(Kind::Done);
+    assert_eq!(container.starter.listen().exit.status, Some(11));
+    drop(strangers);
+    container.assert_gone();
 }
 
 #[test]
