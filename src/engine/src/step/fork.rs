@@ -53,10 +53,14 @@ pub(crate) fn exit(status: i32) -> ! {
 /// Every signal as a process has it at first, none blocked: Rust ignores SIGPIPE, a shell's `nohup` SIGHUP, a zygote SIGINT,
 /// and ignored signals stay ignored over an `execve`.
 pub(crate) fn reset_signals() {
-    // SAFETY: the handlers set are SIG_DFL; a set of signals is plain memory that sigemptyset fills.
+    // The kernel's `struct sigaction`: all zero is SIG_DFL, no flags, an empty mask. By the system call itself, because the C
+    // library keeps two signals (32 and 33) to itself, and they too may have been left ignored by whoever started us.
+    let default = [0_u64; 4];
+    let set = size_of::<u64>();
+    // SAFETY: the kernel reads one `struct sigaction`, at most 32 bytes; a set of signals is plain memory that sigemptyset fills.
     unsafe {
-        for signal in 1..=libc::SIGRTMAX() {
-            libc::signal(signal, libc::SIG_DFL);
+        for signal in 1..=64 {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), set);
         }
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);

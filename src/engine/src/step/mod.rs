@@ -118,11 +118,15 @@ impl Steps {
     /// # Errors
     /// No more processes or descriptors.
     pub fn fork() -> Result<Self, StepError> {
+        // Nobody waits for it: it ends when we do.
+        Self::fork_zygote().map(|(steps, _)| steps)
+    }
+
+    fn fork_zygote() -> Result<(Self, fork::Child), StepError> {
         let (near, far) = wire::pair()?;
         match fork::fork()? {
             Fork::Child => zygote::serve(far),
-            // Nobody waits for it: it ends when we do.
-            Fork::Parent(_) => Ok(Self::over(near)),
+            Fork::Parent(child) => Ok((Self::over(near), child)),
         }
     }
 
@@ -201,3 +205,6 @@ pub fn work() -> std::io::Result<std::convert::Infallible> {
     let socket = fork::inherited(3)?;
     zygote::serve(socket)
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,9 +90,8 @@ fn descend(above: BorrowedFd<'_>, name: &CString) -> Result<(OwnedFd, Vec<CStrin
         other => other?,
     };
     let mut left = Vec::new();
-    // Read again until only folders are left: removing while reading may skip entries on some file systems.
+    // Read again until nothing was removed: removing while reading may skip entries on some file systems.
     loop {
-        let before = left.len();
         left.clear();
         let mut removed = false;
         for entry in Dir::read_from(&folder)? {
@@ -110,7 +109,7 @@ fn descend(above: BorrowedFd<'_>, name: &CString) -> Result<(OwnedFd, Vec<CStrin
                 }
             }
         }
-        if !removed && (left.len() == before || !left.is_empty() || before == 0) {
+        if !removed {
             return Ok((folder, left));
         }
     }
@@ -161,7 +160,7 @@ mod tests {
         }
         symlink(&outside, tree.join("a/link")).unwrap();
         symlink("nowhere", tree.join("a/b/dangling")).unwrap();
-        fs::set_permissions(tree.join("a/b/c"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(tree.join("a/b/c"), fs::Permissions::from_mode(0o000)).unwrap();
         remove(&tree).unwrap();
         assert!(!tree.exists());
         assert!(outside.join("kept").exists());

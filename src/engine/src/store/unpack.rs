@@ -211,3 +211,8 @@ fn write(blocks: &mut Blocks, tree: &mut Tree<'_>, limits: &Limits) -> Result<u6
         last = entry.name;
     }
 }
+
+#[cfg(test)]
+mod archive;
+#[cfg(test)]
+mod tests;

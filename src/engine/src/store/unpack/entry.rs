@@ -82,10 +82,8 @@ impl Entry {
             entry.extend(pax).map_err(refuse)?;
         }
         entry.kind = kind(parsed, sparse, &entry.base).map_err(|why| refuse(&why))?;
-        match entry.kind {
-            Kind::File | Kind::Sparse(..) | Kind::Whiteout | Kind::Opaque | Kind::Nothing => {}
-            // As podman's reader (Go's): these have no content, whatever their size says.
-            _ => entry.size = 0,
+        if has_no_content(parsed.entry_type) {
+            entry.size = 0;
         }
         if let Kind::Whiteout = entry.kind {
             entry.base.drain(..WHITEOUT.len());
@@ -128,6 +126,12 @@ impl Entry {
         }
         Ok(())
     }
+}
+
+/// As podman's reader (Go's) has it: these have no content, whatever their size says.
+fn has_no_content(kind: EntryType) -> bool {
+    use EntryType::{Block, Char, Directory, Fifo, Link, Symlink};
+    matches!(kind, Link | Symlink | Char | Block | Directory | Fifo)
 }
 
 fn kind(parsed: &ParsedEntry<'_>, sparse: Option<(Vec<SparseEntry>, u64)>, base: &[u8]) -> Result<Kind, String> {

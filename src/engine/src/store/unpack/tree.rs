@@ -34,6 +34,8 @@ pub(super) struct Tree<'a> {
     path: Vec<u8>,
     /// What is to be so when a folder is left, by its path: of every folder that was an entry.
     folders: HashMap<Vec<u8>, Attributes>,
+    /// Whose new files are: root's, in the user namespace.
+    own: (Uid, Gid),
     limits: &'a Limits,
     size: u64,
 }
@@ -80,6 +82,7 @@ impl<'a> Tree<'a> {
             open: Vec::new(),
             path: Vec::new(),
             folders: HashMap::new(),
+            own: (rustix::process::geteuid(), rustix::process::getegid()),
             limits,
             size: 0,
         })
@@ -106,7 +109,7 @@ impl<'a> Tree<'a> {
                 let file = self.create(entry, owner)?;
                 self.count(entry.size)?;
                 fill(&file, entry, entry.size, blocks)?;
-                set_times(&file, entry.mtime).map_err(|failure| failed(entry, failure))?;
+                finish_file(&file, entry).map_err(|failure| failed(entry, failure))?;
                 if blocks.skip(padded - entry.size) { Ok(()) } else { Err(short()) }
             }
             Kind::Sparse(map, length) => {
@@ -118,7 +121,7 @@ impl<'a> Tree<'a> {
                     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(region.offset)).map_err(cannot)?;
                     fill(&file, entry, region.length, blocks)?;
                 }
-                set_times(&file, entry.mtime).map_err(|failure| failed(entry, failure))?;
+                finish_file(&file, entry).map_err(|failure| failed(entry, failure))?;
                 if blocks.skip(padded - entry.size) { Ok(()) } else { Err(short()) }
             }
             _ => {
@@ -292,7 +295,7 @@ impl<'a> Tree<'a> {
             Err(errno) => return Err(Failure { doing: "making the folder", errno }),
         };
         if owner.is_some() || inherits || existed {
-            set_owner(&fd, Some(owner.unwrap_or((Uid::ROOT, Gid::ROOT))))?;
+            set_owner(&fd, Some(owner.unwrap_or(self.own)))?;
         }
         set_attributes(&fd, entry)?;
         let path = joined(&entry.parent, &entry.base);
@@ -308,7 +311,7 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Makes a file, empty, and whose and what it is to be.
+    /// Makes a file, empty, and whose it is to be.
     fn create(&self, entry: &Entry, owner: Option<(Uid, Gid)>) -> Result<OwnedFd, UnpackError> {
         let (folder, inherits) = self.folder();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -317,13 +320,8 @@ impl<'a> Tree<'a> {
         let settle = || -> Result<OwnedFd, Failure> {
             let file = again(folder, &entry.base, create).map_err(doing("making the file"))?;
             if owner.is_some() || inherits {
-                set_owner(&file, Some(owner.unwrap_or((Uid::ROOT, Gid::ROOT))))?;
+                set_owner(&file, Some(owner.unwrap_or(self.own)))?;
             }
-            // After the owner: a change of owner takes these bits away.
-            if entry.mode & 0o7000 != 0 {
-                set_mode(&file, entry.mode)?;
-            }
-            set_attributes(&file, entry)?;
             Ok(file)
         };
         settle().map_err(|failure| failed(entry, failure))
@@ -342,7 +340,7 @@ impl<'a> Tree<'a> {
         let (folder, _) = self.folder();
         let name = entry.base.as_slice();
         if owner.is_some() || inherits {
-            let (uid, gid) = owner.unwrap_or((Uid::ROOT, Gid::ROOT));
+            let (uid, gid) = owner.unwrap_or(self.own);
             rustix::fs::chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
                 .map_err(doing(CHANGING_OWNER))?;
         }
@@ -422,6 +420,15 @@ fn fill(file: &OwnedFd, entry: &Entry, size: u64, blocks: &mut Blocks) -> Result
         left -= written as u64;
     }
     Ok(())
+}
+
+/// What a write or a change of owner would take away again: set-id bits and file capabilities; then the time.
+fn finish_file(file: &OwnedFd, entry: &Entry) -> Result<(), Failure> {
+    if entry.mode & 0o7000 != 0 {
+        set_mode(file, entry.mode)?;
+    }
+    set_attributes(file, entry)?;
+    set_times(file, entry.mtime)
 }
 
 /// The owner to set; nothing for root's, which everything is at first.
