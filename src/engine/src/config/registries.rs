@@ -21,7 +21,8 @@ pub struct Registries {
     search_file: PathBuf,
     mode: ShortNameMode,
     aliases: BTreeMap<String, Alias>,
-    registries: BTreeMap<String, Registry>,
+    /// By prefix.
+    known: BTreeMap<String, Registry>,
 }
 
 /// What happens to a short name that could be several.
@@ -232,7 +233,7 @@ impl Registries {
                 mirrors: table.mirror,
                 file: path.to_owned(),
             };
-            self.registries.insert(prefix, registry);
+            self.known.insert(prefix, registry);
         }
         self.add_aliases(path, file.aliases)
     }
@@ -306,7 +307,7 @@ impl Registries {
         let plain = |insecure| Endpoint { reference: reference.clone(), insecure };
         let full = reference.repository_name();
         let longest = self
-            .registries
+            .known
             .iter()
             .filter_map(|(prefix, registry)| Some((matched(prefix, &full)?, prefix, registry)))
             .max_by_key(|(_, prefix, _)| prefix.len());

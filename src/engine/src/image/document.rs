@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Manifests and configurations that are written here, to the byte as Podman writes them: the same archive gets the same id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::digest::Digest;
 
@@ -61,16 +61,16 @@ pub(super) fn oci_manifest(config: &[u8], layer: Digest, tar_size: u64) -> Bytes
 pub(super) struct ContainerConfig {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) user: String,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) exposed_ports: BTreeMap<String, Empty>,
+    #[serde(skip_serializing_if = "Set::is_empty")]
+    pub(super) exposed_ports: Set,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) env: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) entrypoint: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) cmd: Vec<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) volumes: BTreeMap<String, Empty>,
+    #[serde(skip_serializing_if = "Set::is_empty")]
+    pub(super) volumes: Set,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) working_dir: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -79,9 +79,23 @@ pub(super) struct ContainerConfig {
     pub(super) stop_signal: String,
 }
 
-/// `{}`: Go's set has values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Empty {}
+/// A set as Go writes one: a map whose values say nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Set(pub(super) BTreeSet<String>);
+
+impl Set {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Set {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Nothing {}
+        serializer.collect_map(self.0.iter().map(|key| (key, Nothing {})))
+    }
+}
 
 #[derive(Serialize)]
 struct Config<'a> {
@@ -90,7 +104,8 @@ struct Config<'a> {
     os: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<&'a str>,
-    config: &'a ContainerConfig,
+    #[serde(rename = "config")]
+    container: &'a ContainerConfig,
     rootfs: RootFs,
     history: [History<'a>; 1],
 }
@@ -122,7 +137,7 @@ pub(super) fn imported_config(
         architecture: platform.1,
         os: platform.0,
         variant: None,
-        config,
+        container: config,
         rootfs: RootFs { r#type: "layers", diff_ids: [layer] },
         history: [History {
             created: &created,
@@ -158,11 +173,11 @@ mod tests {
         let layer = "sha256:4f65943867768a87215242197f4532413d9702b478dd8223623c07d6b815a367".parse().unwrap();
         let config = ContainerConfig {
             user: "u".into(),
-            exposed_ports: BTreeMap::from([("90/udp".into(), Empty {}), ("80/tcp".into(), Empty {})]),
+            exposed_ports: Set(["90/udp", "80/tcp"].map(String::from).into()),
             env: vec!["A=b C=d".into(), "X=".into(), "A=2".into()],
             entrypoint: vec!["e".into()],
             cmd: ["sh", "-c", "x"].map(String::from).to_vec(),
-            volumes: ["/v", "/w", "/q", "/r"].map(|place| (place.to_owned(), Empty {})).into(),
+            volumes: Set(["/v", "/w", "/q", "/r"].map(String::from).into()),
             working_dir: "x".into(),
             labels: BTreeMap::from([("l".into(), String::new()), ("x".into(), r#"y "z w"="a b""#.into())]),
             stop_signal: "2".into(),

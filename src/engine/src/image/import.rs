@@ -2,6 +2,7 @@
 //! Making an image of one layer from the tar of a root filesystem.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::str::FromStr as _;
 use std::time::SystemTime;
@@ -9,7 +10,7 @@ use std::time::SystemTime;
 use futures_util::StreamExt as _;
 use nix::sys::signal::Signal;
 
-use super::document::{self, ContainerConfig, Empty};
+use super::document::{self, ContainerConfig};
 use super::install::sweep;
 use super::names::new_name;
 use super::platform::Platform;
@@ -19,7 +20,10 @@ use super::{PullLayer, PullProgress, announce, input};
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::state::images;
-use crate::store::{self, Commit, Staging};
+use crate::store::{self, Commit, Staging, UnpackFailure};
+
+/// What the progress calls the layer: what it really is comes out last.
+const UNKNOWN: Digest = Digest::from_bytes([0; 32]);
 
 /// What is to become of a tar.
 #[derive(Debug)]
@@ -43,38 +47,57 @@ impl Import {
 
     pub(super) async fn run(self, engine: Engine, tar: OwnedFd, reporter: Reporter) -> Result<(), Error> {
         let file = File::from(tar);
-        let failed = |source| Error::Io { doing: "reading the tar".to_owned(), source };
-        let metadata = file.metadata().map_err(failed)?;
+        let metadata = file.metadata().map_err(reading)?;
         // The same file makes the same image, whenever.
-        let created = if metadata.is_file() { metadata.modified().map_err(failed)? } else { SystemTime::now() };
+        let created = if metadata.is_file() { metadata.modified().map_err(reading)? } else { SystemTime::now() };
         let created = jiff::Timestamp::try_from(created)
             .map_err(|error| Error::Invalid(format!("the time of the tar: {error}")))?;
 
         let (staging, garbage) = Staging::make(&engine).await?;
         sweep(&engine, garbage);
         let length = if metadata.is_file() { metadata.len() } else { 0 };
-        let bytes = input::bytes(file.into()).map(move |bytes| bytes.map_err(failed));
-        // What it is called does not matter before its digest is known.
-        let unknown = Digest::of(b"");
-        reporter.say(PullProgress::Layers(vec![PullLayer { blob: unknown, size: length, present: false }]));
-        let unpacked = staging.unpack("layer", bytes).await.map_err(|failure| failure.of(&unknown))?;
-        reporter.say(PullProgress::Unpacked { blob: unknown });
+        reporter.say(PullProgress::Layers(vec![PullLayer { blob: UNKNOWN, size: length, present: false }]));
+        let outcome = self.commit(&engine, &staging, file, created, &reporter).await;
+        if let Err(error) = staging.close().await {
+            tracing::warn!("{error}");
+        }
+        let id = outcome?;
+        let name = self.name.map_or_else(|| id.to_string(), |name| name.to_string());
+        announce(&engine, "import", &id, &name);
+        reporter.say(PullProgress::Done { id, name });
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        engine: &Engine,
+        staging: &Staging,
+        tar: File,
+        created: jiff::Timestamp,
+        reporter: &Reporter,
+    ) -> Result<Digest, Error> {
+        let mut received = 0;
+        let progress = reporter.clone();
+        let bytes = input::bytes(tar.into()).map(move |bytes| {
+            let bytes = bytes.map_err(reading)?;
+            received += bytes.len() as u64;
+            progress.say(PullProgress::Fetched { blob: UNKNOWN, bytes: received });
+            Ok(bytes)
+        });
+        let unpacked = staging.unpack("layer", bytes).await.map_err(|failure| match failure {
+            UnpackFailure::Layer(error) => Error::Invalid(format!("unpacking the tar: {error}")),
+            UnpackFailure::Other(error) => error,
+        })?;
+        reporter.say(PullProgress::Unpacked { blob: UNKNOWN });
         reporter.say(PullProgress::Committing);
 
         let layer = unpacked.layer;
-        let platform = Platform::of_this_machine();
-        let config = document::imported_config(
-            created,
-            (&platform.os, &platform.arch),
-            &self.config,
-            layer.diff_id,
-            &self.message,
-        );
+        let Platform { os, arch, .. } = Platform::of_this_machine();
+        let config = document::imported_config(created, (&os, &arch), &self.config, layer.diff_id, &self.message);
         let manifest = document::oci_manifest(&config, layer.diff_id, layer.tar_size);
         let (id, digest) = (Digest::of(&config), Digest::of(&manifest));
-        let staging = engine
-            .blocking("syncing an image", move || store::sync(&staging).map(|()| staging).map_err(Error::from))
-            .await?;
+        let folder = staging.path().to_owned();
+        engine.blocking("syncing an image", move || Ok(store::sync(&folder)?)).await?;
         let paths = engine.paths().clone();
         let names: Vec<Reference> = self.name.iter().cloned().collect();
         let committed = engine.state(move |database| {
@@ -92,14 +115,12 @@ impl Import {
         });
         // Its only layer is in our hands, so none can be missing.
         committed.await??;
-        if let Err(error) = staging.close().await {
-            tracing::warn!("{error}");
-        }
-        let name = self.name.map_or_else(|| id.to_string(), |name| name.to_string());
-        announce(&engine, "import", &id, &name);
-        reporter.say(PullProgress::Done { id, name });
-        Ok(())
+        Ok(id)
     }
+}
+
+fn reading(source: io::Error) -> Error {
+    Error::Io { doing: "reading the tar".to_owned(), source }
 }
 
 /// Applies one `--change`, as Podman reads them: an instruction, a space or an equals sign, and the rest as it is.
@@ -111,7 +132,7 @@ fn apply(config: &mut ContainerConfig, change: &str) -> Result<(), String> {
     match instruction.as_str() {
         "USER" => config.user = filled().ok_or("must provide a value to USER")?,
         "EXPOSE" => {
-            config.exposed_ports.insert(port(value)?, Empty {});
+            config.exposed_ports.0.insert(port(value)?);
         }
         "ENV" => {
             let (key, value) = value.split_once('=').unwrap_or((value, ""));
@@ -127,7 +148,7 @@ fn apply(config: &mut ContainerConfig, change: &str) -> Result<(), String> {
             if places.is_empty() {
                 return Err("must provide at least one argument to VOLUME".to_owned());
             }
-            config.volumes.extend(places.into_iter().map(|place| (place, Empty {})));
+            config.volumes.0.extend(places);
         }
         "WORKDIR" => config.working_dir = filled().ok_or("must provide a non-empty WORKDIR")?,
         "LABEL" => {
@@ -219,10 +240,10 @@ mod tests {
         .unwrap();
         assert_eq!(config.cmd, ["sh", "-c", "x"]);
         assert_eq!(config.env, ["A=b C=d", "X=", "Y=z"]);
-        assert_eq!(config.exposed_ports.into_keys().collect::<Vec<_>>(), ["80/tcp", "90/udp"]);
+        assert_eq!(config.exposed_ports.0.into_iter().collect::<Vec<_>>(), ["80/tcp", "90/udp"]);
         assert_eq!(config.labels["x"], "y \"z w\"=\"a b\"");
         assert_eq!(config.labels["l"], "");
-        assert_eq!(config.volumes.into_keys().collect::<Vec<_>>(), ["/q", "/v", "/w"]);
+        assert_eq!(config.volumes.0.into_iter().collect::<Vec<_>>(), ["/q", "/v", "/w"]);
         assert_eq!((config.user.as_str(), config.working_dir.as_str()), ("u", "/x"));
         assert_eq!(config.stop_signal, "2");
         assert_eq!(config.entrypoint, ["/bin/sh", "-c", "foo bar"]);

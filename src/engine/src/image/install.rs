@@ -75,29 +75,9 @@ pub(super) async fn install(
     let image = Arc::new(image);
     let mut installation =
         Installation { engine, image: &image, source, reporter, staging: None, unpacked: Vec::new() };
-    let mut missing = missing(engine, &image).await?;
-    let layers = image.layers.iter();
-    let layers = layers.map(|layer| PullLayer {
-        blob: layer.blob,
-        size: layer.size,
-        present: !missing.contains(&layer.diff_id),
-    });
-    reporter.say(PullProgress::Layers(layers.collect()));
-    let mut committed = None;
-    for _ in 0..ATTEMPTS {
-        installation.unpack(&missing).await?;
-        reporter.say(PullProgress::Committing);
-        match installation.commit().await? {
-            Committed::Done => {
-                committed = Some(());
-                break;
-            }
-            // Somebody removed the image that they belonged to in the meantime.
-            Committed::Missing(gone) => missing = gone,
-        }
-    }
+    let outcome = installation.run().await;
     installation.finish().await;
-    committed.ok_or_else(|| Error::Invalid("layers were removed again and again while the image came in".to_owned()))
+    outcome
 }
 
 /// Which of an image's layers are not here.
@@ -116,6 +96,26 @@ struct Installation<'a> {
 }
 
 impl Installation<'_> {
+    async fn run(&mut self) -> Result<(), Error> {
+        let mut missing = missing(self.engine, self.image).await?;
+        let layers = self.image.layers.iter().map(|layer| PullLayer {
+            blob: layer.blob,
+            size: layer.size,
+            present: !missing.contains(&layer.diff_id),
+        });
+        self.reporter.say(PullProgress::Layers(layers.collect()));
+        for _ in 0..ATTEMPTS {
+            self.unpack(&missing).await?;
+            self.reporter.say(PullProgress::Committing);
+            match self.commit().await? {
+                Committed::Done => return Ok(()),
+                // Somebody removed the image that they belonged to in the meantime.
+                Committed::Missing(gone) => missing = gone,
+            }
+        }
+        Err(Error::Invalid("layers were removed again and again while the image came in".to_owned()))
+    }
+
     async fn unpack(&mut self, missing: &[Digest]) -> Result<(), Error> {
         let wanted: HashMap<Digest, usize> =
             self.image.layers.iter().enumerate().map(|(index, layer)| (layer.diff_id, index)).collect();
@@ -135,8 +135,14 @@ impl Installation<'_> {
             });
         }
         while let Some(outcome) = tasks.join_next().await {
-            // Leaving drops the others, and with them their steps.
-            self.unpacked.push(outcome.map_err(|_| Error::Cancelled("unpacking a layer"))??);
+            match outcome.map_err(|_| Error::Cancelled("unpacking a layer")).flatten() {
+                Ok(unpacked) => self.unpacked.push(unpacked),
+                Err(error) => {
+                    // The others are of no use, and their steps go with them.
+                    tasks.shutdown().await;
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
@@ -154,8 +160,8 @@ impl Installation<'_> {
 
     async fn commit(&mut self) -> Result<Committed, Error> {
         if let Some(staging) = &self.staging {
-            let staging = Arc::clone(staging);
-            self.engine.blocking("syncing an image", move || Ok(store::sync(&staging)?)).await?;
+            let folder = staging.path().to_owned();
+            self.engine.blocking("syncing an image", move || Ok(store::sync(&folder)?)).await?;
         }
         let (image, unpacked) = (Arc::clone(self.image), self.unpacked.clone());
         let paths = self.engine.paths().clone();

@@ -25,7 +25,7 @@ struct Labels {
 impl Images {
     pub(super) async fn all(&self) -> Result<Vec<Summary>, Error> {
         let entries = self.engine.state(|database| images::list(database.reader())).await?;
-        Ok(entries.into_iter().map(summary).collect())
+        Ok(entries.iter().map(summary).collect())
     }
 
     pub(super) async fn details(&self, name: &str) -> Result<Details, Error> {
@@ -46,12 +46,12 @@ impl Images {
             config_bytes: entry.config.clone(),
             manifest_bytes,
             layers: start.layers.iter().map(|layer| folder.join(layer.hex()).join("diff")).collect(),
-            summary: summary(entry),
+            summary: summary(&entry),
         })
     }
 }
 
-fn summary(entry: Entry) -> Summary {
+fn summary(entry: &Entry) -> Summary {
     let labelled: Labelled = serde_json::from_slice(&entry.config).unwrap_or_default();
     let mut repositories: Vec<_> = entry.names.iter().map(super::reference::Reference::repository_name).collect();
     repositories.sort();

@@ -331,10 +331,9 @@ mod tests {
         let index = "application/vnd.oci.image.index.v1+json";
         let disguised = manifest(1).replace("application/vnd.docker.distribution.manifest.v2+json", index);
         assert!(error(&disguised).contains("media type of an index"));
-        let other = format!(
-            r#"{{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "manifests": []}}"#
-        );
-        assert!(error(&other).contains("not that of an index"));
+        let other =
+            r#"{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "manifests": []}"#;
+        assert!(error(other).contains("not that of an index"));
         let twice = manifest(1).replace(r#""layers""#, r#""layers": [], "layers""#);
         assert!(error(&twice).contains("duplicate"));
     }

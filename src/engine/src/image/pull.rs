@@ -121,7 +121,7 @@ pub(super) async fn pull(engine: Engine, text: String, options: PullOptions, rep
             options: &options,
             reporter: &reporter,
         };
-        match pull.from_any(&registries).await {
+        match pull.anywhere(&registries).await {
             Ok(id) => {
                 let name = reference.stored().to_string();
                 announce(&engine, "pull", &id, &name);
@@ -149,7 +149,7 @@ struct Pull<'a> {
 
 impl Pull<'_> {
     /// From the first of its mirrors that has it, or the registry itself.
-    async fn from_any(&self, registries: &Registries) -> Result<Digest, Error> {
+    async fn anywhere(&self, registries: &Registries) -> Result<Digest, Error> {
         let mut last = None;
         for mut endpoint in registries.endpoints(self.reference)? {
             if let Some(verify) = self.options.tls_verify {

@@ -408,7 +408,7 @@ fn reference(text: &str) -> Result<Reference, StateError> {
         .map_err(|error: crate::image::reference::ReferenceError| StateError::Corrupt { what: error.to_string() })
 }
 
-/// SQLite's integers are signed.
+/// `SQLite`'s integers are signed.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -6,8 +6,9 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 
-use super::{Guard, Staging, StoreError, Unpacked, failed, sync_folder};
+use super::{Guard, StoreError, Unpacked, failed, sync_folder};
 use crate::digest::Digest;
 use crate::paths::Paths;
 use crate::state::{Database, images};
@@ -30,9 +31,9 @@ pub(crate) enum Committed {
 }
 
 /// Waits until everything in the staging folder is on disk. Blocks for as long as that takes.
-pub(crate) fn sync(staging: &Staging) -> Result<(), StoreError> {
-    let folder = File::open(staging.path()).map_err(failed("opening", staging.path()))?;
-    rustix::fs::syncfs(&folder).map_err(io::Error::from).map_err(failed("syncing the file system of", staging.path()))
+pub(crate) fn sync(staging: &Path) -> Result<(), StoreError> {
+    let folder = File::open(staging).map_err(failed("opening", staging))?;
+    rustix::fs::syncfs(&folder).map_err(io::Error::from).map_err(failed("syncing the file system of", staging))
 }
 
 /// Commits, after [`sync`]. Blocks, but not for long.

@@ -20,7 +20,7 @@ use rusqlite::Connection;
 
 pub(crate) use commit::{Commit, Committed, commit, sync};
 pub use staging::LayerError;
-pub(crate) use staging::{Staging, Unpacked, compression};
+pub(crate) use staging::{Staging, UnpackFailure, Unpacked, compression};
 pub(crate) use turn::Turn;
 
 use crate::digest::Digest;

@@ -103,7 +103,8 @@ impl Staging {
         for path in [&folder, &into] {
             fs::create_dir(path).map_err(|error| Error::from(failed("making", path)(error)))?;
         }
-        let mut source = std::pin::pin!(source);
+        // Its end is looked for more than once.
+        let mut source = std::pin::pin!(source.fuse());
         let beginning = beginning(&mut source).await?;
         let compression = compression(&beginning)?;
 

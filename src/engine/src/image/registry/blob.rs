@@ -63,7 +63,8 @@ impl Repository {
         size: u64,
     ) -> Result<BoxStream<'static, Result<Bytes, RegistryError>>, RegistryError> {
         let repository = self.0.place.repository_name();
-        let failed = move |source| RegistryError::Blob { blob, repository: repository.clone(), source };
+        let failed =
+            move |reason: Reason| RegistryError::Blob { blob, repository: repository.clone(), source: reason.into() };
         let response = self.get(&format!("blobs/{blob}"), "*/*").await?.map_err(&failed)?;
         if let Some(announced) = response.content_length()
             && announced != size

@@ -29,7 +29,7 @@ use crate::config::registries::Endpoint;
 use crate::digest::Digest;
 
 /// How long nothing may come before a registry counts as gone.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long a connection may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ pub enum RegistryError {
         /// What was asked for.
         url: String,
         /// Why.
-        source: Reason,
+        source: Box<Reason>,
     },
     /// A manifest.
     #[error("reading manifest {wanted} in {repository}")]
@@ -62,7 +62,7 @@ pub enum RegistryError {
         /// `registry/repository`.
         repository: String,
         /// Why.
-        source: Reason,
+        source: Box<Reason>,
     },
     /// A configuration.
     #[error("reading config {digest} in {repository}")]
@@ -72,7 +72,7 @@ pub enum RegistryError {
         /// `registry/repository`.
         repository: String,
         /// Why.
-        source: Reason,
+        source: Box<Reason>,
     },
     /// A layer.
     #[error("reading blob {blob} in {repository}")]
@@ -82,7 +82,7 @@ pub enum RegistryError {
         /// `registry/repository`.
         repository: String,
         /// Why.
-        source: Reason,
+        source: Box<Reason>,
     },
     /// Certificates of `certs.d`, or the machine's.
     #[error("setting up TLS for {registry}: {message}")]
@@ -225,10 +225,10 @@ impl Repository {
     }
 
     async fn manifest(&self, wanted: &str, expected: Option<&Digest>) -> Result<Fetched, RegistryError> {
-        let failed = |source| RegistryError::Manifest {
+        let failed = |reason: Reason| RegistryError::Manifest {
             wanted: wanted.to_owned(),
             repository: self.0.place.repository_name(),
-            source,
+            source: reason.into(),
         };
         let response = self.get(&format!("manifests/{wanted}"), manifest::ACCEPT).await?.map_err(failed)?;
         let header = response.headers().get("docker-content-digest").cloned();
@@ -252,8 +252,11 @@ impl Repository {
     /// A configuration, whole.
     pub(crate) async fn config(&self, descriptor: &Descriptor) -> Result<Bytes, RegistryError> {
         let Descriptor { digest: expected, size, .. } = descriptor;
-        let failed =
-            |source| RegistryError::Config { digest: *expected, repository: self.0.place.repository_name(), source };
+        let failed = |reason: Reason| RegistryError::Config {
+            digest: *expected,
+            repository: self.0.place.repository_name(),
+            source: reason.into(),
+        };
         let response = self.get(&format!("blobs/{expected}"), "*/*").await?.map_err(failed)?;
         let bytes = read(response, DOCUMENT_MAX).await.map_err(failed)?;
         if bytes.len() as u64 != *size {
@@ -292,9 +295,8 @@ impl Repository {
     async fn ask(&self, path: &str, accept: &str) -> Result<Response, RegistryError> {
         let schemes: &[&'static str] = match self.0.scheme.get() {
             Some(&"http") => &["http"],
-            Some(_) => &["https"],
             None if self.0.insecure => &["https", "http"],
-            None => &["https"],
+            _ => &["https"],
         };
         let mut first = None;
         for scheme in schemes {
@@ -311,7 +313,7 @@ impl Repository {
                 }
                 Err(error) => {
                     let registry = self.0.place.registry().to_owned();
-                    let source = Reason::Connection(words(&error));
+                    let source = Reason::Connection(words(&error)).into();
                     // Where both fail it is the second that says why: nobody who allows HTTP expects HTTPS.
                     first = Some(RegistryError::Ping { registry, url, source });
                 }
