@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import main_job
-from session import BUSYBOX, ENVIRONMENT, REGISTRY, SessionTest, wait_until
+from session import BUSYBOX, REGISTRY, SessionTest, wait_until
 from window import App, Display
 
 SLEEP = ("sleep", "1000")
@@ -266,23 +267,39 @@ class Idle(WindowTest):
 
 
 class Service(SessionTest):
-    """The app as the desktop starts it: by D-Bus, in a service of its own."""
+    """The app as the desktop starts it: by D-Bus."""
+
+    NAME = "org.haulout.Haulout"
+
+    def call(self, destination, path, method, *arguments):
+        """A call on the session's bus; what it gives, as text."""
+        command = ["gdbus", "call", "--session", "--dest", destination, "--object-path", path, "--method", method]
+        return self.check(0, *command, *arguments).stdout
+
+    def install(self):
+        """Tells the bus how to start the app that is on the PATH."""
+        template = Path(__file__).resolve().parents[2] / f"data/dbus/{self.NAME}.service"
+        program = Path(shutil.which("haulout-app"))
+        file = Path.home() / f".local/share/dbus-1/services/{self.NAME}.service"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(template.read_text().replace("@bindir@", str(program.parent)))
+        self.addCleanup(self.reload)
+        self.addCleanup(file.unlink)
+        self.reload()
+
+    def reload(self):
+        self.call("org.freedesktop.DBus", "/", "org.freedesktop.DBus.ReloadConfig")
 
     def test_started_by_d_bus_it_quits_and_its_containers_live(self):
         self.haulout("create", "--name", "harbour", BUSYBOX, *SLEEP)
-        unit = "haulout-test-app"
+        self.install()
         with Display() as display:
-            settings = [f"--setenv={name}={value}" for name, value in display.env.items()]
-            subprocess.run(
-                ["systemd-run", "--user", "--quiet", "--collect", f"--unit={unit}", f"--setenv=PATH={os.environ['PATH']}"]
-                + settings + ["haulout-app", "--gapplication-service"],
-                check=True,
-            )
-            self.addCleanup(subprocess.run, ["systemctl", "--user", "stop", unit], capture_output=True, check=False)
-            bus = ["gdbus", "call", "--session", "--dest", "org.haulout.Haulout", "--object-path", "/org/haulout/Haulout"]
-            wait_until(lambda: self.activate(bus), "the service answers")
-            pid = int(subprocess.run(["systemctl", "--user", "show", "--value", "--property=MainPID", unit],
-                                     capture_output=True, text=True, check=True).stdout)
+            environment = [f"{name}={value}" for name, value in display.env.items()]
+            self.check(0, "dbus-update-activation-environment", "--systemd", *environment)
+            self.call(self.NAME, "/org/haulout/Haulout", "org.freedesktop.Application.Activate", "{}")
+            answer = self.call(
+                "org.freedesktop.DBus", "/", "org.freedesktop.DBus.GetConnectionUnixProcessID", self.NAME)
+            pid = int(re.search(r"uint32 (\d+)", answer)[1])
             app = App.of(display, pid)
             app.find("button", START.format("harbour")).click()
             app.find("button", STOP.format("harbour"))
@@ -290,11 +307,6 @@ class Service(SessionTest):
             wait_until(lambda: not Path("/proc", str(pid)).exists(), "the app has ended")
             self.assertEqual(self.inspect("harbour")["State"]["Status"], "running")
             self.assertEqual(self.haulout("exec", "harbour", "echo", "alive").stdout, "alive\n")
-
-    @staticmethod
-    def activate(bus):
-        call = [*bus, "--method", "org.freedesktop.Application.Activate", "{}"]
-        return subprocess.run(call, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0
 
 
 class Program(SessionTest):

@@ -84,6 +84,14 @@ impl Model {
         }
     }
 
+    /// Follows no more: its window is gone.
+    pub fn stop(&self) {
+        if let Some(follower) = self.follower.take() {
+            follower.abort();
+        }
+        self.watchers.borrow_mut().clear();
+    }
+
     /// Asks for one container now, without waiting for the event. A failure shows with the next event.
     pub async fn refresh(&self, id: &str) {
         let _ = self.ask_for(id).await;

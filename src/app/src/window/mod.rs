@@ -284,6 +284,10 @@ impl Component for Shell {
         }
         self.update_view(widgets, sender);
     }
+
+    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<()>) {
+        self.context.model.stop();
+    }
 }
 
 impl Shell {
