@@ -58,7 +58,7 @@ fn title(doing: &Doing) -> String {
 }
 
 fn body(doing: &Doing, failure: &Failure) -> String {
-    let said = || failure.details.first().cloned().unwrap_or_default();
+    let said = || failure.details.join(": ");
     match &failure.reason {
         Reason::Gone => gettext("It is not there any more. It may have been removed in a terminal."),
         Reason::NameInUse(name) => fill(
@@ -73,6 +73,14 @@ fn body(doing: &Doing, failure: &Failure) -> String {
             gettext("Its command was not found in the image. Check the command for a typing mistake.")
         }
         Reason::NotStarted(126) => gettext("Its command is there, but it may not be run. Check that it is a program."),
+        Reason::Unreachable(registry) => fill(
+            &gettext("The registry {} does not answer. Check the name of the image and the network, then try again."),
+            &[registry],
+        ),
+        Reason::NotInRegistry => gettext(
+            "The registry has no image of this name and tag, or does not show it to everybody. Check the name for a typing mistake.",
+        ),
+        Reason::Damaged => gettext("What the registry sent is not what it had promised. Nothing of it was kept."),
         Reason::NoWorker => gettext(
             "The program “haulout”, which enters the user namespace, was not found or has ended. Install it beside the app, then try again.",
         ),

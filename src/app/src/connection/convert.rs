@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use haulout_engine::container::options::{Network as EngineNetwork, Options, Protocol, Publish, Volume, VolumeSource};
 use haulout_engine::container::{self, Status};
 use haulout_engine::event::{Event, Kind};
-use haulout_engine::image::{self, PullProgress};
+use haulout_engine::image::{self, PullError, PullProgress, RegistryError};
 use haulout_engine::step::StepError;
 use haulout_engine::{Error, event};
 use oci_spec::image::ImageConfiguration;
@@ -28,6 +28,7 @@ impl From<Error> for Failure {
             Error::Start { status, .. } => Reason::NotStarted(*status),
             Error::NoSteps | Error::Step(StepError::Gone | StepError::Io(_)) => Reason::NoWorker,
             Error::Io { .. } => Reason::System,
+            Error::Pull(error) => why_not_pulled(error),
             _ => Reason::Other,
         };
         let mut details = vec![error.to_string()];
@@ -39,6 +40,22 @@ impl From<Error> for Failure {
         // An error that prints its cause and also names it as its source would say everything twice.
         details.dedup_by(|cause, outer| outer.contains(cause.as_str()));
         Self { reason, details }
+    }
+}
+
+fn why_not_pulled(error: &PullError) -> Reason {
+    use image::Reason as Told;
+    let (PullError::Source { source, .. } | PullError::Copy { source, .. }) = error else { return Reason::Other };
+    match source {
+        RegistryError::Ping { registry, source: Told::Connection(_), .. } => Reason::Unreachable(registry.clone()),
+        RegistryError::Manifest { source: Told::Refused(_) | Told::Status { .. }, .. } => Reason::NotInRegistry,
+        RegistryError::Manifest { source, .. }
+        | RegistryError::Config { source, .. }
+        | RegistryError::Blob { source, .. } => match source {
+            Told::Digest { .. } | Told::Size { .. } => Reason::Damaged,
+            _ => Reason::Other,
+        },
+        _ => Reason::Other,
     }
 }
 

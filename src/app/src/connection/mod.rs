@@ -81,6 +81,12 @@ pub enum Reason {
     NotStarted(u8),
     /// An option makes no sense.
     Invalid,
+    /// A registry does not answer.
+    Unreachable(String),
+    /// A registry has no such image, or does not show it.
+    NotInRegistry,
+    /// What a registry sent is not what it had promised.
+    Damaged,
     /// The `haulout` program, which enters the user namespace, is not there or ended.
     NoWorker,
     /// A file, a process or a socket of the host.

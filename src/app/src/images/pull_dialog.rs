@@ -10,14 +10,14 @@ use super::progress::Progress;
 use crate::connection::Failure;
 use crate::errors::{Doing, words};
 use crate::widgets::copy::CommandRow;
-use crate::widgets::failure::FailurePage;
+use crate::widgets::failure::FailureRow;
 use crate::window::Context;
 
 /// The dialog.
 pub struct PullDialog {
     context: Context,
     progress: Progress,
-    failed: FailurePage,
+    failed: FailureRow,
     command: CommandRow,
     name: String,
     stage: Stage,
@@ -69,7 +69,8 @@ impl Component for PullDialog {
                     },
                     #[name = "pull_button"]
                     pack_end = &gtk::Button {
-                        set_label: &gettext("_Pull"),
+                        #[watch]
+                        set_label: &if model.stage == Stage::Failed { gettext("_Try Again") } else { gettext("_Pull") },
                         set_use_underline: true,
                         add_css_class: "suggested-action",
                         #[watch]
@@ -85,6 +86,7 @@ impl Component for PullDialog {
                     set_interpolate_size: true,
                     set_transition_type: gtk::StackTransitionType::Crossfade,
                     add_named[Some("asking")] = &adw::PreferencesPage {
+                        add: &model.failed.group,
                         adw::PreferencesGroup {
                             set_description: Some(&gettext("A name alone is looked for in the registries of your settings. A full name says where the image comes from: docker.io/library/nginx:latest")),
                             #[name = "entry"]
@@ -101,16 +103,10 @@ impl Component for PullDialog {
                         },
                     },
                     add_named[Some("pulling")] = &model.progress.root.clone(),
-                    add_named[Some("failed")] = &gtk::ScrolledWindow {
-                        set_hscrollbar_policy: gtk::PolicyType::Never,
-                        set_propagate_natural_height: true,
-                        set_child: Some(&model.failed.page),
-                    },
                     #[watch]
                     set_visible_child_name: match model.stage {
-                        Stage::Asking => "asking",
+                        Stage::Asking | Stage::Failed => "asking",
                         Stage::Pulling => "pulling",
-                        Stage::Failed => "failed",
                     },
                 },
             },
@@ -118,15 +114,12 @@ impl Component for PullDialog {
     }
 
     fn init(context: Context, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
-        let again = sender.clone();
-        let failed = FailurePage::new(move || again.input(PullInput::Pull));
-        failed.page.add_css_class("compact");
         let command = CommandRow::new(&gettext("Equivalent Command"));
         command.set_command("haulout pull");
         let model = Self {
             context,
             progress: Progress::new(),
-            failed,
+            failed: FailureRow::new(),
             command,
             name: String::new(),
             stage: Stage::Asking,
@@ -148,6 +141,10 @@ impl Component for PullDialog {
         match input {
             PullInput::Name(name) => {
                 self.command.set_command(&shell_words::join(["haulout", "pull", &name]));
+                if self.stage == Stage::Failed && self.name != name {
+                    self.failed.show(None);
+                    self.stage = Stage::Asking;
+                }
                 self.name = name;
             }
             PullInput::Pull => {
@@ -155,6 +152,7 @@ impl Component for PullDialog {
                     return;
                 }
                 self.stage = Stage::Pulling;
+                self.failed.show(None);
                 let flow = self.context.connection.pull(&self.name);
                 let (progress, name, sender) = (self.progress.clone(), self.name.clone(), sender.clone());
                 self.work = Some(relm4::spawn_local(async move {
@@ -167,7 +165,8 @@ impl Component for PullDialog {
                 root.close();
             }
             PullInput::Ended(Err(failure)) => {
-                self.failed.show(&words(&Doing::Pulling(self.name.clone()), &failure));
+                self.failed.show(Some(&words(&Doing::Pulling(self.name.clone()), &failure)));
+                widgets.entry.grab_focus();
                 self.stage = Stage::Failed;
             }
             // With the work its flow goes, and with that the pull.

@@ -63,6 +63,58 @@ pub fn toast(words: &Words, overlay: &adw::ToastOverlay) {
     overlay.add_toast(toast);
 }
 
+/// A failure in a form, above the fields that it is about: it unfolds.
+#[derive(Clone)]
+pub struct FailureRow {
+    pub group: adw::PreferencesGroup,
+    row: adw::ExpanderRow,
+    text: gtk::Label,
+}
+
+impl FailureRow {
+    /// Not to be seen yet.
+    pub fn new() -> Self {
+        let text = gtk::Label::builder()
+            .xalign(0.0)
+            .wrap(true)
+            .wrap_mode(gtk::pango::WrapMode::WordChar)
+            .selectable(true)
+            .hexpand(true)
+            .css_classes(["monospace", "caption"])
+            .build();
+        let shown = text.clone();
+        let copy = copy::button(move || shown.text().into());
+        copy.set_valign(gtk::Align::Start);
+        let inner = gtk::Box::builder().spacing(6).css_classes(["details"]).build();
+        inner.append(&text);
+        inner.append(&copy);
+        let row = adw::ExpanderRow::builder().title_lines(0).subtitle_lines(0).build();
+        let icon = gtk::Image::builder()
+            .icon_name("dialog-error-symbolic")
+            .accessible_role(gtk::AccessibleRole::Presentation)
+            .css_classes(["error"])
+            .build();
+        row.add_prefix(&icon);
+        row.add_row(&adw::PreferencesRow::builder().title(gettext("Details")).activatable(false).child(&inner).build());
+        let group = adw::PreferencesGroup::builder().visible(false).build();
+        group.add(&row);
+        Self { group, row, text }
+    }
+
+    /// Shows it, or nothing any more.
+    pub fn show(&self, words: Option<&Words>) {
+        self.group.set_visible(words.is_some());
+        if let Some(words) = words {
+            self.row.set_title(&gtk::glib::markup_escape_text(&words.title));
+            self.row.set_subtitle(&gtk::glib::markup_escape_text(&words.body));
+            self.row.set_enable_expansion(!words.details.is_empty());
+            self.text.set_text(&words.details);
+            let said = format!("{}. {}", words.title, words.body);
+            self.text.announce(&said, gtk::AccessibleAnnouncementPriority::High);
+        }
+    }
+}
+
 /// A page that says what failed and offers to try again.
 #[derive(Clone)]
 pub struct FailurePage {

@@ -2,6 +2,7 @@
 //! The dialog that runs a container: image, name, command, ports, volumes, environment; and the command that does the
 //! same. An image that is not here is pulled first.
 
+mod choice;
 mod form;
 mod rows;
 
@@ -9,7 +10,7 @@ use std::rc::Rc;
 
 use gettextrs::gettext;
 use relm4::adw::prelude::*;
-use relm4::gtk::{gio, glib};
+use relm4::gtk::glib;
 use relm4::prelude::*;
 
 use form::{EnvField, Form, PortField, VolumeField};
@@ -19,9 +20,8 @@ use crate::connection::{Defaults, Failure};
 use crate::errors::{Doing, words};
 use crate::images::progress::Progress;
 use crate::language::fill;
-use crate::model::ImageItem;
 use crate::widgets::copy::CommandRow;
-use crate::widgets::failure;
+use crate::widgets::failure::FailureRow;
 use crate::window::Context;
 
 /// The dialog.
@@ -34,6 +34,7 @@ pub struct RunDialog {
     told: Told,
     command: CommandRow,
     progress: Progress,
+    failed: FailureRow,
     /// What the image says, when it is here.
     defaults: Option<Defaults>,
     stage: Stage,
@@ -108,6 +109,7 @@ impl Component for RunDialog {
                 set_content = &gtk::Stack {
                     set_transition_type: gtk::StackTransitionType::Crossfade,
                     add_named[Some("asking")] = &adw::PreferencesPage {
+                        add: &model.failed.group,
                         adw::PreferencesGroup {
                             #[name = "image"]
                             adw::EntryRow {
@@ -233,13 +235,14 @@ impl Component for RunDialog {
             },
             command: CommandRow::new(&gettext("Equivalent Command")),
             progress: Progress::new(),
+            failed: FailureRow::new(),
             defaults: None,
             stage: Stage::Asking,
             work: None,
         };
         let chosen = image;
         let widgets = view_output!();
-        model.offer_images(&widgets.images, &widgets.image);
+        choice::offer(&model.context.model, &widgets.images, &widgets.image);
         root.set_default_widget(Some(&widgets.run_button));
         match chosen {
             Some(image) => {
@@ -300,7 +303,7 @@ impl Component for RunDialog {
             RunInput::Pulled(Ok(_)) => self.create(&sender),
             RunInput::Pulled(Err(failure)) => {
                 self.stage = Stage::Asking;
-                failure::present(&words(&Doing::Pulling(self.form.image.clone()), &failure), root);
+                self.failed.show(Some(&words(&Doing::Pulling(self.form.image.clone()), &failure)));
             }
             RunInput::Created(Ok(id)) => {
                 let _ = sender.output(RunOutput::Created(id));
@@ -308,7 +311,7 @@ impl Component for RunDialog {
             }
             RunInput::Created(Err(failure)) => {
                 self.stage = Stage::Asking;
-                failure::present(&words(&Doing::Creating, &failure), root);
+                self.failed.show(Some(&words(&Doing::Creating, &failure)));
             }
             RunInput::Closed => {
                 if let Some(work) = self.work.take() {
@@ -441,6 +444,7 @@ impl RunDialog {
 
     /// Pulls the image if it is not here, then makes the container.
     fn begin(&mut self, sender: &ComponentSender<Self>) {
+        self.failed.show(None);
         if self.defaults.is_some() {
             self.create(sender);
             return;
@@ -462,31 +466,6 @@ impl RunDialog {
             let created = created.await;
             sender.input(RunInput::Created(created));
         }));
-    }
-
-    /// Lets `button` offer the images that are here.
-    fn offer_images(&self, button: &gtk::MenuButton, entry: &adw::EntryRow) {
-        let mut names: Vec<String> =
-            self.context.model.images.all().iter().filter_map(ImageItem::data).flat_map(|image| image.names).collect();
-        names.sort();
-        let menu = gio::Menu::new();
-        for name in &names {
-            let item = gio::MenuItem::new(Some(&crate::model::short_image(name).replace('_', "__")), None);
-            item.set_action_and_target_value(Some("images.choose"), Some(&name.to_variant()));
-            menu.append_item(&item);
-        }
-        let choose = gio::SimpleAction::new("choose", Some(glib::VariantTy::STRING));
-        let chosen = entry.downgrade();
-        choose.connect_activate(move |_, name| {
-            if let (Some(entry), Some(name)) = (chosen.upgrade(), name.and_then(glib::Variant::get::<String>)) {
-                entry.set_text(&name);
-            }
-        });
-        let group = gio::SimpleActionGroup::new();
-        group.add_action(&choose);
-        button.insert_action_group("images", Some(&group));
-        button.set_menu_model(Some(&menu));
-        button.set_visible(!names.is_empty());
     }
 }
 
