@@ -16,10 +16,12 @@ pub mod image;
 pub mod info;
 pub mod net;
 pub mod paths;
+pub mod runtime;
 pub mod spec;
 pub mod state;
 pub mod step;
 pub mod store;
+pub mod systemd;
 pub mod userns;
 
 pub use engine::{Engine, Error};

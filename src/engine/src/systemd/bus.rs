@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The user manager on the session bus, by zbus.
+
+use std::path::Path;
+
+use futures_util::StreamExt as _;
+use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue};
+use zbus::{Connection, MatchRule, MessageStream};
+
+use super::{JobRemoved, MANAGER, MANAGER_PATH, PROPERTIES};
+
+const NAME: &str = "org.freedesktop.systemd1";
+
+/// A connection to the bus.
+#[derive(Clone, Debug)]
+pub(super) struct Bus {
+    connection: Connection,
+}
+
+impl Bus {
+    /// Connects to the session bus, which is `socket` where the environment does not say.
+    pub(super) async fn connect(socket: &Path) -> Result<Self, zbus::Error> {
+        let address =
+            std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap_or_else(|_| format!("unix:path={}", socket.display()));
+        let connection = zbus::connection::Builder::address(address.as_str())?.build().await?;
+        Ok(Self { connection })
+    }
+
+    /// Calls a method of the manager's that answers a job, and gives the job's result when it has ended.
+    pub(super) async fn call_and_wait<B>(&self, method: &str, body: &B) -> Result<String, String>
+    where
+        B: serde::Serialize + DynamicType,
+    {
+        // Before the call: the job may end before its answer is read.
+        let mut signals = self.jobs().await.map_err(|error| words(&error))?;
+        let answer = self.connection.call_method(Some(NAME), MANAGER_PATH, Some(MANAGER), method, body).await;
+        let answer = answer.map_err(|error| words(&error))?;
+        let job: OwnedObjectPath = answer.body().deserialize().map_err(|error| error.to_string())?;
+        while let Some(message) = signals.next().await {
+            let message = message.map_err(|error| words(&error))?;
+            let body = message.body();
+            let Ok((_, removed, _, result)) = body.deserialize::<JobRemoved>() else { continue };
+            if removed == job {
+                return Ok(result);
+            }
+        }
+        Err("the session bus closed the connection".to_owned())
+    }
+
+    async fn jobs(&self) -> Result<MessageStream, zbus::Error> {
+        let rule = MatchRule::builder()
+            .msg_type(zbus::message::Type::Signal)
+            .sender(NAME)?
+            .interface(MANAGER)?
+            .member("JobRemoved")?
+            .build();
+        let stream = MessageStream::for_match_rule(rule, &self.connection, None).await?;
+        // systemd sends signals on a bus only to those who say that they want them. That it was said before is no failure.
+        let _ = self.connection.call_method(Some(NAME), MANAGER_PATH, Some(MANAGER), "Subscribe", &()).await;
+        Ok(stream)
+    }
+
+    pub(super) async fn property(&self, which: &(&str, &str)) -> Result<OwnedValue, String> {
+        let answer = self.connection.call_method(Some(NAME), MANAGER_PATH, Some(PROPERTIES), "Get", which).await;
+        answer.map_err(|error| words(&error))?.body().deserialize().map_err(|error| error.to_string())
+    }
+}
+
+/// systemd's own words, without D-Bus's name for them.
+fn words(error: &zbus::Error) -> String {
+    match error {
+        zbus::Error::MethodError(_, Some(text), _) => text.clone(),
+        other => other.to_string(),
+    }
+}
