@@ -5,15 +5,18 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::Stream;
-use futures_util::stream::{self, BoxStream, StreamExt as _};
+use futures_util::stream::BoxStream;
 
+use crate::config::containers::Settings;
 use crate::container::Containers;
 use crate::event::Event;
 use crate::image::Images;
 use crate::info::Info;
 use crate::paths::Paths;
 use crate::state::{Database, StateError};
-use crate::step::Steps;
+use crate::step::{Answer, Step, Steps};
+use crate::systemd::UserManager;
+use crate::userns;
 
 /// The engine of one user. Cheap to open (no process, no D-Bus, no lock) and to clone.
 #[derive(Clone)]
@@ -27,6 +30,8 @@ struct Inner {
     /// Opened by the first who needs it.
     database: Mutex<Option<Database>>,
     warnings: Mutex<Warnings>,
+    /// Held while the user namespace is made.
+    anchoring: tokio::sync::Mutex<()>,
 }
 
 /// What was said already is not said again.
@@ -41,7 +46,8 @@ impl Engine {
     /// answers [`Error::NoSteps`].
     pub fn open(paths: Paths, steps: Option<Steps>) -> Self {
         let steps = steps.map(|steps| steps.anchored(paths.anchor()));
-        Self { inner: Arc::new(Inner { paths, steps, database: Mutex::new(None), warnings: Mutex::default() }) }
+        let (database, warnings, anchoring) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
+        Self { inner: Arc::new(Inner { paths, steps, database, warnings, anchoring }) }
     }
 
     /// Where it keeps things.
@@ -49,9 +55,36 @@ impl Engine {
         &self.inner.paths
     }
 
-    /// What carries steps into the user namespace.
-    pub fn steps(&self) -> Result<&Steps, Error> {
-        self.inner.steps.as_ref().ok_or(Error::NoSteps)
+    /// What carries steps into the user namespace, which is there when this answers: the process that holds it, when it had to be
+    /// made, is in a scope of its own, so that it does not end with whoever happened to be the first to need it.
+    pub async fn steps(&self) -> Result<&Steps, Error> {
+        let steps = self.inner.steps.as_ref().ok_or(Error::NoSteps)?;
+        let anchor = self.inner.paths.anchor();
+        if userns::is_root() || userns::anchor::alive(&anchor).is_some() {
+            return Ok(steps);
+        }
+        let _one_at_a_time = self.inner.anchoring.lock().await;
+        if let Answer::Anchor { pid, made, warning } = steps.run(&Step::Anchor, Vec::new()).await? {
+            if let Some(warning) = warning {
+                self.warn(warning);
+            }
+            if made && pid > 0 {
+                self.scope_anchor(pid).await;
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Without a user manager it stays where it was born.
+    async fn scope_anchor(&self, pid: i32) {
+        let unit = format!("haulout-anchor-{pid}.scope");
+        let scope = async {
+            let mut manager = UserManager::connect().await?;
+            manager.start_scope(&unit, "Haulout's user namespace", pid).await
+        };
+        if let Err(error) = scope.await {
+            tracing::info!("the process that holds the user namespace has no scope: {error}");
+        }
     }
 
     /// What the machine lacks and was done without (a limit that could not be set, a scope that was not to be had), since
@@ -69,6 +102,15 @@ impl Engine {
         if warnings.said.insert(warning.clone()) {
             warnings.waiting.push(warning);
         }
+    }
+
+    /// containers.conf, as it is now. Blocks.
+    pub(crate) fn settings(&self) -> Result<Settings, Error> {
+        let settings = Settings::load()?;
+        for warning in &settings.warnings {
+            self.warn(warning.clone());
+        }
+        Ok(settings)
     }
 
     /// The machine, the store and the programs that the engine runs.
@@ -124,8 +166,7 @@ impl Engine {
     /// What has happened since nanosecond `since` (nothing: from now on), then what happens, until dropped.
     /// A monitor that was killed is noticed here as well: its container's `died` event has no exit status.
     pub fn events(&self, since: Option<i64>) -> BoxStream<'static, Result<Event, Error>> {
-        let _ = since;
-        stream::empty().boxed()
+        crate::event::follow(self.clone(), since)
     }
 }
 
@@ -208,6 +249,15 @@ pub enum Error {
         /// In the runtime's words.
         message: String,
     },
+    /// Options of which no OCI specification can be made.
+    #[error(transparent)]
+    Spec(#[from] crate::spec::SpecError),
+    /// containers.conf.
+    #[error(transparent)]
+    Settings(#[from] crate::config::containers::SettingsError),
+    /// A program that is missing.
+    #[error(transparent)]
+    Runtime(#[from] crate::runtime::RuntimeError),
     /// The caller opened the engine without steps.
     #[error("this needs the user namespace, and the engine was opened without a zygote")]
     NoSteps,

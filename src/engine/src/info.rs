@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What `info` tells: the machine, the store, and the programs that the engine runs.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use crate::container::options::Cgroups;
+use crate::container::{Status, maps_of_user};
 use crate::engine::{Engine, Error};
+use crate::net;
+use crate::runtime::{self, Runtime};
+use crate::spec::{capabilities, limits};
+use crate::systemd::UserManager;
 
 /// Everything of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -119,8 +127,126 @@ pub struct Store {
 }
 
 pub(crate) async fn gather(engine: &Engine) -> Result<Info, Error> {
-    let _ = engine;
-    todo!()
+    let user_manager = async {
+        match UserManager::connect().await {
+            Ok(mut manager) => manager.version().await.is_ok(),
+            Err(_) => false,
+        }
+    };
+    let (local, shared) = (engine.clone(), engine.clone());
+    let (user_manager, host, store) = tokio::join!(
+        user_manager,
+        engine.blocking("looking at the machine", move || host(&local)),
+        engine.blocking("looking at the store", move || store(&shared)),
+    );
+    let host = Host { user_manager, ..host? };
+    Ok(Info { host, store: store?, version: env!("CARGO_PKG_VERSION").to_owned() })
+}
+
+fn host(engine: &Engine) -> Result<Host, Error> {
+    let settings = engine.settings()?;
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let memory = read("/proc/meminfo");
+    let bytes_of = |key: &str| {
+        let line = memory.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+        let kilobytes = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse::<u64>().ok());
+        kilobytes.unwrap_or_default() * 1024
+    };
+    let (uid_map, gid_map) = maps_of_user(engine);
+    let configured = settings.containers.default_capabilities.get();
+    let default = || capabilities::DEFAULT.into_iter().map(capabilities::name).collect();
+    let uptime = read("/proc/uptime");
+    Ok(Host {
+        arch: image_architecture().to_owned(),
+        os: std::env::consts::OS.to_owned(),
+        cpus: std::thread::available_parallelism().map_or(1, usize::from),
+        hostname: net::hostname(),
+        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        distribution: distribution(&[read("/etc/os-release"), read("/usr/lib/os-release")]),
+        mem_total: bytes_of("MemTotal"),
+        mem_free: bytes_of("MemFree"),
+        swap_total: bytes_of("SwapTotal"),
+        swap_free: bytes_of("SwapFree"),
+        uptime: uptime.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default(),
+        cgroup_controllers: limits::controllers(Cgroups::Enabled),
+        user_manager: false,
+        uid_map,
+        gid_map,
+        apparmor: read("/sys/module/apparmor/parameters/enabled").starts_with('Y'),
+        selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+        seccomp: Path::new("/proc/sys/kernel/seccomp").exists(),
+        capabilities: configured.map_or_else(default, <[String]>::to_vec),
+        oci_runtime: match Runtime::find(&settings) {
+            Ok(runtime) => program(&runtime.name, Some(runtime.program)),
+            Err(_) => program(settings.engine.runtime.as_deref().unwrap_or("crun"), None),
+        },
+        pasta: program("pasta", runtime::pasta(&settings).ok()),
+        init: program("catatonit", runtime::init(&settings).ok()),
+        monitor: Program {
+            name: "haulout-monitor".to_owned(),
+            path: runtime::monitor().ok(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        log_driver: settings
+            .containers
+            .log_driver
+            .filter(|driver| !driver.is_empty())
+            .unwrap_or_else(|| "k8s-file".to_owned()),
+    })
+}
+
+/// A program and what it says of its version.
+fn program(name: &str, path: Option<PathBuf>) -> Program {
+    let asked = path.as_ref().and_then(|path| Command::new(path).arg("--version").stdin(Stdio::null()).output().ok());
+    let version = asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    Program { name: name.to_owned(), path, version }
+}
+
+/// The first of these texts that is an os-release(5).
+fn distribution(texts: &[String]) -> Distribution {
+    let Some(text) = texts.iter().find(|text| !text.is_empty()) else { return Distribution::default() };
+    let field = |key: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        value.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+    };
+    Distribution { id: field("ID"), version: field("VERSION_ID"), codename: field("VERSION_CODENAME") }
+}
+
+fn store(engine: &Engine) -> Result<Store, Error> {
+    let paths = engine.paths();
+    let failed = |source| Error::Io { doing: format!("looking at {}", paths.data.display()), source };
+    fs::create_dir_all(&paths.data).map_err(failed)?;
+    let space = rustix::fs::statvfs(&paths.data).map_err(|errno| failed(errno.into()))?;
+    let kind = rustix::fs::statfs(&paths.data).map_err(|errno| failed(errno.into()))?.f_type;
+    let containers = crate::container::listed(engine)?;
+    let running = containers.iter().filter(|one| matches!(one.status, Status::Running(_))).count();
+    let images = engine.with_database(|database| Ok(database.count_images()?))?;
+    Ok(Store {
+        driver: "overlay".to_owned(),
+        data: paths.data.clone(),
+        runtime: paths.runtime.clone(),
+        volumes: paths.volumes(),
+        file_system: file_system(u64::try_from(kind).unwrap_or_default()),
+        allocated: space.f_blocks * space.f_frsize,
+        used: (space.f_blocks - space.f_bfree) * space.f_frsize,
+        containers: containers.len(),
+        running,
+        images,
+    })
+}
+
+/// The name of a file system by its number (statfs(2)).
+fn file_system(magic: u64) -> String {
+    match magic {
+        0xef53 => "extfs".to_owned(),
+        0x5846_5342 => "xfs".to_owned(),
+        0x9123_683e => "btrfs".to_owned(),
+        0x2fc1_2fc1 => "zfs".to_owned(),
+        0x0102_1994 => "tmpfs".to_owned(),
+        0x794c_7630 => "overlayfs".to_owned(),
+        0xf2f5_2010 => "f2fs".to_owned(),
+        other => format!("<unknown: {other:#x}>"),
+    }
 }
 
 /// This machine's architecture as images say it (Go's `GOARCH`).

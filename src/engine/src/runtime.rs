@@ -64,16 +64,20 @@ impl Runtime {
             let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
             return Ok(Self { name, program });
         }
-        let configured = settings.engine.runtimes.get(name).into_iter().flatten().find(|path| is_program(path)).cloned();
+        let configured =
+            settings.engine.runtimes.get(name).into_iter().flatten().find(|path| is_program(path)).cloned();
         match configured.or_else(|| on_path(name)) {
             Some(program) => Ok(Self { name: name.to_owned(), program }),
-            None => Err(RuntimeError::Missing { program: name.to_owned(), purpose: "it runs containers", package: "crun" }),
+            None => {
+                Err(RuntimeError::Missing { program: name.to_owned(), purpose: "it runs containers", package: "crun" })
+            }
         }
     }
 
     /// Program and the arguments before its command. With `cgroups` it keeps to the cgroup that the specification names.
     pub fn command(&self, paths: &Paths, cgroups: bool) -> Vec<String> {
-        let mut command = vec![self.program.display().to_string(), "--root".to_owned(), paths.runtime_root().display().to_string()];
+        let mut command =
+            vec![self.program.display().to_string(), "--root".to_owned(), paths.runtime_root().display().to_string()];
         if self.name == "crun" {
             command.push(format!("--cgroup-manager={}", if cgroups { "cgroupfs" } else { "disabled" }));
         }

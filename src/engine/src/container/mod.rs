@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Containers.
 
+mod attach;
 pub(crate) mod connection;
+mod create;
+mod exec;
 pub mod id;
+mod inspect;
+mod launch;
+mod lock;
+mod logs;
 mod names;
 pub mod options;
+mod remove;
 pub mod session;
+pub mod signal;
 pub mod start;
 pub(crate) mod status;
+mod stop;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +28,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
+use crate::event::{self, Event};
+use crate::state::Found;
 pub use id::{ContainerId, ContainerName};
+pub(crate) use inspect::{list as listed, maps_of_user};
 pub use options::Options;
 pub use session::{Exec, Input, Output, Session};
 
@@ -81,8 +94,22 @@ pub struct Details {
     pub summary: Summary,
     /// The image's configuration.
     pub image: oci_spec::image::ImageConfiguration,
-    /// What the OCI runtime gets or got; nothing when it never ran since login.
+    /// What the OCI runtime got, or would get now; nothing when the machine lacks something for it.
     pub spec: Option<oci_spec::runtime::Spec>,
+    /// The process beside it, as long as it runs.
+    pub monitor: Option<Process>,
+    /// The path of its cgroup below the cgroup2 mount, as long as it runs.
+    pub cgroup: Option<String>,
+    /// The signal that asks it to end: a number.
+    pub stop_signal: i32,
+    /// Where its files are on disk.
+    pub folder: std::path::PathBuf,
+    /// Its OCI bundle, there as long as it runs.
+    pub bundle: std::path::PathBuf,
+    /// Where its log is, when that is a file.
+    pub log_path: Option<std::path::PathBuf>,
+    /// The OCI runtime's name.
+    pub runtime: String,
     /// How often its policy restarted it.
     pub restarts: u32,
     /// Host ids of its user namespace: container id, host id, count; users, then groups.
@@ -166,86 +193,98 @@ impl Containers {
 
     /// The container that `name` stands for: a name, an id, or the beginning of just one id.
     pub async fn resolve(&self, name: &str) -> Result<ContainerId, Error> {
-        let _ = (name, &self.engine);
-        todo!()
+        let text = name.to_owned();
+        match self.engine.state(move |database| database.find_container(&text)).await? {
+            Found::One(id) => Ok(id),
+            Found::Several => Err(Error::AmbiguousContainer(name.to_owned())),
+            Found::None => Err(Error::NoSuchContainer(name.to_owned())),
+        }
     }
 
     /// All of them, the oldest first.
     pub async fn list(&self) -> Result<Vec<Summary>, Error> {
-        todo!()
+        let engine = self.engine.clone();
+        self.engine.blocking("listing the containers", move || inspect::list(&engine)).await
     }
 
     /// Everything about one.
     pub async fn inspect(&self, id: &ContainerId) -> Result<Details, Error> {
-        let _ = id;
-        todo!()
+        let (engine, id) = (self.engine.clone(), *id);
+        self.engine.blocking("inspecting a container", move || inspect::details(&engine, &id)).await
     }
 
     /// Makes one. The image must be here ([`crate::image::Images::pull`] fetches it).
     pub async fn create(&self, options: Options) -> Result<ContainerId, Error> {
-        let _ = options;
-        todo!()
+        let engine = self.engine.clone();
+        self.engine.blocking("making a container", move || create::create(&engine, options)).await
     }
 
     /// Starts one, and answers when its process runs. Starting a running one does nothing.
     pub async fn start(&self, id: &ContainerId) -> Result<(), Error> {
-        let _ = id;
-        todo!()
+        self.launch(id, launch::Attach::default()).await.map(drop)
     }
 
-    /// Starts one with its output and input connected from the first byte. `size` is the terminal's, columns then rows.
+    /// Starts one with its output and input connected from the first byte. `size` is the terminal's, columns then rows. Of a
+    /// container that is removed when it ends, nothing is left when the session says that it has ended.
     pub async fn start_attached(&self, id: &ContainerId, size: Option<(u16, u16)>) -> Result<Session, Error> {
-        let _ = (id, size);
-        todo!()
+        self.launch_attached(id, size).await
     }
 
     /// Connects to a running one.
     pub async fn attach(&self, id: &ContainerId) -> Result<Session, Error> {
-        let _ = id;
-        todo!()
+        self.connect_attached(id).await
     }
 
     /// Runs a command in a running one.
     pub async fn exec(&self, id: &ContainerId, exec: Exec) -> Result<Session, Error> {
-        let _ = (id, exec);
-        todo!()
+        self.run_exec(id, exec).await
     }
 
     /// Asks it to end, and kills it after `timeout` seconds (its own when nothing). Answers when it has ended; an
     /// ended one is left alone.
     pub async fn stop(&self, id: &ContainerId, timeout: Option<u64>) -> Result<(), Error> {
-        let _ = (id, timeout);
-        todo!()
+        self.stop_one(id, timeout).await
     }
 
-    /// Sends its process a signal (a number of signal(7)).
+    /// Sends its process a signal (a number of signal(7); [`signal::number`] knows names).
     pub async fn kill(&self, id: &ContainerId, signal: i32) -> Result<(), Error> {
-        let _ = (id, signal);
-        todo!()
+        self.signal(id, signal).await
     }
 
     /// Removes one, and answers when nothing of it is left.
     pub async fn remove(&self, id: &ContainerId, options: RemoveOptions) -> Result<(), Error> {
-        let _ = (id, options);
-        todo!()
+        self.remove_one(id, options).await
     }
 
-    /// Waits, and answers its exit status (-1 when nobody saw it end).
+    /// Waits, and answers its exit status (-1 when nobody saw it end, 0 when it never ran).
     pub async fn wait(&self, id: &ContainerId, condition: Condition) -> Result<i32, Error> {
-        let _ = (id, condition);
-        todo!()
+        self.wait_for(id, condition).await
     }
 
     /// Its log.
     pub fn logs(&self, id: &ContainerId, options: LogOptions) -> BoxStream<'static, Result<LogLine, Error>> {
-        let _ = (id, options);
-        todo!()
+        self.read_log(id, options)
     }
 
     /// What the monitor asks for (`haulout container cleanup`) when a `--rm` container has ended and nobody is attached.
     pub async fn cleanup(&self, id: &ContainerId) -> Result<(), Error> {
-        let _ = id;
-        todo!()
+        self.clean_up(id).await
+    }
+}
+
+impl Record {
+    /// Something that happened to it now.
+    pub(crate) fn event(&self, action: &str, exit: Option<i32>) -> Event {
+        Event {
+            time: event::now(),
+            kind: event::Kind::Container,
+            action: action.to_owned(),
+            id: self.id.to_string(),
+            name: self.name.to_string(),
+            image: Some(self.image_name.clone()),
+            exit,
+            labels: self.options.labels.clone(),
+        }
     }
 }
 

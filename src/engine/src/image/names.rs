@@ -78,7 +78,7 @@ impl Images {
     }
 
     pub(super) async fn take_away(&self, text: &str, force: bool) -> Result<Vec<Removed>, Error> {
-        let steps = self.engine.steps()?;
+        let steps = self.engine.steps().await?;
         loop {
             let found = match self.find(text).await {
                 Err(Error::NoSuchImage(_)) if force => return Ok(Vec::new()),

@@ -144,6 +144,15 @@ impl Database {
         ids.iter().map(|id| parse_id(id)).collect()
     }
 
+    /// How many images there are.
+    pub fn count_images(&self) -> Result<usize, StateError> {
+        let count: i64 = self
+            .reader()
+            .query_row("SELECT count(*) FROM images", [], |row| row.get(0))
+            .doing("counting the images")?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     /// Takes a container away. Whether it was there.
     pub fn remove_container(&mut self, id: &ContainerId) -> Result<bool, StateError> {
         self.write("removing a container", |transaction| {

@@ -116,7 +116,7 @@ impl Staging {
             descriptors.push(lock.try_clone().map_err(io)?);
         }
         let step = Step::Unpack { into, compression };
-        let steps = self.engine.steps()?;
+        let steps = self.engine.steps().await?;
         let mut unpacking = std::pin::pin!(steps.run(&step, descriptors));
         let feeding = async {
             let mut bytes = beginning;
@@ -229,7 +229,7 @@ async fn clean(engine: &Engine, path: PathBuf) -> Result<(), Error> {
     if fs::remove_file(&lock).is_ok() && fs::remove_dir(&path).is_ok() {
         return Ok(());
     }
-    super::remove(engine.steps()?, vec![path]).await?;
+    super::remove(engine.steps().await?, vec![path]).await?;
     Ok(())
 }
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Making a container: one durable write. Nothing else of it is on disk until it is first started.
+
+use oci_spec::image::ImageConfiguration;
+
+use super::options::{LogDriver, Network, Options, VolumeSource};
+use super::{ContainerId, Record, names, signal};
+use crate::config::containers::Settings;
+use crate::engine::{Engine, Error};
+use crate::event;
+use crate::image::names::for_start;
+use crate::net::ports;
+use crate::runtime;
+use crate::spec::{self, capabilities, mounts, process};
+use crate::state::Added;
+
+/// In Podman's words.
+const PORTS_DISCARDED: &str =
+    "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use";
+
+/// Checks `options`, decides what they leave open, and writes the record. Blocks.
+pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerId, Error> {
+    let settings = engine.settings()?;
+    apply(&mut options, &settings)?;
+    check(&options, &settings)?;
+    let image = engine.with_database(|database| for_start(database.reader(), &options.image))?;
+    let config = image_configuration(&options.image, &image.config)?;
+    let command = process::command(&options, config.config().as_ref());
+    if command.is_empty() {
+        let what = "no command or entrypoint provided, and no CMD or ENTRYPOINT from image";
+        return Err(Error::Invalid(what.to_owned()));
+    }
+    let published = match options.network {
+        Network::Default | Network::Pasta(_) => options.publish.as_slice(),
+        Network::None | Network::Host => {
+            if !options.publish.is_empty() {
+                engine.warn(PORTS_DISCARDED);
+            }
+            &[]
+        }
+    };
+    let chosen =
+        ports::choose(published).map_err(|source| Error::Io { doing: "choosing host ports".into(), source })?;
+    let id = ContainerId::random().map_err(|source| Error::Io { doing: "choosing an id".into(), source })?;
+    let candidates = match &options.name {
+        Some(name) => Candidates::One(name.clone()),
+        None => Candidates::Random,
+    };
+    let mut record = Record {
+        id,
+        // Replaced by the one that is free.
+        name: options.name.clone().unwrap_or(format!("haulout-{}", id.short()).parse().map_err(invalid)?),
+        image: image.id,
+        image_name: image.name.unwrap_or_else(|| options.image.clone()),
+        created: event::now(),
+        ports: chosen,
+        volumes: anonymous_volumes(&options, &config)?,
+        options,
+        command,
+    };
+    let added = engine.with_database(|database| match candidates {
+        Candidates::One(name) => Ok(database.add_container(&mut record, [name])?),
+        Candidates::Random => {
+            let names = names::random().map_err(|source| Error::Io { doing: "choosing a name".into(), source })?;
+            Ok(database.add_container(&mut record, names)?)
+        }
+    })?;
+    match added {
+        Added::Done => {
+            event::append(engine.paths(), &record.event("create", None));
+            Ok(id)
+        }
+        Added::NameInUse(holder) => Err(Error::NameInUse { name: record.name.to_string(), id: holder }),
+        Added::NoImage => Err(Error::NoSuchImage(record.options.image)),
+    }
+}
+
+enum Candidates {
+    One(super::ContainerName),
+    Random,
+}
+
+/// What containers.conf says where the options say nothing.
+fn apply(options: &mut Options, settings: &Settings) -> Result<(), Error> {
+    let configured = &settings.containers;
+    if options.log.driver == LogDriver::Default {
+        options.log.driver = match configured.log_driver.as_deref() {
+            None | Some("" | "k8s-file" | "json-file") => LogDriver::K8sFile,
+            Some("journald") => LogDriver::Journald,
+            Some("none" | "passthrough") => LogDriver::None,
+            Some(other) => {
+                return Err(Error::Invalid(format!(
+                    "containers.log_driver in containers.conf is {other:?}: invalid argument"
+                )));
+            }
+        };
+    }
+    options.log.max_size = options.log.max_size.or(configured.log_size_max.and_then(|size| u64::try_from(size).ok()));
+    if options.log.tag.is_none() {
+        options.log.tag.clone_from(&configured.log_tag);
+    }
+    options.init |= configured.init == Some(true);
+    options.stop_timeout = options.stop_timeout.or(settings.engine.stop_timeout);
+    Ok(())
+}
+
+/// Everything of which it can be said now that it will not work.
+fn check(options: &Options, settings: &Settings) -> Result<(), Error> {
+    mounts::check(options)?;
+    for word in options.cap_add.iter().chain(&options.cap_drop).filter(|word| !word.eq_ignore_ascii_case("all")) {
+        capabilities::parse(word).map_err(spec::SpecError::from)?;
+    }
+    if let Some(signal) = &options.stop_signal {
+        signal::number(signal)?;
+    }
+    if options.init {
+        runtime::init(settings)?;
+    }
+    Ok(())
+}
+
+/// The places that are volumes by the image's wish, or by `-v /place`, and a name for each.
+fn anonymous_volumes(
+    options: &Options,
+    image: &ImageConfiguration,
+) -> Result<Vec<(std::path::PathBuf, String)>, Error> {
+    let of_image = image.config().as_ref().and_then(|config| config.volumes().as_deref()).unwrap_or_default();
+    let mut places: Vec<std::path::PathBuf> = of_image.iter().map(std::path::PathBuf::from).collect();
+    places.retain(|place| {
+        place.is_absolute()
+            && !options.volumes.iter().any(|volume| volume.destination == *place)
+            && !options.tmpfs.iter().any(|(tmpfs, _)| tmpfs == place)
+    });
+    let asked = options.volumes.iter().filter(|volume| volume.source == VolumeSource::Anonymous);
+    places.extend(asked.map(|volume| volume.destination.clone()));
+    places.sort();
+    places.dedup();
+    let named = places.into_iter().map(|place| Ok((place, ContainerId::random()?.to_string())));
+    named
+        .collect::<std::io::Result<_>>()
+        .map_err(|source| Error::Io { doing: "choosing names for volumes".into(), source })
+}
+
+/// An image's configuration, from its bytes.
+pub(super) fn image_configuration(name: &str, bytes: &[u8]) -> Result<ImageConfiguration, Error> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::Invalid(format!("the configuration of the image {name}: {error}")))
+}
+
+fn invalid(error: impl std::fmt::Display) -> Error {
+    Error::Invalid(error.to_string())
+}

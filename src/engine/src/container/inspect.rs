@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! What is known of containers: in a list, and of one everything.
+
+use std::fs;
+
+use haulout_monitor::process::Process;
+use oci_spec::image::ImageConfiguration;
+use oci_spec::runtime::Spec;
+
+use super::launch::{image_of, stop_signal};
+use super::options::LogDriver;
+use super::status::{Looker, Monitor, Seen};
+use super::{ContainerId, Details, Record, Status, Summary};
+use crate::config::containers::Settings;
+use crate::engine::{Engine, Error};
+use crate::runtime::Runtime;
+use crate::spec::{self, mounts};
+use crate::userns::map::{self, Extent, Map};
+use crate::{runtime, systemd};
+
+/// Every container, the oldest first. Blocks.
+pub(crate) fn list(engine: &Engine) -> Result<Vec<Summary>, Error> {
+    let records = engine.with_database(|database| Ok(database.containers()?))?;
+    let failed = |source| Error::Io { doing: "looking at the containers".to_owned(), source };
+    let looker = Looker::new(engine.paths()).map_err(failed)?;
+    let summarize = |record: Record| {
+        let seen = looker.look(&record.id).map_err(failed)?;
+        Ok(Summary { started: seen.started(), status: seen.status, record })
+    };
+    records.into_iter().map(summarize).collect()
+}
+
+/// Everything about one. Blocks.
+pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Error> {
+    let paths = engine.paths();
+    let record = engine.with_database(|database| Ok(database.container(id)?))?;
+    let record = record.ok_or_else(|| Error::NoSuchContainer(id.to_string()))?;
+    let failed = |source| Error::Io { doing: format!("looking at container {id}"), source };
+    let seen = Seen::look(paths, id).map_err(failed)?;
+    let settings = engine.settings()?;
+    let image = image_of(engine, &record)?;
+    let monitor = match seen.monitor {
+        Monitor::Alive(process) => Some(process),
+        Monitor::Gone | Monitor::Absent => None,
+    };
+    let (uid_map, gid_map) = maps(engine, monitor);
+    let cgroup = match &seen.status {
+        Status::Running(process) => systemd::cgroup_of(process.pid),
+        _ => None,
+    };
+    let folder = paths.container(id);
+    Ok(Details {
+        spec: written_spec(engine, id).or_else(|| made_spec(engine, &settings, &record, &image)),
+        monitor,
+        cgroup,
+        stop_signal: stop_signal(&record, Some(&image))?,
+        bundle: paths.bundle(id),
+        log_path: matches!(record.options.log.driver, LogDriver::Default | LogDriver::K8sFile)
+            .then(|| folder.join("ctr.log")),
+        folder,
+        runtime: Runtime::find(&settings).map_or_else(|_| "crun".to_owned(), |runtime| runtime.name),
+        restarts: seen.last_run.as_ref().map_or(0, |run| run.restarts),
+        uid_map,
+        gid_map,
+        mounts: mounts::asked(&record, paths)?,
+        image: (*image).clone(),
+        summary: Summary { started: seen.started(), status: seen.status, record },
+    })
+}
+
+/// What the OCI runtime got.
+fn written_spec(engine: &Engine, id: &ContainerId) -> Option<Spec> {
+    let bytes = fs::read(engine.paths().bundle(id).join("config.json")).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// What it would get.
+fn made_spec(engine: &Engine, settings: &Settings, record: &Record, image: &ImageConfiguration) -> Option<Spec> {
+    let init = if record.options.init { runtime::init(settings).ok() } else { None };
+    let hostname = spec::hostname(record, settings);
+    let request =
+        spec::Request { record, image, settings, paths: engine.paths(), hostname: &hostname, init: init.as_deref() };
+    spec::make(&request).ok().map(|made| made.spec)
+}
+
+type Maps = (Vec<(u32, u32, u32)>, Vec<(u32, u32, u32)>);
+
+/// The maps of its own user namespace, or of the one that it would get.
+fn maps(engine: &Engine, monitor: Option<Process>) -> Maps {
+    let plain =
+        |extents: Vec<Extent>| extents.iter().map(|extent| (extent.inside, extent.outside, extent.count)).collect();
+    let holder = monitor.or_else(|| crate::userns::anchor::alive(&engine.paths().anchor()));
+    if let Some(process) = holder
+        && let (Ok(users), Ok(groups)) =
+            (map::of_process(process.pid, "uid_map"), map::of_process(process.pid, "gid_map"))
+    {
+        return (plain(users), plain(groups));
+    }
+    Map::of_user().map_or_else(|_| (Vec::new(), Vec::new()), |map| (plain(map.users), plain(map.groups)))
+}
+
+/// The user namespace of a container that is yet to be made.
+pub(crate) fn maps_of_user(engine: &Engine) -> Maps {
+    maps(engine, None)
+}

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Starting a container, from the engine's side: everything that can be decided outside of the user namespace is decided here, then
+//! a child of the zygote becomes the monitor, while the user manager makes the scope that it shall be in.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use haulout_monitor::config as monitor;
+use haulout_monitor::frame::{Failure, Kind};
+use oci_spec::image::ImageConfiguration;
+use oci_spec::runtime::LinuxCapabilities;
+
+use super::connection::{self, Receiver, Sender};
+use super::lock::Lock;
+use super::options::{Cgroups, LogDriver, Network, Restart};
+use super::status::{Monitor, Seen};
+use super::{ContainerId, Containers, Record, Status, create, signal};
+use crate::config::containers::Settings;
+use crate::engine::{Engine, Error};
+use crate::net::hosts::Hosts;
+use crate::net::resolv::Resolv;
+use crate::net::{self, pasta};
+use crate::paths::Paths;
+use crate::runtime::{self, Runtime};
+use crate::spec::{self, mounts};
+use crate::state::images;
+use crate::step::{Answer, Step};
+use crate::systemd::{self, UserManager};
+
+use super::start::{Plan, Root};
+
+/// The signal that asks a container to end when nobody says another.
+pub(super) const STOP_SIGNAL: &str = "TERM";
+
+/// Whether and how the starter is attached.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Attach {
+    /// Output and input go over the starter connection.
+    pub attached: bool,
+    /// The terminal's size: columns, rows.
+    pub size: Option<(u16, u16)>,
+}
+
+/// A container that was started, and the connection to its monitor.
+pub(super) struct Launched {
+    pub record: Record,
+    pub receiver: Receiver,
+    pub sender: Sender,
+    pub pid: i32,
+}
+
+/// Everything that a start needs and that was decided before it.
+struct Prepared {
+    record: Record,
+    plan: Plan,
+    lock: Lock,
+    new_volumes: Vec<NewVolume>,
+}
+
+/// A volume that is filled from the image at this start. Held locked until it is.
+struct NewVolume {
+    mark: PathBuf,
+    _lock: File,
+}
+
+impl Containers {
+    /// Starts a container. Nothing when it runs already.
+    pub(super) async fn launch(&self, id: &ContainerId, attach: Attach) -> Result<Option<Launched>, Error> {
+        // The manager's handshake goes on beside everything that comes before the first process.
+        let manager = tokio::spawn(UserManager::connect());
+        let steps = self.engine.steps().await?;
+        let (engine, id) = (self.engine.clone(), *id);
+        let mut prepared = loop {
+            let prepare = move |engine: &Engine| prepare(engine, &id, attach);
+            let shared = engine.clone();
+            match engine.blocking("starting a container", move || prepare(&shared)).await? {
+                Readiness::Ready(prepared) => break prepared,
+                Readiness::Runs => return Ok(None),
+                Readiness::Orphaned => drop(self.reap(&id).await?),
+                Readiness::Ending(process) => crate::event::end_of(process).await,
+            }
+        };
+        let failed = |source| Error::Io { doing: format!("starting container {id}"), source };
+        let ((receiver, sender), far) = connection::starter().map_err(failed)?;
+        let shared = prepared.lock.share().map_err(failed)?;
+        let remove = prepared.record.options.remove;
+        let scoped = prepared.record.options.cgroups == Cgroups::Enabled;
+        let step = Step::Start(Box::new(prepared.plan));
+        let started = async {
+            let Answer::Pid(monitor) = steps.run(&step, vec![far, shared]).await? else {
+                return Err(Error::Cancelled("starting a container"));
+            };
+            let mut receiver = receiver;
+            let pid = begin(&self.engine, &id, monitor, scoped.then_some(manager), &mut receiver, &sender).await?;
+            Ok((receiver, pid))
+        };
+        match started.await {
+            Ok((receiver, pid)) => {
+                for volume in prepared.new_volumes.drain(..) {
+                    let _ = fs::remove_file(&volume.mark);
+                }
+                Ok(Some(Launched { record: prepared.record, receiver, sender, pid }))
+            }
+            Err(error) => {
+                drop(prepared.lock);
+                self.abandon(&id, remove, &sender).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// A start has failed: nothing of it stays, and of a `--rm` container nothing at all.
+    async fn abandon(&self, id: &ContainerId, remove: bool, sender: &Sender) {
+        let engine = self.engine.clone();
+        let id = *id;
+        let looked = engine.blocking("clearing up after a start", {
+            let engine = engine.clone();
+            move || Ok(Seen::look(engine.paths(), &id).map(|seen| seen.monitor))
+        });
+        if let Ok(Ok(Monitor::Gone)) = looked.await
+            && let Err(error) = self.reap(&id).await
+        {
+            tracing::warn!("clearing up after the start of {id}: {error}");
+        }
+        if remove {
+            if let Err(error) = self.remove_ended(&id).await {
+                tracing::warn!("removing container {id}, which did not start: {error}");
+            } else {
+                let _ = sender.send(Kind::Removed, &[]).await;
+            }
+        }
+    }
+}
+
+/// Whether a container can be started now.
+enum Readiness {
+    Ready(Box<Prepared>),
+    /// It runs.
+    Runs,
+    /// A killed monitor left something.
+    Orphaned,
+    /// It has just ended, and its monitor is about to.
+    Ending(haulout_monitor::process::Process),
+}
+
+/// From the monitor's birth to its `Started`: asks for the scope, and says go. Answers the pid of the container's process.
+async fn begin(
+    engine: &Engine,
+    id: &ContainerId,
+    monitor: i32,
+    manager: Option<tokio::task::JoinHandle<Result<UserManager, systemd::SystemdError>>>,
+    receiver: &mut Receiver,
+    sender: &Sender,
+) -> Result<i32, Error> {
+    let failed = |source| Error::Io { doing: format!("speaking to the monitor of container {id}"), source };
+    // The monitor waits for both in whatever order.
+    let scope = async {
+        if let Some(manager) = manager {
+            let cgroup = scope(engine, id, monitor, manager).await;
+            let _ = sender.send(Kind::Cgroup, cgroup.unwrap_or_default().as_bytes()).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let started = async {
+        let _ = sender.send(Kind::Go, &[]).await;
+        loop {
+            match receiver.next().await.map_err(failed)? {
+                Some((Kind::Started, pid)) => {
+                    let pid = std::str::from_utf8(&pid).ok().and_then(|pid| pid.parse().ok());
+                    return pid.ok_or_else(|| failed(io::ErrorKind::InvalidData.into()));
+                }
+                Some((Kind::Failed, payload)) => return Err(failure(&payload)),
+                Some(_) => {}
+                None => {
+                    let message = format!("the monitor of container {id} ended before the container ran");
+                    return Err(Error::Start { status: 125, message });
+                }
+            }
+        }
+    };
+    tokio::select! {
+        pid = started => pid,
+        () = scope => Err(Error::Cancelled("starting a container")),
+    }
+}
+
+/// What a monitor says of a failure.
+pub(super) fn failure(payload: &[u8]) -> Error {
+    match serde_json::from_slice::<Failure>(payload) {
+        Ok(Failure { status, message }) => Error::Start { status, message },
+        Err(error) => Error::Start { status: 125, message: format!("the monitor failed and did not say why: {error}") },
+    }
+}
+
+/// Puts the monitor into a scope of its own; the cgroup's path, or nothing when there is none to be had.
+async fn scope(
+    engine: &Engine,
+    id: &ContainerId,
+    monitor: i32,
+    manager: tokio::task::JoinHandle<Result<UserManager, systemd::SystemdError>>,
+) -> Option<String> {
+    let made = async {
+        let mut manager = manager.await.map_err(|error| systemd::SystemdError::NoManager(error.to_string()))??;
+        let description = format!("Haulout container {}", id.short());
+        match manager.start_scope(&format!("haulout-{id}.scope"), &description, monitor).await {
+            // The scope of the last run is about to go.
+            Err(systemd::SystemdError::Refused { .. }) => {
+                manager.start_scope(&format!("haulout-{id}-{monitor}.scope"), &description, monitor).await
+            }
+            other => other,
+        }
+    };
+    match made.await {
+        Ok(()) => systemd::cgroup_of(monitor),
+        Err(error) => {
+            engine.warn(format!("{error}: the container runs without a cgroup of its own and without limits"));
+            None
+        }
+    }
+}
+
+/// Decides everything. Blocks.
+fn prepare(engine: &Engine, id: &ContainerId, attach: Attach) -> Result<Readiness, Error> {
+    let paths = engine.paths();
+    let failed = |doing: &str| {
+        let doing = format!("{doing} container {id}");
+        move |source| Error::Io { doing, source }
+    };
+    let lock = Lock::take(paths, id).map_err(failed("locking"))?;
+    let found = engine.with_database(|database| {
+        let Some(record) = database.container(id)? else { return Ok(None) };
+        let found = images::Found { id: record.image, name: None };
+        let image = images::for_start(database.reader(), &found)?;
+        Ok(Some((record, image)))
+    })?;
+    let Some((record, image)) = found else {
+        // The lock made the folder.
+        let _ = fs::remove_dir_all(paths.container(id));
+        return Err(Error::NoSuchContainer(id.to_string()));
+    };
+    let image = image.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
+    let seen = Seen::look(paths, id).map_err(failed("looking at"))?;
+    match (seen.monitor, &seen.status) {
+        (Monitor::Alive(_), Status::Running(_)) => return Ok(Readiness::Runs),
+        (Monitor::Alive(process), _) => return Ok(Readiness::Ending(process)),
+        (Monitor::Gone, _) => return Ok(Readiness::Orphaned),
+        (Monitor::Absent, _) => {}
+    }
+    let settings = engine.settings()?;
+    let config = create::image_configuration(&record.image_name, &image.config)?;
+    let bundle = paths.bundle(id);
+    make_folder(&paths.runtime_root())
+        .and_then(|()| make_folder(&bundle))
+        .map_err(failed("making the runtime folder of"))?;
+    let ready = plan(engine, &settings, &record, &config, &image.layers, attach);
+    let (plan, new_volumes) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            let _ = fs::remove_dir_all(&bundle);
+            return Err(error);
+        }
+    };
+    Ok(Readiness::Ready(Box::new(Prepared { record, plan, lock, new_volumes })))
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn plan(
+    engine: &Engine,
+    settings: &Settings,
+    record: &Record,
+    image: &ImageConfiguration,
+    layers: &[crate::digest::Digest],
+    attach: Attach,
+) -> Result<(Plan, Vec<NewVolume>), Error> {
+    let (paths, id) = (engine.paths(), &record.id);
+    let io = |doing: String| move |source| Error::Io { doing, source };
+    mounts::check(&record.options)?;
+    let hostname = spec::hostname(record, settings);
+    let network = network(engine, settings, record)?;
+    let files = write_files(paths, settings, record, &hostname, matches!(network, monitor::Network::Pasta { .. }));
+    files.map_err(io(format!("writing the files of container {id}")))?;
+    let (copies, new_volumes) = volumes(paths, record).map_err(io(format!("making the volumes of container {id}")))?;
+    let init = if record.options.init { Some(runtime::init(settings)?) } else { None };
+    let request = spec::Request { record, image, settings, paths, hostname: &hostname, init: init.as_deref() };
+    let made = spec::make(&request)?;
+    if let Some(warning) = made.warning {
+        engine.warn(warning);
+    }
+    let folder = paths.container(id);
+    let root = Root {
+        lower: layers.iter().map(|layer| paths.layers().join(layer.hex()).join("diff")).collect(),
+        upper: folder.join("upper"),
+        work: folder.join("work"),
+        target: folder.join("merged"),
+        volatile: record.options.remove,
+    };
+    let image_user = image.config().as_ref().and_then(|config| config.user().clone()).filter(|user| !user.is_empty());
+    let mut of_user = LinuxCapabilities::default();
+    let bounding = made.spec.process().as_ref().and_then(|process| process.capabilities().as_ref());
+    of_user
+        .set_bounding(bounding.and_then(|sets| sets.bounding().clone()))
+        .set_effective(Some(made.added.clone()))
+        .set_permitted(Some(made.added.clone()))
+        .set_inheritable(Some(made.added.clone()))
+        .set_ambient(Some(made.added));
+    let plan = Plan {
+        anchor: paths.anchor(),
+        root,
+        spec: made.spec,
+        user: record.options.user.clone().or(image_user),
+        capabilities_of_user: Some(of_user),
+        workdir_must_exist: record.options.workdir.is_some(),
+        copies,
+        monitor: runtime::monitor()?,
+        config: monitor_config(paths, settings, record, image, network, attach)?,
+    };
+    Ok((plan, new_volumes))
+}
+
+fn monitor_config(
+    paths: &Paths,
+    settings: &Settings,
+    record: &Record,
+    image: &ImageConfiguration,
+    network: monitor::Network,
+    attach: Attach,
+) -> Result<monitor::Config, Error> {
+    let (options, id) = (&record.options, &record.id);
+    let folder = paths.container(id);
+    let cleanup = if options.remove {
+        runtime::command_line().map(|program| {
+            let words = ["container", "cleanup"].map(str::to_owned);
+            std::iter::once(program.display().to_string()).chain(words).chain([id.to_string()]).collect()
+        })
+    } else {
+        None
+    };
+    Ok(monitor::Config {
+        id: id.to_string(),
+        name: record.name.to_string(),
+        image: record.image_name.clone(),
+        runtime: Runtime::find(settings)?.command(paths, options.cgroups != Cgroups::Disabled),
+        bundle: paths.bundle(id),
+        rootfs: Some(folder.join("merged")),
+        terminal: options.terminal,
+        terminal_size: attach.size,
+        stdin_open: options.interactive,
+        attach_starter: attach.attached,
+        log: match options.log.driver {
+            LogDriver::Default | LogDriver::K8sFile => {
+                monitor::Log::K8sFile { path: folder.join("ctr.log"), max_size: options.log.max_size }
+            }
+            LogDriver::Journald => monitor::Log::Journald { tag: options.log.tag.clone() },
+            LogDriver::None => monitor::Log::None,
+        },
+        folder,
+        network,
+        cgroup: match options.cgroups {
+            Cgroups::Enabled => monitor::Cgroup::Scope,
+            Cgroups::Split => monitor::Cgroup::Split,
+            Cgroups::Disabled => monitor::Cgroup::Disabled,
+        },
+        events: paths.events(),
+        cleanup,
+        stop_signal: Some(stop_signal(record, Some(image))?),
+        timeout: options.timeout,
+        restart: match options.restart {
+            Restart::No => monitor::Restart::No,
+            Restart::OnFailure(times) => monitor::Restart::OnFailure(times),
+            Restart::Always | Restart::UnlessStopped => monitor::Restart::Always,
+        },
+        labels: options.labels.clone(),
+    })
+}
+
+/// The signal that asks the container to end: the one asked for, the image's, SIGTERM.
+pub(super) fn stop_signal(record: &Record, image: Option<&ImageConfiguration>) -> Result<i32, Error> {
+    if let Some(asked) = &record.options.stop_signal {
+        return signal::number(asked);
+    }
+    let of_image = image.and_then(|image| image.config().as_ref()).and_then(|config| config.stop_signal().as_deref());
+    // An image may say anything; that is no reason not to run it.
+    signal::number(of_image.filter(|text| !text.is_empty()).unwrap_or(STOP_SIGNAL))
+        .or_else(|_| signal::number(STOP_SIGNAL))
+}
+
+fn network(engine: &Engine, settings: &Settings, record: &Record) -> Result<monitor::Network, Error> {
+    let asked: &[String] = match &record.options.network {
+        Network::None | Network::Host => return Ok(monitor::Network::Runtime),
+        Network::Default => &[],
+        Network::Pasta(asked) => asked,
+    };
+    let program = runtime::pasta(settings)?;
+    let abilities = pasta::abilities(&program, &engine.paths().runtime.join("pasta"))
+        .map_err(|source| Error::Io { doing: format!("asking {} what it can do", program.display()), source })?;
+    let mut command = vec![program.display().to_string()];
+    command.extend(pasta::arguments(&record.ports, settings.network.pasta_options.items(), asked, abilities));
+    Ok(monitor::Network::Pasta { command })
+}
+
+/// `hosts`, `resolv.conf`, `hostname` and `containerenv` in the bundle.
+fn write_files(
+    paths: &Paths,
+    settings: &Settings,
+    record: &Record,
+    hostname: &str,
+    behind_pasta: bool,
+) -> io::Result<()> {
+    let bundle = paths.bundle(&record.id);
+    let (options, configured) = (&record.options, &settings.containers);
+    fs::write(bundle.join("hostname"), format!("{hostname}\n"))?;
+    fs::write(bundle.join("containerenv"), if options.privileged { containerenv(record) } else { String::new() })?;
+    if configured.no_hosts != Some(true) {
+        fs::write(bundle.join("hosts"), hosts(settings, record, hostname, behind_pasta)?)?;
+    }
+    if options.network != Network::None {
+        let host = Resolv::of_host()?;
+        let resolv = match options.network {
+            Network::Host => host,
+            _ => host.for_own_network(behind_pasta.then(|| net::DNS_FORWARD.into())),
+        };
+        let resolv = resolv.with(
+            configured.dns_servers.items(),
+            configured.dns_searches.items(),
+            configured.dns_options.items(),
+        );
+        fs::write(bundle.join("resolv.conf"), resolv.text())?;
+    }
+    Ok(())
+}
+
+fn hosts(settings: &Settings, record: &Record, hostname: &str, behind_pasta: bool) -> io::Result<String> {
+    let options = &record.options;
+    let outward = net::outward_address();
+    let configured = settings.containers.host_containers_internal_ip.as_deref().and_then(|text| text.parse().ok());
+    let host = configured.or(match options.network {
+        Network::Host => Some(std::net::Ipv4Addr::LOCALHOST.into()),
+        Network::None => outward,
+        Network::Default | Network::Pasta(_) => Some(net::HOST_ADDRESS.into()),
+    });
+    let own = match options.network {
+        Network::Host => None,
+        Network::None => Some(std::net::Ipv4Addr::LOCALHOST.into()),
+        Network::Default | Network::Pasta(_) if behind_pasta => outward,
+        Network::Default | Network::Pasta(_) => None,
+    };
+    let gateway = host.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
+    let added: Vec<_> =
+        options.add_host.iter().map(|(name, address)| (name.clone(), address.unwrap_or(gateway))).collect();
+    let base = match settings.containers.base_hosts_file.as_deref() {
+        Some("none" | "image") => String::new(),
+        Some(path) if !path.is_empty() => fs::read_to_string(path)?,
+        _ => fs::read_to_string("/etc/hosts").unwrap_or_default(),
+    };
+    let names = vec![hostname.to_owned(), record.name.to_string()];
+    Ok(Hosts { base: &base, added: &added, host, own: own.map(|address| (address, names)) }.text())
+}
+
+/// What a privileged container may know of itself, as Podman has it.
+fn containerenv(record: &Record) -> String {
+    format!(
+        "engine=\"haulout-{}\"\nname={:?}\nid=\"{}\"\nimage={:?}\nimageid=\"{}\"\nrootless=1\n",
+        env!("CARGO_PKG_VERSION"),
+        record.name.as_str(),
+        record.id,
+        record.image_name,
+        record.image.hex()
+    )
+}
+
+/// Makes the volumes that are not there. Answers what is to be copied into them, and keeps them locked until it is.
+fn volumes(paths: &Paths, record: &Record) -> io::Result<(Vec<(PathBuf, PathBuf)>, Vec<NewVolume>)> {
+    let (mut copies, mut new) = (Vec::new(), Vec::new());
+    let asked = mounts::asked(record, paths).map_err(io::Error::other)?;
+    for mount in asked.iter().filter(|mount| mount.kind == "volume") {
+        let Some(name) = &mount.name else { continue };
+        let folder = paths.volume(name);
+        let mark = folder.join("new");
+        if !mount.source.is_dir() {
+            make_folder(&folder)?;
+            // Before its files' folder: that one's being there without a mark says that it is filled.
+            File::options().create(true).append(true).open(&mark)?;
+            match fs::DirBuilder::new().mode(0o755).create(&mount.source) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        let Ok(lock) = File::options().append(true).open(&mark) else { continue };
+        // Another container that starts with it may be filling it.
+        lock.lock()?;
+        if mark.exists() {
+            let asks = record.options.volumes.iter().find(|volume| volume.destination == mount.destination);
+            if !asks.is_some_and(|volume| volume.options.iter().any(|option| option == "nocopy")) {
+                copies.push((mount.destination.clone(), mount.source.clone()));
+            }
+            new.push(NewVolume { mark, _lock: lock });
+        }
+    }
+    Ok((copies, new))
+}
+
+/// Shared by what needs a container's stop signal and has no image at hand.
+pub(super) fn image_of(engine: &Engine, record: &Record) -> Result<Arc<ImageConfiguration>, Error> {
+    let found = images::Found { id: record.image, name: None };
+    let image = engine.with_database(|database| Ok(images::for_start(database.reader(), &found)?))?;
+    let image = image.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
+    Ok(Arc::new(create::image_configuration(&record.image_name, &image.config)?))
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Reading a container's log: the file that its monitor writes, or systemd's journal.
+
+mod file;
+mod journal;
+
+use futures_util::stream::{BoxStream, StreamExt as _};
+
+use super::options::LogDriver;
+use super::{ContainerId, Containers, LogLine, LogOptions};
+use crate::engine::Error;
+
+impl Containers {
+    pub(super) fn read_log(&self, id: &ContainerId, options: LogOptions) -> BoxStream<'static, Result<LogLine, Error>> {
+        let (containers, id) = (self.clone(), *id);
+        let stream = async_stream::try_stream! {
+            let record = containers.record(&id).await?;
+            let mut lines = match record.options.log.driver {
+                LogDriver::Default | LogDriver::K8sFile => file::lines(containers, id, options),
+                LogDriver::Journald => journal::lines(containers, id, options),
+                LogDriver::None => Err(Error::WrongState(format!(
+                    "this container is using the 'none' log driver, cannot read logs: container {id} does not log"
+                )))?,
+            };
+            while let Some(line) = lines.next().await {
+                let line = line?;
+                if options.since.is_some_and(|since| line.time < since) {
+                    continue;
+                }
+                if options.until.is_some_and(|until| line.time > until) {
+                    break;
+                }
+                yield line;
+            }
+        };
+        stream.boxed()
+    }
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Removing containers, and giving back what killed monitors held.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::{fs, io};
+
+use haulout_monitor::last_run::{Exit, LastRun};
+
+use super::lock::Lock;
+use super::start::Remains;
+use super::status::{Monitor, Seen};
+use super::{ContainerId, Containers, Record, RemoveOptions, Status};
+use crate::engine::{Engine, Error};
+use crate::event;
+use crate::paths::Paths;
+use crate::runtime::Runtime;
+use crate::step::Step;
+
+/// A container's folder, from the moment it is being removed.
+const REMOVING: &str = ".removing-";
+
+impl Containers {
+    pub(super) async fn remove_one(&self, id: &ContainerId, options: RemoveOptions) -> Result<(), Error> {
+        let record = self.record(id).await?;
+        // What is being removed is not started by anyone meanwhile.
+        let lock = self.lock(id).await?;
+        loop {
+            let seen = self.look(id).await?;
+            match (seen.monitor, seen.status) {
+                (Monitor::Absent, _) => break,
+                (Monitor::Gone, _) => self.reap_locked(&record).await?,
+                (Monitor::Alive(_), Status::Running(_)) if !options.force => {
+                    return Err(Error::WrongState(format!(
+                        "cannot remove container {id} as it is running - running or paused containers cannot be removed without force: container state improper"
+                    )));
+                }
+                (Monitor::Alive(_), Status::Running(_)) => {
+                    self.end(id, &record, options.timeout).await?;
+                }
+                (Monitor::Alive(process), _) => event::end_of(process).await,
+            }
+        }
+        self.take_away(&record, lock, options.volumes || record.options.remove).await
+    }
+
+    /// Removes a container of which its monitor has just said that it has ended.
+    pub(super) async fn remove_ended(&self, id: &ContainerId) -> Result<(), Error> {
+        let record = self.record(id).await?;
+        let lock = self.lock(id).await?;
+        self.take_away(&record, lock, true).await
+    }
+
+    /// As the monitor of a `--rm` container asks when nobody else removes it.
+    pub(super) async fn clean_up(&self, id: &ContainerId) -> Result<(), Error> {
+        match self.record(id).await {
+            Ok(record) if record.options.remove => match self.remove_one(id, RemoveOptions::default()).await {
+                // Someone else was quicker.
+                Err(Error::NoSuchContainer(_)) => Ok(()),
+                other => other,
+            },
+            Ok(_) | Err(Error::NoSuchContainer(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn lock(&self, id: &ContainerId) -> Result<Lock, Error> {
+        let (engine, id) = (self.engine.clone(), *id);
+        let taken = self.engine.blocking("locking a container", move || {
+            let paths = engine.paths();
+            let lock = Lock::take(paths, &id);
+            let lock = lock.map_err(|source| Error::Io { doing: format!("locking container {id}"), source })?;
+            if engine.with_database(|database| Ok(database.container(&id)?))?.is_none() {
+                // The lock made the folder.
+                let _ = fs::remove_dir_all(paths.container(&id));
+                return Err(Error::NoSuchContainer(id.to_string()));
+            }
+            Ok(lock)
+        });
+        taken.await
+    }
+
+    /// Takes away its folder, its record and its volumes. The folder goes aside first: a container whose record is there has its
+    /// whole folder or none, and a folder without a record is found and removed by the next one who removes something.
+    async fn take_away(&self, record: &Record, lock: Lock, volumes: bool) -> Result<(), Error> {
+        let steps = self.engine.steps().await?;
+        let (engine, id) = (self.engine.clone(), record.id);
+        let gone = self.engine.blocking("removing a container", move || {
+            let paths = engine.paths();
+            let aside = paths.containers().join(format!("{REMOVING}{id}"));
+            let failed = |source| Error::Io { doing: format!("removing container {id}"), source };
+            let _ = fs::remove_dir_all(paths.bundle(&id));
+            match fs::rename(paths.container(&id), &aside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+            // Who waits for the lock finds another file at its place.
+            drop(lock);
+            Ok(aside)
+        });
+        let aside = gone.await?;
+        let mut garbage = vec![aside];
+        if volumes {
+            garbage.extend(record.volumes.iter().map(|(_, name)| self.engine.paths().volume(name)));
+        }
+        let id = record.id;
+        let removal = async {
+            for path in garbage {
+                steps.run(&Step::Remove { path }, Vec::new()).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        let record_removal = self.engine.state(move |database| database.remove_container(&id));
+        let (files, there) = tokio::join!(removal, record_removal);
+        if there? {
+            event::append(self.engine.paths(), &record.event("remove", None));
+        }
+        files?;
+        self.collect_garbage().await;
+        Ok(())
+    }
+
+    /// Removes the folders that killed removals left.
+    async fn collect_garbage(&self) {
+        let engine = self.engine.clone();
+        let found = self.engine.blocking("looking for what killed commands left", move || garbage(&engine));
+        let Ok(found) = found.await else { return };
+        let Ok(steps) = self.engine.steps().await else { return };
+        for path in found {
+            if let Err(error) = steps.run(&Step::Remove { path: path.clone() }, Vec::new()).await {
+                tracing::warn!("removing {}: {error}", path.display());
+            }
+        }
+    }
+
+    /// Gives back what a killed monitor held, and notes that nobody saw how its container ended. Answers whether there was anything.
+    pub(crate) async fn reap(&self, id: &ContainerId) -> Result<bool, Error> {
+        let record = match self.record(id).await {
+            Ok(record) => record,
+            Err(Error::NoSuchContainer(_)) => return self.reap_unknown(id).await,
+            Err(error) => return Err(error),
+        };
+        let lock = self.lock(id).await?;
+        if self.look(id).await?.monitor != Monitor::Gone {
+            return Ok(false);
+        }
+        self.reap_locked(&record).await?;
+        if record.options.remove {
+            self.take_away(&record, lock, true).await?;
+        }
+        Ok(true)
+    }
+
+    /// A runtime folder of a container that is in no database any more.
+    async fn reap_unknown(&self, id: &ContainerId) -> Result<bool, Error> {
+        if self.look(id).await?.monitor != Monitor::Gone {
+            return Ok(false);
+        }
+        let step = Step::Reap(self.remains(id).await?);
+        self.engine.steps().await?.run(&step, Vec::new()).await?;
+        Ok(true)
+    }
+
+    async fn remains(&self, id: &ContainerId) -> Result<Remains, Error> {
+        let (engine, id) = (self.engine.clone(), *id);
+        let found = self.engine.blocking("finding the runtime", move || {
+            let paths = engine.paths();
+            let runtime = Runtime::find(&engine.settings()?)?.command(paths, true);
+            Ok(Remains { id: id.to_string(), bundle: paths.bundle(&id), runtime })
+        });
+        found.await
+    }
+
+    async fn reap_locked(&self, record: &Record) -> Result<(), Error> {
+        let id = record.id;
+        let step = Step::Reap(self.remains(&id).await?);
+        self.engine.steps().await?.run(&step, Vec::new()).await?;
+        let engine = self.engine.clone();
+        let written = self.engine.blocking("noting a container's end", move || {
+            note_unseen_end(engine.paths(), &id)
+                .map_err(|source| Error::Io { doing: format!("noting the end of container {id}"), source })
+        });
+        if written.await? {
+            event::append(self.engine.paths(), &record.event("died", None));
+        }
+        Ok(())
+    }
+}
+
+/// Notes in `last-run` that it ended and nobody saw how. Whether it did not say how it ended already.
+fn note_unseen_end(paths: &Paths, id: &ContainerId) -> io::Result<bool> {
+    let folder = paths.container(id);
+    let Some(mut run) = LastRun::read(&folder)?.filter(|run| run.exit.is_none()) else { return Ok(false) };
+    let now = event::now();
+    let nanoseconds = u32::try_from(now.rem_euclid(1_000_000_000)).unwrap_or_default();
+    run.exit = Some(Exit { status: None, finished: (now.div_euclid(1_000_000_000), nanoseconds), oom_killed: false });
+    run.write(&folder)?;
+    Ok(true)
+}
+
+/// The folders beside those of the containers that are in the database.
+fn garbage(engine: &Engine) -> Result<Vec<PathBuf>, Error> {
+    let paths = engine.paths();
+    let folder = paths.containers();
+    let failed = |source| Error::Io { doing: format!("reading {}", folder.display()), source };
+    let entries: Vec<_> = fs::read_dir(&folder).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+    // After the folders: whatever is made from now on is not among them.
+    let known: HashSet<String> =
+        engine.with_database(|database| Ok(database.container_ids()?))?.iter().map(ToString::to_string).collect();
+    let mut garbage = Vec::new();
+    for entry in entries {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let of = name.strip_prefix(REMOVING).unwrap_or(name);
+        let Ok(id) = of.parse::<ContainerId>() else { continue };
+        if known.contains(of) {
+            continue;
+        }
+        // Being locked, it is someone's who is about to find out that there is no such container; being looked at, it runs.
+        let is_free =
+            name != of || !entry.path().join("lock").exists() || matches!(Lock::try_take(paths, &id), Ok(Some(_)));
+        let is_idle = Seen::look(paths, &id).is_ok_and(|seen| seen.monitor == Monitor::Absent);
+        if is_free && is_idle {
+            garbage.push(entry.path());
+        }
+    }
+    Ok(garbage)
+}

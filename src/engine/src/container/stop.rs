@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Ending containers, and waiting for their end.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use haulout_monitor::frame::Kind;
+use haulout_monitor::last_run::Exit;
+use tokio::time::timeout;
+
+use super::connection::{self, Receiver, Sender};
+use super::launch::{failure, image_of, stop_signal};
+use super::status::{Monitor, Seen};
+use super::{Condition, ContainerId, Containers, Record, Status, attach, signal};
+use crate::engine::Error;
+use crate::event;
+
+/// Seconds between the stop signal and SIGKILL when nobody says otherwise.
+const STOP_TIMEOUT: u64 = 10;
+
+/// How long a container may take to be gone after SIGKILL: what it waits for then is the kernel's business.
+const KILLED_TIMEOUT: Duration = Duration::from_secs(60);
+
+const SIGKILL: i32 = 9;
+
+impl Containers {
+    pub(super) async fn look(&self, id: &ContainerId) -> Result<Seen, Error> {
+        let (engine, id) = (self.engine.clone(), *id);
+        let looked = self.engine.blocking("looking at a container", move || {
+            let seen = Seen::look(engine.paths(), &id);
+            seen.map_err(|source| Error::Io { doing: format!("looking at container {id}"), source })
+        });
+        looked.await
+    }
+
+    /// The record of a container that must be there.
+    pub(crate) async fn record(&self, id: &ContainerId) -> Result<Record, Error> {
+        let id = *id;
+        let found = self.engine.state(move |database| database.container(&id)).await?;
+        found.ok_or_else(|| Error::NoSuchContainer(id.to_string()))
+    }
+
+    pub(super) async fn stop_one(&self, id: &ContainerId, seconds: Option<u64>) -> Result<(), Error> {
+        let record = self.record(id).await?;
+        if self.end(id, &record, seconds).await? {
+            event::append(self.engine.paths(), &record.event("stop", None));
+        }
+        if self.look(id).await?.monitor == Monitor::Gone {
+            self.reap(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks its process to end; kills it when it has not within the time. Answers whether it ran. What a killed monitor left is
+    /// the caller's to give back.
+    pub(super) async fn end(&self, id: &ContainerId, record: &Record, seconds: Option<u64>) -> Result<bool, Error> {
+        if !matches!(self.look(id).await?.monitor, Monitor::Alive(_)) {
+            return Ok(false);
+        }
+        let seconds = seconds.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);
+        let Some((mut receiver, sender)) = self.visit(id).await? else {
+            self.outlive(id).await?;
+            return Ok(false);
+        };
+        let number = if seconds == 0 { SIGKILL } else { self.stop_signal(record).await? };
+        let failed = |source| speaking(id, source);
+        sender.send(Kind::Stopping, &[]).await.map_err(failed)?;
+        sender.send(Kind::Wait, &[]).await.map_err(failed)?;
+        sender.send(Kind::Signal, number.to_string().as_bytes()).await.map_err(failed)?;
+        let patience = if number == SIGKILL { KILLED_TIMEOUT } else { Duration::from_secs(seconds) };
+        match timeout(patience, hear_exit(&mut receiver)).await {
+            Ok(exit) => drop(exit?),
+            Err(_) => {
+                if number != SIGKILL {
+                    self.engine.warn(format!(
+                        "StopSignal {} failed to stop container {} in {seconds} seconds, resorting to SIGKILL",
+                        signal::name(number),
+                        record.name
+                    ));
+                }
+                self.kill_and_wait(id, &sender, &mut receiver).await?;
+            }
+        }
+        drop((receiver, sender));
+        self.outlive(id).await?;
+        Ok(true)
+    }
+
+    async fn kill_and_wait(&self, id: &ContainerId, sender: &Sender, receiver: &mut Receiver) -> Result<(), Error> {
+        // That it has ended in between is what is wanted.
+        let _ = sender.send(Kind::Signal, SIGKILL.to_string().as_bytes()).await;
+        match timeout(KILLED_TIMEOUT, hear_exit(receiver)).await {
+            Ok(exit) => exit.map(drop),
+            Err(_) => Err(Error::WrongState(format!(
+                "container {id} was sent SIGKILL and has not ended: one of its processes waits for the kernel (a disk, a network file system)"
+            ))),
+        }
+    }
+
+    /// Waits for a monitor that is about to end.
+    async fn outlive(&self, id: &ContainerId) -> Result<(), Error> {
+        let seen = self.look(id).await?;
+        if let Monitor::Alive(process) = seen.monitor
+            && !matches!(seen.status, Status::Running(_))
+        {
+            event::end_of(process).await;
+        }
+        Ok(())
+    }
+
+    async fn stop_signal(&self, record: &Record) -> Result<i32, Error> {
+        if record.options.stop_signal.is_some() {
+            return stop_signal(record, None);
+        }
+        let (engine, record) = (self.engine.clone(), record.clone());
+        let found = self.engine.blocking("finding a stop signal", move || {
+            let image = image_of(&engine, &record)?;
+            stop_signal(&record, Some(&image))
+        });
+        found.await
+    }
+
+    /// A connection to its monitor; nothing when there is none any more.
+    pub(super) async fn visit(&self, id: &ContainerId) -> Result<Option<(Receiver, Sender)>, Error> {
+        connection::connect(&self.engine.paths().bundle(id)).await.map_err(|source| speaking(id, source))
+    }
+
+    pub(super) async fn signal(&self, id: &ContainerId, number: i32) -> Result<(), Error> {
+        let record = self.record(id).await?;
+        let seen = self.look(id).await?;
+        let refused = |state: &str| {
+            let what = format!("can only kill running containers. {id} is in state {state}: container state improper");
+            Err(Error::WrongState(what))
+        };
+        if seen.monitor == Monitor::Gone {
+            self.reap(id).await?;
+        }
+        match (&seen.status, seen.monitor) {
+            (Status::Running(_), Monitor::Alive(_)) => {}
+            (Status::Created, _) => return refused("created"),
+            _ => return refused("exited"),
+        }
+        let Some((mut receiver, sender)) = self.visit(id).await? else { return refused("exited") };
+        let failed = |source| speaking(id, source);
+        sender.send(Kind::Signal, number.to_string().as_bytes()).await.map_err(failed)?;
+        match receiver.next().await.map_err(failed)? {
+            Some((Kind::Done, _)) => {
+                event::append(self.engine.paths(), &record.event("kill", None));
+                Ok(())
+            }
+            Some((Kind::Failed, payload)) => Err(failure(&payload)),
+            _ => refused("exited"),
+        }
+    }
+
+    pub(super) async fn wait_for(&self, id: &ContainerId, condition: Condition) -> Result<i32, Error> {
+        match condition {
+            Condition::Stopped => self.wait_stopped(id).await,
+            Condition::Running | Condition::Removed => {
+                // Listens before it looks, so that nothing happens in between unseen: the stream begins when it is first asked.
+                let mut events = self.engine.events(None);
+                let _ = futures_util::poll!(events.next());
+                loop {
+                    let gone = match self.record(id).await {
+                        Ok(_) => false,
+                        Err(Error::NoSuchContainer(_)) => true,
+                        Err(error) => return Err(error),
+                    };
+                    let met = match condition {
+                        Condition::Removed => gone,
+                        _ if gone => return Err(Error::NoSuchContainer(id.to_string())),
+                        _ => matches!(self.look(id).await?.status, Status::Running(_)),
+                    };
+                    if met {
+                        return Ok(-1);
+                    }
+                    match events.next().await {
+                        Some(event) => drop(event?),
+                        None => return Err(Error::Cancelled("waiting for a container")),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn wait_stopped(&self, id: &ContainerId) -> Result<i32, Error> {
+        loop {
+            let seen = self.look(id).await?;
+            match (seen.monitor, seen.status) {
+                // Asked here: a `--rm` container may be gone a moment after its end.
+                (Monitor::Alive(process), _) => {
+                    if let Some((mut receiver, sender)) = self.visit(id).await? {
+                        sender.send(Kind::Wait, &[]).await.map_err(|source| speaking(id, source))?;
+                        if let Some(exit) = hear_exit(&mut receiver).await? {
+                            return Ok(exit.status.unwrap_or(-1));
+                        }
+                    }
+                    event::end_of(process).await;
+                }
+                (Monitor::Gone, _) => drop(self.reap(id).await?),
+                (Monitor::Absent, Status::Exited(exit)) => return Ok(exit.status.unwrap_or(-1)),
+                (Monitor::Absent, _) => {
+                    self.record(id).await?;
+                    return Ok(0);
+                }
+            }
+        }
+    }
+}
+
+fn speaking(id: &ContainerId, source: std::io::Error) -> Error {
+    Error::Io { doing: format!("speaking to the monitor of container {id}"), source }
+}
+
+/// Reads until the end is told; nothing when the monitor went without telling.
+async fn hear_exit(receiver: &mut Receiver) -> Result<Option<Exit>, Error> {
+    loop {
+        match receiver.next().await {
+            Ok(Some((Kind::Exited, payload))) => return attach::exit(&payload).map(Some),
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(source) => return Err(Error::Io { doing: "reading from a container's monitor".to_owned(), source }),
+        }
+    }
+}
