@@ -234,7 +234,7 @@ pub(super) fn sweep(engine: &Engine, garbage: Vec<PathBuf>) -> Option<AbortHandl
     }
     let engine = engine.clone();
     let task = tokio::spawn(async move {
-        let Ok(steps) = engine.steps() else { return };
+        let Ok(steps) = engine.steps().await else { return };
         if let Err(error) = store::remove(steps, garbage).await {
             tracing::warn!("{error}");
         }

@@ -22,7 +22,7 @@ use crate::store::{Turn, compression};
 
 /// Loads every image of an archive.
 pub(super) async fn load(engine: Engine, input: OwnedFd, reporter: Reporter) -> Result<(), Error> {
-    engine.steps()?;
+    engine.steps().await?;
     let file = readable_twice(&engine, input).await?;
     let archive = engine.blocking("reading an archive", move || {
         let archive = Archive::open(file)?;

@@ -108,7 +108,7 @@ pub(super) async fn pull(engine: Engine, text: String, options: PullOptions, rep
         Some(text) => text.parse().map_err(Error::Invalid)?,
         None => Platform::of_this_machine(),
     };
-    engine.steps()?;
+    engine.steps().await?;
     let (registries, candidates) = candidates(&engine, &text, false).await?;
     let mut errors: Vec<Error> = Vec::new();
     for reference in candidates.names {
