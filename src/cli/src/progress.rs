@@ -85,23 +85,12 @@ impl View for Lines {
     }
 }
 
+/// A bar a layer, which ends as a line that stays.
 #[derive(Default)]
 struct Bars {
     all: MultiProgress,
     bars: HashMap<Digest, ProgressBar>,
-}
-
-impl Bars {
-    fn bar(&self, blob: &Digest, size: u64) -> ProgressBar {
-        let bar = self.all.add(ProgressBar::new(size));
-        let template = "{prefix} [{bar:38}] {bytes} / {total_bytes} | {bytes_per_sec} {eta}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=>-"));
-        }
-        bar.set_prefix(format!("Copying blob {}", short(blob)));
-        bar.enable_steady_tick(Duration::from_millis(200));
-        bar
-    }
+    ended: Vec<String>,
 }
 
 /// The first twelve digits of a digest.
@@ -109,25 +98,39 @@ fn short(digest: &Digest) -> String {
     digest.hex()[..12].to_owned()
 }
 
-/// A bar that has come to its end: its line stays.
-fn finish(bar: &ProgressBar, words: String) {
-    if let Ok(style) = ProgressStyle::with_template("{msg}") {
-        bar.set_style(style);
+impl Bars {
+    fn bar(&self, layer: &PullLayer) -> ProgressBar {
+        let bar = self.all.add(ProgressBar::new(layer.size));
+        let template = "{prefix} [{bar:38}] {bytes} / {total_bytes} | {bytes_per_sec} {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=>-"));
+        }
+        bar.set_prefix(format!("Copying blob {}", short(&layer.blob)));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        bar
     }
-    bar.finish_with_message(words);
+
+    /// A bar becomes words.
+    fn end(&mut self, bar: &ProgressBar, words: String) {
+        if let Ok(style) = ProgressStyle::with_template("{msg}") {
+            bar.set_style(style);
+        }
+        bar.finish_with_message(words.clone());
+        self.ended.push(words);
+    }
 }
 
 impl View for Bars {
     fn trying(&mut self, name: &str) {
-        let _ = self.all.println(format!("Trying to pull {name}..."));
+        output::error(&format!("Trying to pull {name}...\n"));
     }
 
     fn layers(&mut self, layers: &[PullLayer]) {
-        let _ = self.all.println("Getting image source signatures");
+        output::error("Getting image source signatures\n");
         for layer in layers {
-            let bar = self.bar(&layer.blob, layer.size);
+            let bar = self.bar(layer);
             if layer.present {
-                finish(&bar, format!("Copying blob {} skipped: already exists", short(&layer.blob)));
+                self.end(&bar, format!("Copying blob {} skipped: already exists", short(&layer.blob)));
             }
             self.bars.insert(layer.blob, bar);
         }
@@ -140,13 +143,16 @@ impl View for Bars {
     }
 
     fn unpacked(&mut self, blob: &Digest) {
-        if let Some(bar) = self.bars.get(blob) {
-            finish(bar, format!("Copying blob {} done", short(blob)));
+        if let Some(bar) = self.bars.get(blob).filter(|bar| !bar.is_finished()).cloned() {
+            self.end(&bar, format!("Copying blob {} done", short(blob)));
         }
     }
 
     fn done(&mut self, id: &Digest) {
-        let _ = self.all.println(format!("Copying config {} done", short(id)));
-        let _ = self.all.println("Writing manifest to image destination");
+        // Bars are redrawn for ever; what stays is printed once more as it is.
+        let _ = self.all.clear();
+        self.bars.clear();
+        let blobs: String = self.ended.drain(..).map(|words| words + "\n").collect();
+        output::error(&format!("{blobs}Copying config {} done\nWriting manifest to image destination\n", short(id)));
     }
 }
