@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 use haulout_engine::Engine;
-use haulout_engine::container::{ContainerId, Options, RemoveOptions};
+use haulout_engine::container::{Condition, ContainerId, Options, RemoveOptions};
 
 use super::create;
 use crate::conversation::{End, Wiring, converse};
@@ -84,22 +84,16 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     match converse(session, wiring).await {
         Ok(End::Detached) => Ok(0),
         Ok(End::Exited(status)) => {
-            let status = match status {
-                Some(status) => status,
-                // The monitor went without a word: what is known of the container says the rest.
-                None => {
-                    engine.containers().wait(&id, haulout_engine::container::Condition::Stopped).await.unwrap_or(-1)
-                }
-            };
-            if options.remove {
-                engine.containers().remove(&id, RemoveOptions { force: true, volumes: true, timeout: Some(0) }).await?;
+            if let Some(status) = status {
+                return Ok(exit_status(status));
             }
+            // The monitor went without a word: what is known of the container says the rest.
+            let status = engine.containers().wait(&id, Condition::Stopped).await.unwrap_or(-1);
+            discard(&engine, &id, &options).await;
             Ok(exit_status(status))
         }
         Err(error) => {
-            if options.remove {
-                discard(&engine, &id, &options).await;
-            }
+            discard(&engine, &id, &options).await;
             Err(match error.downcast::<Failure>() {
                 Ok(Failure { status, message }) => {
                     Failure { status, message: format!("attaching to container {id}: {message}") }.into()
@@ -110,7 +104,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     }
 }
 
-/// Removes a `--rm` container whose process could not be started or whose output nobody reads; what went wrong is said already.
+/// Removes a `--rm` container that has not ended by itself: whose process could not be started, whose output nobody reads, whose
+/// monitor was killed. What went wrong is said already.
 async fn discard(engine: &Engine, id: &ContainerId, options: &Options) {
     if options.remove {
         let _ = engine.containers().remove(id, RemoveOptions { force: true, volumes: true, timeout: Some(0) }).await;

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 use haulout_engine::Engine;
-use haulout_engine::container::{Condition, RemoveOptions, Session, Status};
+use haulout_engine::container::{Condition, Session, Status};
 
 use super::create;
 use super::run::exit_status;
@@ -107,10 +107,6 @@ async fn foreground(args: &Args, engine: &Engine, target: &Target) -> Result<u8>
                 Some(status) => status,
                 None => containers.wait(&target.id, Condition::Stopped).await.unwrap_or(-1),
             };
-            if options.remove {
-                let _ =
-                    containers.remove(&target.id, RemoveOptions { force: true, volumes: true, timeout: None }).await;
-            }
             Ok(exit_status(status))
         }
     }
