@@ -47,11 +47,13 @@ fn why_not_pulled(error: &PullError) -> Reason {
     use image::Reason as Told;
     let (PullError::Source { source, .. } | PullError::Copy { source, .. }) = error else { return Reason::Other };
     match source {
-        RegistryError::Ping { registry, source: Told::Connection(_), .. } => Reason::Unreachable(registry.clone()),
-        RegistryError::Manifest { source: Told::Refused(_) | Told::Status { .. }, .. } => Reason::NotInRegistry,
+        RegistryError::Ping { registry, source, .. } if matches!(**source, Told::Connection(_)) => {
+            Reason::Unreachable(registry.clone())
+        }
         RegistryError::Manifest { source, .. }
         | RegistryError::Config { source, .. }
-        | RegistryError::Blob { source, .. } => match source {
+        | RegistryError::Blob { source, .. } => match **source {
+            Told::Refused(_) | Told::Status { .. } => Reason::NotInRegistry,
             Told::Digest { .. } | Told::Size { .. } => Reason::Damaged,
             _ => Reason::Other,
         },
