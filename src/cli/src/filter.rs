@@ -237,7 +237,7 @@ impl Images {
             "reference" => refers(summary, value),
             "id" => summary.id.hex().starts_with(value.strip_prefix("sha256:").unwrap_or(value)),
             "digest" => summary.digest.to_string().starts_with(value),
-            "dangling" => summary.names.is_empty() == truth,
+            "dangling" => (summary.names.is_empty() && summary.repo_digests.is_empty()) == truth,
             "containers" => (summary.containers > 0) == truth,
             // None is made of another's layers only to be built upon, none is a list, all can be written.
             "intermediate" | "readonly" | "manifest" => !truth,

@@ -154,34 +154,16 @@ struct Line<'a> {
 fn lines_of<'a>(args: &Args, image: &'a Summary) -> Vec<Line<'a>> {
     let line = |(repository, tag)| Line { image, repository, tag, whole: args.no_trunc };
     if image.names.is_empty() {
-        return vec![line((NONE, NONE))];
+        // One that was fetched by digest belongs to a repository, but has no tag.
+        let repository = image.repo_digests.first().and_then(|name| name.split_once('@'));
+        return vec![line((repository.map_or(NONE, |(repository, _)| repository), NONE))];
     }
-    let mut names: Vec<&String> = image.names.iter().collect();
-    names.sort();
-    names.into_iter().map(|name| line(rows::repository_and_tag(name))).collect()
+    image.names.iter().map(|name| line(rows::repository_and_tag(name))).collect()
 }
 
 impl Line<'_> {
     fn id(&self) -> String {
         if self.whole { self.image.id.to_string() } else { self.image.id.hex()[..12].to_owned() }
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names = self.image.names.clone();
-        names.sort();
-        names
-    }
-
-    fn digests(&self) -> Vec<String> {
-        let mut digests: Vec<String> = self
-            .image
-            .names
-            .iter()
-            .map(|name| format!("{}@{}", rows::repository_and_tag(name).0, self.image.digest))
-            .collect();
-        digests.sort();
-        digests.dedup();
-        digests
     }
 
     fn json_row(&self) -> Data {
@@ -190,18 +172,18 @@ impl Line<'_> {
             .with("Id", image.id.hex())
             .with("ParentId", "")
             .with("RepoTags", Data::List(None))
-            .with("RepoDigests", Data::list_or_nil(self.digests()))
+            .with("RepoDigests", Data::list_or_nil(image.repo_digests.clone()))
             .with("Size", image.size)
             .with("SharedSize", 0)
             .with("VirtualSize", image.size)
             .with("Labels", Data::map_or_nil(&image.labels))
             .with("Containers", image.containers);
-        if image.names.is_empty() {
+        if image.names.is_empty() && image.repo_digests.is_empty() {
             row = row.with("Dangling", true);
         }
         row.with("Digest", image.digest.to_string())
             .with("History", image.names.clone())
-            .with_omitted("Names", "Names", self.names())
+            .with_omitted("Names", "Names", image.names.clone())
             .with("Created", image.created)
             .with("CreatedAt", Data::Time(Some(image.created * time::SECOND)))
             .into()
@@ -216,8 +198,8 @@ impl Line<'_> {
             .with_hidden("ID", self.id())
             .with("Id", image.id.hex())
             .with("ParentId", "")
-            .with("RepoTags", self.names())
-            .with("RepoDigests", self.digests())
+            .with("RepoTags", image.names.clone())
+            .with("RepoDigests", image.repo_digests.clone())
             .with_json("Created", image.created)
             .with_hidden("Created", time::ago(created))
             .with_hidden("CreatedAt", time::go_string(Some(created)))
@@ -230,11 +212,11 @@ impl Line<'_> {
             .with("Labels", Data::map_or_nil(&image.labels))
             .with("Containers", image.containers)
             .with_hidden("ReadOnly", false)
-            .with_omitted("Dangling", "Dangling", image.names.is_empty())
+            .with_omitted("Dangling", "Dangling", image.names.is_empty() && image.repo_digests.is_empty())
             .with("Digest", image.digest.to_string())
             .with_json("History", image.names.clone())
             .with_hidden("History", image.names.join(", "))
-            .with_omitted("Names", "Names", self.names())
+            .with_omitted("Names", "Names", image.names.clone())
             .with_hidden("IsManifestList", Data::Nil)
             .with_hidden("Os", "")
             .with_hidden("Arch", "")

@@ -8,7 +8,7 @@ use haulout_engine::image::Details;
 use serde_json::Value;
 
 use crate::format::{Data, Struct};
-use crate::{rows, time};
+use crate::time;
 
 /// Everything about an image, under podman's names.
 pub fn data(engine: &Engine, details: &Details) -> Data {
@@ -17,11 +17,6 @@ pub fn data(engine: &Engine, details: &Details) -> Data {
     let manifest = serde_json::to_value(&details.manifest).unwrap_or_default();
     let text = |key: &str| config[key].as_str().unwrap_or("").to_owned();
     let inner = &config["config"];
-    let mut names = summary.names.clone();
-    names.sort();
-    let mut digests: Vec<String> =
-        names.iter().map(|name| format!("{}@{}", rows::repository_and_tag(name).0, summary.digest)).collect();
-    digests.dedup();
     let layers: Vec<String> = strings(&config["rootfs"]["diff_ids"]);
     let comment = config["history"].as_array().and_then(|history| history.last()?["comment"].as_str()).unwrap_or("");
     let history: Vec<Data> = config["history"].as_array().into_iter().flatten().map(history).collect();
@@ -34,8 +29,8 @@ pub fn data(engine: &Engine, details: &Details) -> Data {
     Struct::of("*inspect.ImageData")
         .with_as("ID", "Id", summary.id.hex())
         .with("Digest", summary.digest.to_string())
-        .with("RepoTags", names)
-        .with("RepoDigests", digests)
+        .with("RepoTags", summary.names.clone())
+        .with("RepoDigests", summary.repo_digests.clone())
         .with("Parent", "")
         .with("Comment", comment)
         .with("Created", Data::Time(Some(created)))

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+"""A registry for tests, in the test's own process: it holds what it is given, counts what it is asked for, and misbehaves
+where it is told to.
+"""
+
+import base64
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import tarfile
+import threading
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+def digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def tar(files):
+    """A tar of files by name, the same bytes every time."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return data.getvalue()
+
+
+def layer(name, size=1000):
+    """The tar of a layer with one file that nobody else has."""
+    return tar({name: (name.encode() * size)[:size]})
+
+
+def refusal(code, message=""):
+    return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+
+
+class Image:
+    """The documents of an image of those layers (tars), and its blobs."""
+
+    def __init__(self, *layers, diff_ids=None, pack=gzip.compress, **config):
+        self.packed = [pack(data) if pack is not gzip.compress else gzip.compress(data, mtime=0) for data in layers]
+        self.config = json.dumps(
+            {
+                "architecture": "amd64",
+                "os": "linux",
+                "created": "2024-01-01T00:00:00Z",
+                "config": config,
+                "rootfs": {"type": "layers", "diff_ids": diff_ids or [digest(data) for data in layers]},
+            }
+        ).encode()
+        self.id = digest(self.config).removeprefix("sha256:")
+
+    def document(self):
+        """The manifest, to be changed and dumped."""
+        return {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": self.descriptor(CONFIG, self.config),
+            "layers": [self.descriptor(LAYER, data) for data in self.packed],
+        }
+
+    @staticmethod
+    def descriptor(media_type, data):
+        return {"mediaType": media_type, "digest": digest(data), "size": len(data)}
+
+
+class Registry:
+    """See the module. `answers[path]` is a function that answers instead: it gets the handler of one request."""
+
+    def __init__(self, test):
+        self.blobs, self.manifests, self.answers, self.asked = {}, {}, {}, []
+        self.password = self.token = None
+        self.lock = threading.Lock()
+        registry = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                registry.answer(self)
+
+            def log_message(self, *_arguments):
+                pass
+
+            def say(self, status, body=b"", media_type="application/json", length=None, **headers):
+                self.send_response(status)
+                self.send_header("Content-Type", media_type)
+                self.send_header("Content-Length", str(len(body) if length is None else length))
+                for name, value in headers.items():
+                    self.send_header(name.replace("_", "-"), value)
+                self.end_headers()
+                self.wfile.write(body)
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, _request, _address):
+                """Whoever asked has gone: what tests are about."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        test.addCleanup(self.server.server_close)
+        test.addCleanup(self.server.shutdown)
+
+    def add(self, name, image, tag="latest", document=None):
+        """Holds an image; its full name."""
+        for data in [image.config, *image.packed]:
+            self.blobs[digest(data)] = data
+        return self.add_manifest(name, tag, image.document() if document is None else document)
+
+    def add_manifest(self, name, tag, document, media_type=MANIFEST):
+        data = document if isinstance(document, bytes) else json.dumps(document).encode()
+        self.manifests[f"{name}/manifests/{tag}"] = self.manifests[f"{name}/manifests/{digest(data)}"] = (data, media_type)
+        return f"{self.host}/{name}:{tag}"
+
+    def instead(self, data):
+        """The decorator of a function that answers when the blob of `data` is asked for."""
+
+        def take(function):
+            self.answers[f"blobs/{digest(data)}"] = function
+            return function
+
+        return take
+
+    def times_asked(self, data):
+        """How often the blob of `data` was asked for."""
+        with self.lock:
+            return sum(path.endswith(digest(data)) for path in self.asked)
+
+    def answer(self, handler):
+        path = handler.path.removeprefix("/v2/")
+        with self.lock:
+            self.asked.append(path)
+        if path.startswith("/token"):
+            return self.give_token(handler)
+        if (self.password or self.token) and not self.is_welcome(handler):
+            challenge = 'Basic realm="test"'
+            if self.token:
+                challenge = f'Bearer realm="http://{self.host}/token",service="test",scope="repository:app:pull"'
+            return handler.say(401, refusal("UNAUTHORIZED", "authentication required"), WWW_Authenticate=challenge)
+        for end, answer in list(self.answers.items()):
+            if path.endswith(end):
+                return answer(handler)
+        if path in self.manifests:
+            return handler.say(200, *self.manifests[path])
+        blob = self.blobs.get(path.rpartition("/blobs/")[2])
+        if blob is not None:
+            return handler.say(200, blob, "application/octet-stream")
+        return handler.say(404, refusal("MANIFEST_UNKNOWN", "manifest unknown"))
+
+    def is_welcome(self, handler):
+        given = handler.headers.get("Authorization", "")
+        if self.token:
+            return given == f"Bearer {self.token}"
+        return given == "Basic " + base64.b64encode(self.password.encode()).decode()
+
+    def give_token(self, handler):
+        if self.password:
+            expected = "Basic " + base64.b64encode(self.password.encode()).decode()
+            if handler.headers.get("Authorization") != expected:
+                return handler.say(401, refusal("UNAUTHORIZED", "incorrect username or password"))
+        return handler.say(200, json.dumps({"token": self.token}).encode())
