@@ -55,7 +55,7 @@ class Images(SessionTest):
         self.haulout("import", "-q", self.file(tarball({"a": "x"})), "localhost/first:1")
         self.haulout("tag", "localhost/first:1", "second", "localhost/third:x")
         names = self.haulout("images", "--format", "{{.Repository}}:{{.Tag}}", "first").stdout.split()
-        self.assertEqual(names, ["localhost/first:1", "localhost/second:latest", "localhost/third:x"])
+        self.assertEqual(names, ["localhost/third:x", "localhost/second:latest", "localhost/first:1"])
         self.assertEqual(self.haulout("rmi", "second").stdout, "Untagged: localhost/second:latest\n")
         identity = self.inspect("localhost/first:1")["Id"]
         done = self.haulout("rmi", identity, status=125)
