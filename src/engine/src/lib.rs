@@ -12,6 +12,7 @@ pub mod container;
 pub mod digest;
 mod engine;
 pub mod event;
+pub mod host;
 pub mod image;
 pub mod info;
 pub mod net;
