@@ -84,8 +84,7 @@ impl Containers {
                 "exited" => {
                     filter.value.parse::<i32>().map_err(|_| {
                         anyhow!(
-                            "exited code out of range {:?}: strconv.ParseInt: parsing {:?}: invalid syntax",
-                            '\0',
+                            "exited code out of range '\\x00': strconv.ParseInt: parsing {:?}: invalid syntax",
                             filter.value
                         )
                     })?;

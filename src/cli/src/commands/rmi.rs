@@ -72,7 +72,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         [error] => Err(Failure { status, message: error.to_string() }.into()),
         several => {
             let lines: Vec<String> = several.iter().map(|error| format!("\t* {error}")).collect();
-            let message = format!("{} errors occurred:\n{}\n", several.len(), lines.join("\n"));
+            let message = format!("{} errors occurred:\n{}", several.len(), lines.join("\n"));
             Err(Failure { status, message }.into())
         }
     }

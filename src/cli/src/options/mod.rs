@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::container::Options;
 use haulout_engine::container::options::{
-    Cgroups, Limits, Log, LogDriver, Network, PullPolicy, Restart, Seccomp, Security, Userns,
+    Cgroups, Limits, Log, LogDriver, Network, PullPolicy, Restart, Seccomp, Security, Userns, Volume,
 };
 
 pub use env::Env;
@@ -36,14 +36,16 @@ impl Flags {
         if self.replace && self.name.as_deref().unwrap_or("").is_empty() {
             bail!("cannot replace container without --name being set");
         }
+        let (volumes, tmpfs) = self.mounts()?;
+        self.check_capabilities()?;
         Ok(Options {
             name: self.name()?,
             image: image.clone(),
             command: command.to_vec(),
             entrypoint: self.entrypoint.as_deref().map(entrypoint),
             env: self.env()?,
-            volumes: self.volume.iter().map(|text| volume::parse(text)).collect::<Result<_>>()?,
-            tmpfs: self.tmpfs.iter().map(|text| volume::parse_tmpfs(text)).collect::<Result<_>>()?,
+            volumes,
+            tmpfs,
             workdir: given(self.workdir.as_ref()).map(PathBuf::from),
             user: given(self.user.as_ref()).cloned(),
             hostname: given(self.hostname.as_ref()).cloned(),
@@ -99,6 +101,44 @@ impl Flags {
         self.env_file.iter().try_for_each(|path| env.add_file(path))?;
         self.env.iter().try_for_each(|text| env.add(text))?;
         Ok(env.into_inner())
+    }
+
+    /// Volumes and tmpfs, no two in one place unless they are the same.
+    #[allow(clippy::type_complexity, reason = "the two fields of the options")]
+    fn mounts(&self) -> Result<(Vec<Volume>, Vec<(PathBuf, Vec<String>)>)> {
+        let mut volumes: Vec<Volume> = Vec::new();
+        for text in &self.volume {
+            let volume = volume::parse(text)?;
+            if volumes.iter().any(|other| other.destination == volume.destination) {
+                bail!("{}: duplicate mount destination", volume.destination.display());
+            }
+            volumes.push(volume);
+        }
+        let mut tmpfs: Vec<(PathBuf, Vec<String>)> = Vec::new();
+        for text in &self.tmpfs {
+            let (path, options) = volume::parse_tmpfs(text)?;
+            let twice = tmpfs.iter().find(|(other, _)| *other == path);
+            if twice.is_some_and(|(_, other)| *other == options) {
+                continue;
+            }
+            if twice.is_some() || volumes.iter().any(|volume| volume.destination == path) {
+                bail!("{}: duplicate mount destination", path.display());
+            }
+            tmpfs.push((path, options));
+        }
+        Ok((volumes, tmpfs))
+    }
+
+    fn check_capabilities(&self) -> Result<()> {
+        let plain = |name: &String| {
+            let name = name.to_uppercase();
+            name.strip_prefix("CAP_").map(str::to_owned).unwrap_or(name)
+        };
+        let dropped: Vec<String> = self.cap_drop.iter().map(plain).collect();
+        match self.cap_add.iter().map(plain).find(|name| name != "ALL" && dropped.contains(name)) {
+            Some(name) => bail!("capability \"CAP_{name}\" cannot be dropped and added"),
+            None => Ok(()),
+        }
     }
 
     fn network(&self) -> Result<Network> {
@@ -446,7 +486,13 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_in_podmans_words() {
         for (line, message) in [
-            (&["--network=foo"][..], "unable to find network with name or ID foo: network not found"),
+            (&["-v/tmp:/x", "-v/etc:/x/"][..], "/x: duplicate mount destination"),
+            (&["-v/tmp:/x", "--tmpfs=/x"], "/x: duplicate mount destination"),
+            (
+                &["--cap-add=net_admin", "--cap-drop=CAP_NET_ADMIN"],
+                "capability \"CAP_NET_ADMIN\" cannot be dropped and added",
+            ),
+            (&["--network=foo"], "unable to find network with name or ID foo: network not found"),
             (
                 &["--network=none", "--network=host"],
                 "cannot set multiple networks without bridge network mode, selected mode none: invalid argument",

@@ -29,6 +29,9 @@ pub enum ReferenceError {
         /// The text.
         text: String,
     },
+    /// Nothing at all.
+    #[error("parsing reference \"\": repository name must have at least one component")]
+    Empty,
     /// Upper case in the repository.
     #[error("parsing reference {text:?}: repository name must be lowercase")]
     UpperCase {
@@ -123,6 +126,9 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         let format = || ReferenceError::Format { text: beginning(text) };
+        if text.is_empty() {
+            return Err(ReferenceError::Empty);
+        }
         if is_hex_id(text) {
             return Err(ReferenceError::Id { text: text.to_owned() });
         }
