@@ -80,11 +80,14 @@ impl Containers {
         taken.await
     }
 
-    /// Takes away its folder, its record and its volumes. The folder goes aside first: a container whose record is there has its
-    /// whole folder or none, and a folder without a record is found and removed by the next one who removes something.
+    /// Takes away its record, its folder and its volumes. The record goes first, while the lock is held: whoever waits for the lock,
+    /// or makes a new one once the folder is aside, finds that there is no such container. A folder without a record is found and
+    /// removed by the next one who removes something.
     async fn take_away(&self, record: &Record, lock: Lock, volumes: bool) -> Result<(), Error> {
         let steps = self.engine.steps().await?;
-        let (engine, id) = (self.engine.clone(), record.id);
+        let id = record.id;
+        let there = self.engine.state(move |database| database.remove_container(&id)).await?;
+        let engine = self.engine.clone();
         let gone = self.engine.blocking("removing a container", move || {
             let paths = engine.paths();
             let aside = paths.containers().join(format!("{REMOVING}{id}"));
@@ -103,19 +106,12 @@ impl Containers {
         if volumes {
             garbage.extend(record.volumes.iter().map(|(_, name)| self.engine.paths().volume(name)));
         }
-        let id = record.id;
-        let removal = async {
-            for path in garbage {
-                steps.run(&Step::Remove { path }, Vec::new()).await?;
-            }
-            Ok::<_, Error>(())
-        };
-        let record_removal = self.engine.state(move |database| database.remove_container(&id));
-        let (files, there) = tokio::join!(removal, record_removal);
-        if there? {
+        for path in garbage {
+            steps.run(&Step::Remove { path }, Vec::new()).await?;
+        }
+        if there {
             event::append(self.engine.paths(), &record.event("remove", None));
         }
-        files?;
         self.collect_garbage().await;
         Ok(())
     }

@@ -27,12 +27,22 @@ struct Level {
     above: (u64, u64),
 }
 
+/// How often a tree is begun anew that others remove at the same time: each time something of it has gone.
+const MAX_TRIES: usize = 10_000;
+
 /// Removes `path` and everything in it. It need not be there.
 ///
 /// # Errors
 /// What stopped it; a part of the tree is gone then.
 pub fn remove(path: &Path) -> Result<(), RemoveError> {
-    remove_tree(path).map_err(|errno| RemoveError { path: path.into(), source: errno.into() })
+    for _ in 0..MAX_TRIES {
+        match remove_tree(path) {
+            // Another process removes it as well: what is left of it is ours to remove still.
+            Err(Errno::NOENT) => {}
+            removed => return removed.map_err(|errno| RemoveError { path: path.into(), source: errno.into() }),
+        }
+    }
+    Err(RemoveError { path: path.into(), source: Errno::NOENT.into() })
 }
 
 fn remove_tree(path: &Path) -> Result<(), Errno> {
