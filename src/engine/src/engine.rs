@@ -159,8 +159,9 @@ impl Engine {
 
     /// What has happened since nanosecond `since`, the oldest first.
     pub async fn past_events(&self, since: i64) -> Result<Vec<Event>, Error> {
-        let _ = since;
-        Ok(Vec::new())
+        let paths = self.paths().clone();
+        let failed = |source| Error::Io { doing: format!("reading {}", self.paths().events().display()), source };
+        self.blocking("reading the events", move || Ok(crate::event::past(&paths, since))).await?.map_err(failed)
     }
 
     /// What has happened since nanosecond `since` (nothing: from now on), then what happens, until dropped.

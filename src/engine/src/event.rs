@@ -71,6 +71,14 @@ fn put_aside(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What has happened since nanosecond `since`.
+pub(crate) fn past(paths: &Paths, since: i64) -> io::Result<Vec<Event>> {
+    let file = paths.events();
+    let mut events = Log::open(&file, true)?.read(&file)?;
+    events.retain(|event| event.time >= since);
+    Ok(events)
+}
+
 /// What has happened since nanosecond `since`, then what happens.
 pub(crate) fn follow(engine: Engine, since: Option<i64>) -> BoxStream<'static, Result<Event, Error>> {
     let stream = async_stream::try_stream! {
