@@ -356,7 +356,9 @@ fn filter(request: &Request<'_>, chosen: &Capabilities) -> Result<Option<LinuxSe
         (Seccomp::Default, _) if options.privileged => None,
         (Seccomp::Default, Some("unconfined")) => None,
         // Podman's own file is the value that distributions set: ours is stricter.
-        (Seccomp::Default, Some("" | "/usr/share/containers/seccomp.json") | None) => Some(seccomp::own(chosen)?),
+        (Seccomp::Default, Some("" | "/usr/share/containers/seccomp.json") | None) => {
+            Some(seccomp::own(chosen, &request.image.architecture().to_string())?)
+        }
         (Seccomp::Default, Some(path)) => Some(seccomp::from_file(Path::new(path), chosen)?),
     })
 }

@@ -12,6 +12,9 @@ use serde::Deserialize;
 
 use super::capabilities;
 
+/// The one call of which rules look at the arguments.
+const SOCKET: &str = "socket";
+
 const PROFILE: &str = include_str!("../../../../data/seccomp.json");
 
 /// Why there is no filter.
@@ -50,31 +53,38 @@ struct Group {
     args: Option<Vec<LinuxSeccompArg>>,
 }
 
-/// Our filter for a container that has `capabilities`.
-pub fn own(capabilities: &Capabilities) -> Result<LinuxSeccomp, SeccompError> {
+/// Our filter for a container that has `capabilities`, of an image for the architecture `image` (Go's name).
+///
+/// A 32-bit x86 program makes sockets through `socketcall`, whose arguments no filter can see: with it, AF_ALG could not be refused.
+/// So only an image that is itself of that architecture may make 32-bit calls, and it may make any socket.
+pub fn own(capabilities: &Capabilities, image: &str) -> Result<LinuxSeccomp, SeccompError> {
     let own: Own = serde_json::from_str(PROFILE)
         .map_err(|source| SeccompError::Malformed { path: "data/seccomp.json".into(), source })?;
-    let rules = own.groups.into_iter().map(|group| {
-        let allowed = match (group.capability, group.errno) {
-            (Some(capability), _) => capabilities.contains(&capability),
-            (None, errno) => errno.is_none(),
-        };
-        let errno = group.errno.filter(|_| !allowed);
-        rule(
-            group.names,
-            if allowed { LinuxSeccompAction::ScmpActAllow } else { LinuxSeccompAction::ScmpActErrno },
-            errno,
-            group.args,
-        )
-    });
-    let rules = rules.collect();
-    Ok(filter(LinuxSeccompAction::ScmpActErrno, Some(own.errno), Some(architectures()), rules))
+    let is_x86 = image == "386";
+    let groups = own.groups.into_iter().filter(|group| !is_x86 || group.names != [SOCKET]);
+    let mut rules: Vec<LinuxSyscall> = groups
+        .map(|group| {
+            let allowed = match (group.capability, group.errno) {
+                (Some(capability), _) => capabilities.contains(&capability),
+                (None, errno) => errno.is_none(),
+            };
+            let errno = group.errno.filter(|_| !allowed);
+            let action = if allowed { LinuxSeccompAction::ScmpActAllow } else { LinuxSeccompAction::ScmpActErrno };
+            rule(group.names, action, errno, group.args)
+        })
+        .collect();
+    if is_x86 {
+        let names = vec![SOCKET.to_owned(), "socketcall".to_owned()];
+        rules.push(rule(names, LinuxSeccompAction::ScmpActAllow, None, None));
+    }
+    Ok(filter(LinuxSeccompAction::ScmpActErrno, Some(own.errno), Some(architectures(is_x86)), rules))
 }
 
-/// This machine's, and the 32-bit one that its kernel runs as well.
-fn architectures() -> Vec<Arch> {
+/// This machine's; the 32-bit one that its kernel runs as well where that lets nothing through.
+fn architectures(with_x86: bool) -> Vec<Arch> {
     match std::env::consts::ARCH {
-        "x86_64" => vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86],
+        "x86_64" if with_x86 => vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86],
+        "x86_64" => vec![Arch::ScmpArchX86_64],
         "aarch64" => vec![Arch::ScmpArchAarch64, Arch::ScmpArchArm],
         _ => vec![Arch::ScmpArchNative],
     }
@@ -171,7 +181,7 @@ pub fn from_file(path: &Path, capabilities: &Capabilities) -> Result<LinuxSeccom
         rule(names, action, errno_ret, args)
     });
     let rules = rules.collect();
-    let native = architectures();
+    let native = architectures(true);
     let mapped = foreign.arch_map.into_iter().find(|map| native.first() == Some(&map.architecture)).map(|map| {
         let mut all = vec![map.architecture];
         all.extend(map.sub_architectures.unwrap_or_default());
@@ -234,11 +244,11 @@ mod tests {
 
     #[test]
     fn io_uring_is_not_there_and_ordinary_calls_are() {
-        let filter = own(&Capabilities::new()).unwrap();
+        let filter = own(&Capabilities::new(), "amd64").unwrap();
         assert_eq!((filter.default_action(), filter.default_errno_ret()), (LinuxSeccompAction::ScmpActErrno, Some(38)));
         for name in ["io_uring_setup", "io_uring_enter", "io_uring_register"] {
             assert!(answer(&filter, name).is_empty(), "{name}");
-            assert!(answer(&own(&capabilities::all()).unwrap(), name).is_empty(), "{name}");
+            assert!(answer(&own(&capabilities::all(), "amd64").unwrap(), name).is_empty(), "{name}");
         }
         for name in
             ["read", "openat", "clone3", "execve", "futex", "socket", "unshare", "mount", "landlock_create_ruleset"]
@@ -250,7 +260,7 @@ mod tests {
     #[test]
     fn an_alg_socket_is_refused_whatever_the_container_may() {
         for capabilities in [Capabilities::new(), capabilities::all()] {
-            let filter = own(&capabilities).unwrap();
+            let filter = own(&capabilities, "amd64").unwrap();
             for (rule, action, errno) in answer(&filter, "socket") {
                 let family = rule.args().as_ref().unwrap().iter().find(|arg| arg.index() == 0).unwrap();
                 assert_eq!(family.op(), oci_spec::runtime::LinuxSeccompOperator::ScmpCmpEq);
@@ -269,9 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn thirty_two_bit_calls_are_for_images_of_that_kind_alone() {
+        let amd64 = own(&Capabilities::new(), "amd64").unwrap();
+        assert!(!amd64.architectures().as_ref().unwrap().contains(&Arch::ScmpArchX86));
+        assert!(answer(&amd64, "socketcall").is_empty());
+        let x86 = own(&Capabilities::new(), "386").unwrap();
+        assert!(is_allowed(&x86, "socketcall") && answer(&x86, "socket").len() == 1);
+    }
+
+    #[test]
     fn a_capability_opens_its_calls_and_only_those() {
-        let none = own(&Capabilities::new()).unwrap();
-        let time = own(&[Capability::SysTime].into_iter().collect()).unwrap();
+        let none = own(&Capabilities::new(), "amd64").unwrap();
+        let time = own(&[Capability::SysTime].into_iter().collect(), "amd64").unwrap();
         assert_eq!(answer(&none, "settimeofday")[0].2, Some(1));
         assert!(is_allowed(&time, "settimeofday") && !is_allowed(&time, "init_module"));
     }
