@@ -339,17 +339,22 @@ mod tests {
         let engine = Engine::open(paths.clone(), None);
         let mut stream = engine.events(Some(0));
         let count = 25_000;
+        // A log is kept until the next one is put aside: the writer is never more than that ahead.
+        let (heard, hears) = std::sync::mpsc::channel();
         let writer = std::thread::spawn(move || {
             for time in 0..count {
                 append(&paths, &event(time));
-                if time % 1000 == 0 {
-                    std::thread::sleep(std::time::Duration::from_millis(2));
+                if time % 1000 == 999 {
+                    hears.recv().unwrap();
                 }
             }
             assert!(old(&paths.events()).exists());
         });
         for time in 0..count {
             assert_eq!(stream.next().await.unwrap().unwrap().time, time);
+            if time % 1000 == 998 {
+                heard.send(()).unwrap();
+            }
         }
         writer.join().unwrap();
     }

@@ -50,7 +50,10 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String
             remove::remove(&path).map_err(|error| error.to_string())?;
             Ok(Answer::Done)
         }
-        Step::Start(plan) => start::child::begin(*plan, &descriptor()?),
+        Step::Start(plan) => {
+            let (starter, lock) = (descriptor()?, descriptor()?);
+            start::child::begin(*plan, &starter, &lock)
+        }
         Step::Reap(_) => Ok(Answer::Done),
     }
 }

@@ -41,7 +41,7 @@ pub enum Step {
         path: PathBuf,
     },
     /// Becomes the monitor of a container. Answer: [`Answer::Pid`] (the monitor's, at once, before it mounts anything).
-    /// Descriptor 0 is its starter socket.
+    /// Descriptor 0 is its starter socket; descriptor 1 the container's lock, which is held until the monitor has taken over.
     Start(Box<crate::container::start::Plan>),
     /// Ends what a killed monitor left: kills the container's cgroup or process, removes the runtime's state.
     Reap(crate::container::start::Remains),

@@ -412,7 +412,8 @@ mv $b/seen $b/done
 async fn start(place: &Place, plan: Plan) -> (i32, Option<Failure>) {
     let bundle = plan.config.bundle.clone();
     let (mut near, far) = UnixStream::pair().unwrap();
-    let answer = place.steps.run(&Step::Start(Box::new(plan)), vec![far.into()]).await.unwrap();
+    let lock = std::fs::File::open("/dev/null").unwrap();
+    let answer = place.steps.run(&Step::Start(Box::new(plan)), vec![far.into(), lock.into()]).await.unwrap();
     let Answer::Pid(pid) = answer else { panic!("{answer:?}") };
     let mut said = Vec::new();
     near.read_to_end(&mut said).unwrap();

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -24,18 +24,21 @@ use crate::userns;
 const STARTER: i32 = 3;
 
 /// Forks the future monitor, which goes on alone, and answers its pid. This process is in the user namespace already.
-pub(crate) fn begin(plan: Plan, starter: &OwnedFd) -> Result<Answer, String> {
+pub(crate) fn begin(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> Result<Answer, String> {
     match fork::fork() {
-        Ok(Fork::Child) => become_monitor(plan, starter),
+        Ok(Fork::Child) => become_monitor(plan, starter, lock),
         Ok(Fork::Parent(child)) => Ok(Answer::Pid(child.pid.as_raw_pid())),
         Err(error) => Err(format!("forking the container's monitor: {error}")),
     }
 }
 
 /// Never returns: what fails goes to the starter, and the mounts go with this process.
-fn become_monitor(plan: Plan, starter: &OwnedFd) -> ! {
+fn become_monitor(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> ! {
+    // Held until the exec, whatever becomes of whoever took it: nobody else starts or removes this container before there is a
+    // monitor that can be seen. First out of the way of the starter's number.
+    let lock = rustix::io::fcntl_dupfd_cloexec(lock, STARTER + 1).map_or(STARTER, |lock| lock.into_raw_fd());
     let _ = fork::place_at(starter, STARTER);
-    fork::close_all_but(&[STARTER]);
+    fork::close_all_but(&[STARTER, lock]);
     fork::reset_signals();
     // A session and a parent of its own: no terminal, and no signal meant for the caller.
     let _ = rustix::process::setsid();
@@ -127,7 +130,13 @@ fn write_bundle(plan: &Plan) -> Result<(), (std::path::PathBuf, io::Error)> {
         fs::write(&path, json).map_err(|error| (path, error))
     };
     write("config.json", serde_json::to_vec(&plan.spec))?;
-    write("monitor.json", serde_json::to_vec(&plan.config))
+    write("monitor.json", serde_json::to_vec(&plan.config))?;
+    // The monitor is this process: it is seen before the lock is given up.
+    let pid_file = bundle.join("monitor.pid");
+    match haulout_monitor::process::Process::of(std::process::id().cast_signed()) {
+        Some(process) => process.write(&pid_file).map_err(|error| (pid_file, error)),
+        None => Err((pid_file, io::ErrorKind::NotFound.into())),
+    }
 }
 
 fn failure(message: String) -> Failure {
