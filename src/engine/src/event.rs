@@ -92,6 +92,8 @@ pub(crate) fn follow(engine: Engine, since: Option<i64>) -> BoxStream<'static, R
             monitors.watch(&engine, id);
         }
         loop {
+            // Before reading: what is written in between wakes us.
+            watch.renew(&paths).map_err(failed)?;
             for event in log.read(&paths.events()).map_err(failed)? {
                 if let Some(id) = event.starts() {
                     monitors.watch(&engine, id);
@@ -100,7 +102,6 @@ pub(crate) fn follow(engine: Engine, since: Option<i64>) -> BoxStream<'static, R
                     yield event;
                 }
             }
-            watch.renew(&paths).map_err(failed)?;
             let (changed, unseen) = tokio::select! {
                 changed = watch.changed() => (changed, None),
                 unseen = monitors.next() => (Ok(()), unseen),
