@@ -16,7 +16,7 @@ pub enum Distribution {
     Fedora,
     /// Arch and its like: pacman.
     Arch,
-    /// SUSE and openSUSE: zypper.
+    /// SUSE and its openSUSE: zypper.
     Suse,
     /// Alpine and postmarketOS: apk.
     Alpine,
