@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The start of a container, from the side of the child that becomes its monitor.
 
+mod account;
 pub(crate) mod child;
 mod copy;
 mod place;

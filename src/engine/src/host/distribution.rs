@@ -16,7 +16,7 @@ pub enum Distribution {
     Fedora,
     /// Arch and its like: pacman.
     Arch,
-    /// SUSE and its openSUSE: zypper.
+    /// The SUSE family: zypper.
     Suse,
     /// Alpine and postmarketOS: apk.
     Alpine,

@@ -345,6 +345,7 @@ async fn a_step_longer_than_a_packet_arrives() {
         plan(&place, |plan| plan.config.labels = (0..50_000).map(|n| (format!("label{n}"), "v".repeat(20))).collect());
     let (_, failure) = start(&place, plan).await;
     assert!(failure.is_none(), "{failure:?}");
+    place.remove("container").await;
 }
 
 /// A container of two layers whose monitor is a script that writes down what it sees.
@@ -483,7 +484,7 @@ async fn a_user_by_name_has_their_groups_home_capabilities_and_working_folder() 
         serde_json::from_slice(&fs::read(place.at("run/containers/1234/config.json")).unwrap()).unwrap();
     let process = spec.process().as_ref().unwrap();
     assert_eq!((process.user().uid(), process.user().gid()), (1000, 1001));
-    assert_eq!(process.user().additional_gids().as_deref(), Some(&[44][..]));
+    assert_eq!(process.user().additional_gids().as_deref(), Some(&[44, 1001][..]));
     assert!(process.env().as_ref().unwrap().contains(&"HOME=/home/anna".to_owned()));
     assert_eq!(process.capabilities(), &Some(oci_spec::runtime::LinuxCapabilities::default()));
     assert!(place.at("container/upper/work/deep").is_dir());
@@ -567,7 +568,7 @@ async fn an_image_without_layers_and_one_of_many_are_mounted() {
     let plan = plan(&place, |plan| plan.root.lower.clear());
     let (_, failure) = start(&place, plan).await;
     assert!(failure.is_none(), "{failure:?}");
-    assert_eq!(fs::read_to_string(place.at("run/containers/1234/listing")).unwrap(), "");
+    assert_eq!(fs::read_to_string(place.at("run/containers/1234/listing")).unwrap(), "etc\n");
     place.remove("container").await;
 }
 

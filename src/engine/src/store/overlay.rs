@@ -60,7 +60,7 @@ fn prepare(root: &Root) -> Result<Vec<PathBuf>, Failure> {
     if lower.is_empty() {
         // The kernel wants one; an image without layers has none.
         let none = root.upper.with_file_name("none");
-        make_folder(&none, 0o755)?;
+        make_folder(&none, 0o555)?;
         lower.push(none);
     }
     make_folder(&root.target, 0o700)?;

@@ -10,11 +10,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use haulout_monitor::frame::{Failure, Frame, Kind};
-use haulout_monitor::user;
-use oci_spec::runtime::{Process, Spec};
+use haulout_monitor::user::{self, User};
+use oci_spec::runtime::Spec;
 use rustix::fs::{CWD, Mode, OFlags};
 
-use super::{Plan, copy, place};
+use super::{Plan, account, copy, place};
 use crate::step::Answer;
 use crate::step::fork::{self, Fork};
 use crate::store::overlay;
@@ -58,9 +58,10 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
     let root =
         rustix::fs::openat(CWD, &plan.root.target, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| failure(format!("opening {}: {errno}", plan.root.target.display())))?;
-    finish(&mut plan, &root)?;
+    let user = finish(&mut plan, &root)?;
     for (inside, outside) in &plan.copies {
-        copy::into_volume(root.as_fd(), inside, outside).map_err(|error| failure(words(&error)))?;
+        copy::into_volume(root.as_fd(), inside, outside, (user.uid, user.gid))
+            .map_err(|error| failure(words(&error)))?;
     }
     write_bundle(&plan).map_err(|(path, error)| failure(format!("writing {}: {error}", path.display())))?;
     drop(root);
@@ -70,50 +71,39 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
 }
 
 /// What only the mounted root can tell: who the user is, their home, and that the working folder is there.
-fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<(), Failure> {
+fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
     let wanted = plan.user.as_deref().unwrap_or_default();
     let found = user::resolve(root.as_fd(), wanted).map_err(|error| Failure { status: 126, message: words(&error) })?;
     let covered = mounts(&plan.spec);
-    let Some(process) = plan.spec.process_mut() else { return Ok(()) };
-    set_user(process, &found);
+    let is_covered = |path: &Path| covered.iter().any(|mount| path.starts_with(mount));
+    let Some(process) = plan.spec.process_mut() else { return Ok(found) };
+    account::assume(process, &found, !wanted.is_empty());
     if found.uid != 0
         && let Some(capabilities) = plan.capabilities_of_user.take()
     {
         process.set_capabilities(Some(capabilities));
     }
+    if !is_covered(Path::new("/etc")) {
+        account::mtab(root.as_fd());
+        account::register(root.as_fd(), &found, wanted, process.cwd());
+    }
     let workdir = process.cwd().clone();
     // What a mount covers is not the image's business: the runtime makes it there.
-    if workdir == Path::new("/") || covered.iter().any(|mount| workdir.starts_with(mount)) {
-        return Ok(());
+    if workdir == Path::new("/") || is_covered(&workdir) {
+        return Ok(found);
     }
     let id = &plan.config.id;
     if plan.workdir_must_exist {
         if place::exists(root.as_fd(), &workdir) {
-            return Ok(());
+            return Ok(found);
         }
         let message = format!("workdir \"{}\" does not exist on container {id}", workdir.display());
         return Err(Failure { status: 126, message });
     }
-    place::make_folder(root.as_fd(), &workdir, found.uid, found.gid).map_err(|error| Failure {
+    place::make_folder(root.as_fd(), &workdir, found.uid, found.gid).map(|_| found).map_err(|error| Failure {
         status: 126,
         message: format!("creating working directory {} of container {id}: {error}", workdir.display()),
     })
-}
-
-fn set_user(process: &mut Process, found: &user::User) {
-    let entry = process.user_mut();
-    entry.set_uid(found.uid).set_gid(found.gid);
-    let mut groups = entry.additional_gids().clone().unwrap_or_default();
-    for gid in &found.additional_gids {
-        if !groups.contains(gid) {
-            groups.push(*gid);
-        }
-    }
-    entry.set_additional_gids((!groups.is_empty()).then_some(groups));
-    let env = process.env_mut().get_or_insert_default();
-    if !env.iter().any(|variable| variable.starts_with("HOME=")) {
-        env.push(format!("HOME={}", found.home));
-    }
 }
 
 /// Where the specification mounts something other than the root.

@@ -26,18 +26,25 @@ const READ_FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags
 const DEPTH: usize = 200;
 
 /// Copies what is at `inside` in `root` into the empty folder `outside`, which itself becomes as the image's folder is. Where the
-/// image has nothing, or the volume is not empty, nothing is done.
-pub(super) fn into_volume(root: BorrowedFd<'_>, inside: &Path, outside: &Path) -> Result<(), CopyError> {
+/// image has nothing, the volume becomes the container's `user`'s, as podman has it; where it is not empty, nothing is done.
+pub(super) fn into_volume(
+    root: BorrowedFd<'_>,
+    inside: &Path,
+    outside: &Path,
+    user: (u32, u32),
+) -> Result<(), CopyError> {
     let copy = || -> Result<(), Errno> {
-        let from = match place::open(root, inside, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC) {
-            Ok(from) => from,
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
-            Err(errno) => return Err(errno),
-        };
         let to = rustix::fs::openat(CWD, outside, READ_FOLDER, Mode::empty())?;
         if names(&to)?.next().is_some() {
             return Ok(());
         }
+        let from = match place::open(root, inside, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC) {
+            Ok(from) => from,
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                return rustix::fs::fchown(&to, Some(Uid::from_raw(user.0)), Some(Gid::from_raw(user.1)));
+            }
+            Err(errno) => return Err(errno),
+        };
         let stat = rustix::fs::fstat(&from)?;
         let mut links = HashMap::new();
         tree(&from, &to, &to, Path::new(""), &mut links, 0)?;

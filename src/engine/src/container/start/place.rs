@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
@@ -21,14 +21,15 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<O
     rustix::fs::openat2(root, path, flags, Mode::empty(), IN_ROOT)
 }
 
-/// Makes the folder `path` in `root` and what is missing above it, as `uid`'s and `gid`'s; it may be there.
-pub(super) fn make_folder(root: BorrowedFd<'_>, path: &Path, uid: u32, gid: u32) -> Result<(), Errno> {
-    if exists(root, path) {
-        return Ok(());
+/// Opens the folder `path` in `root`; makes it, as `uid`'s and `gid`'s, and what is missing above it, as root's.
+pub(super) fn make_folder(root: BorrowedFd<'_>, path: &Path, uid: u32, gid: u32) -> Result<OwnedFd, Errno> {
+    if let Ok(there) = open(root, path, FOLDER) {
+        return Ok(there);
     }
     let mut at = open(root, Path::new("/"), FOLDER)?;
-    let mut walked = std::path::PathBuf::from("/");
-    for part in path.components() {
+    let mut walked = PathBuf::from("/");
+    let mut names = path.components().peekable();
+    while let Some(part) = names.next() {
         let Component::Normal(name) = part else {
             if part == Component::ParentDir {
                 return Err(Errno::INVAL);
@@ -38,11 +39,12 @@ pub(super) fn make_folder(root: BorrowedFd<'_>, path: &Path, uid: u32, gid: u32)
         walked.push(name);
         at = match open(root, &walked, FOLDER) {
             Ok(found) => found,
-            Err(Errno::NOENT) => make_one(at.as_fd(), name, uid, gid)?,
+            Err(Errno::NOENT) if names.peek().is_none() => make_one(at.as_fd(), name, uid, gid)?,
+            Err(Errno::NOENT) => make_one(at.as_fd(), name, 0, 0)?,
             Err(errno) => return Err(errno),
         };
     }
-    Ok(())
+    Ok(at)
 }
 
 fn make_one(above: BorrowedFd<'_>, name: &OsStr, uid: u32, gid: u32) -> Result<OwnedFd, Errno> {
@@ -53,7 +55,10 @@ fn make_one(above: BorrowedFd<'_>, name: &OsStr, uid: u32, gid: u32) -> Result<O
         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
         Mode::empty(),
     )?;
-    rustix::fs::fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    // What is made is the maker's, who is root in the user namespace.
+    if (uid, gid) != (0, 0) {
+        rustix::fs::fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
     Ok(made)
 }
 

@@ -69,13 +69,12 @@ fn doing(doing: &'static str) -> impl FnOnce(Errno) -> Failure {
 }
 
 impl<'a> Tree<'a> {
-    /// Opens the folder `into`. Until an entry says something else, it is `root`'s, 0755.
+    /// Opens the folder `into`.
     pub(super) fn open(into: &Path, limits: &'a Limits) -> Result<Self, UnpackError> {
         let failed = |errno: Errno| UnpackError::Folder { path: into.into(), source: errno.into() };
         let root = rustix::fs::openat(CWD, into, OPEN_FOLDER, Mode::empty()).map_err(failed)?;
         // Modes are set as they are said.
         let _ = rustix::process::umask(Mode::empty());
-        rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755)).map_err(failed)?;
         Ok(Self {
             into: into.into(),
             root,
@@ -91,8 +90,11 @@ impl<'a> Tree<'a> {
     /// Leaves the last folders; answers the bytes of all files.
     pub(super) fn finish(mut self) -> Result<u64, UnpackError> {
         let left = self.leave_to(0).and_then(|()| {
-            let Some(attributes) = self.folders.get(b"".as_slice()) else { return Ok(()) };
-            set_times(&self.root, attributes.mtime)
+            match self.folders.get(b"".as_slice()) {
+                Some(attributes) => set_times(&self.root, attributes.mtime),
+                // As podman has it for an archive that does not say.
+                None => set_mode(&self.root, 0o555),
+            }
         });
         left.map_err(|failure| UnpackError::Folder { path: self.into.clone(), source: failure.errno.into() })?;
         Ok(self.size)
