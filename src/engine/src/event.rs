@@ -23,6 +23,7 @@ pub use haulout_monitor::event::{Event, Kind};
 
 use crate::container::ContainerId;
 use crate::container::status::{Monitor, Seen};
+use crate::descriptor::watch;
 use crate::engine::{Engine, Error};
 use crate::paths::Paths;
 
@@ -209,7 +210,7 @@ impl Watch {
     fn new(paths: &Paths) -> io::Result<Self> {
         let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
         inotify::add_watch(&inotify, &paths.runtime, inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO)?;
-        let mut watch = Self { inotify: AsyncFd::with_interest(inotify, Interest::READABLE)?, watched: None };
+        let mut watch = Self { inotify: watch(inotify, Interest::READABLE)?, watched: None };
         watch.renew(paths)?;
         Ok(watch)
     }
@@ -290,7 +291,7 @@ pub(crate) async fn end_of(process: Process) {
     if !process.is_alive() {
         return;
     }
-    if let Ok(pidfd) = AsyncFd::with_interest(pidfd, Interest::READABLE) {
+    if let Ok(pidfd) = watch(pidfd, Interest::READABLE) {
         let _ = pidfd.readable().await;
     }
 }

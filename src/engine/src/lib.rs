@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod container;
+mod descriptor;
 pub mod digest;
 mod engine;
 pub mod event;

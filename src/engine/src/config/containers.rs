@@ -60,7 +60,7 @@ struct File {
     engine: Engine,
     network: Network,
     #[serde(flatten)]
-    rest: BTreeMap<String, IgnoredAny>,
+    rest: Rest,
 }
 
 /// Makes a table of settings: each key an `Option` or a list, and how a later file is laid over an earlier one.
@@ -195,7 +195,9 @@ const OTHER_TABLES: &[&str] = &["secrets", "configmaps", "machine", "farms", "po
 /// What was in a table beside the keys that are kept.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(transparent)]
-struct Rest(BTreeMap<String, IgnoredAny>);
+struct Rest(
+    #[allow(clippy::zero_sized_map_values, reason = "serde has no set that skips values")] BTreeMap<String, IgnoredAny>,
+);
 
 impl PartialEq for Rest {
     fn eq(&self, other: &Self) -> bool {
@@ -307,7 +309,7 @@ impl Settings {
 
     fn add(&mut self, path: &Path, text: &str) -> Result<(), SettingsError> {
         let file: File = toml::from_str(text).map_err(|error| malformed(path, text, &error))?;
-        let tables = file.rest.keys().map(String::as_str).filter(|table| !OTHER_TABLES.contains(table));
+        let tables = file.rest.0.keys().map(String::as_str).filter(|table| !OTHER_TABLES.contains(table));
         for (table, keys) in [
             ("containers.", file.containers.unknown().collect::<Vec<_>>()),
             ("engine.", file.engine.unknown().collect()),

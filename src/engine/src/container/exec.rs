@@ -22,6 +22,7 @@ use super::launch::failure;
 use super::session::Request;
 use super::status::Monitor;
 use super::{ContainerId, Containers, Exec, Output, Session, Status};
+use crate::descriptor::watch;
 use crate::engine::Error;
 use crate::event;
 use crate::spec::{capabilities, process::Environment};
@@ -300,7 +301,7 @@ impl Carriers {
 
 fn end(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     rustix::io::ioctl_fionbio(&descriptor, true)?;
-    AsyncFd::with_interest(descriptor, Interest::READABLE | Interest::WRITABLE)
+    watch(descriptor, Interest::READABLE | Interest::WRITABLE)
 }
 
 /// Reads to the end, or once the command has ended as long as there is something.

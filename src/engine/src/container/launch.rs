@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,6 +60,9 @@ struct Prepared {
     lock: Lock,
     new_volumes: Vec<NewVolume>,
 }
+
+/// What is copied from the image into a new volume: place inside, folder outside.
+type Copy = (PathBuf, PathBuf);
 
 /// A volume that is filled from the image at this start. Held locked until it is.
 struct NewVolume {
@@ -282,8 +286,8 @@ fn plan(
     let io = |doing: String| move |source| Error::Io { doing, source };
     mounts::check(&record.options)?;
     let hostname = spec::hostname(record, settings);
-    let network = network(engine, settings, record)?;
-    let files = write_files(paths, settings, record, &hostname, matches!(network, monitor::Network::Pasta { .. }));
+    let (network, host_address) = network(engine, settings, record)?;
+    let files = write_files(paths, settings, record, &hostname, host_address);
     files.map_err(io(format!("writing the files of container {id}")))?;
     let (copies, new_volumes) = volumes(paths, record).map_err(io(format!("making the volumes of container {id}")))?;
     let init = if record.options.init { Some(runtime::init(settings)?) } else { None };
@@ -390,9 +394,14 @@ pub(super) fn stop_signal(record: &Record, image: Option<&ImageConfiguration>) -
         .or_else(|_| signal::number(STOP_SIGNAL))
 }
 
-fn network(engine: &Engine, settings: &Settings, record: &Record) -> Result<monitor::Network, Error> {
+/// The network as the monitor makes it, and the address under which pasta lets the host be reached.
+fn network(
+    engine: &Engine,
+    settings: &Settings,
+    record: &Record,
+) -> Result<(monitor::Network, Option<Ipv4Addr>), Error> {
     let asked: &[String] = match &record.options.network {
-        Network::None | Network::Host => return Ok(monitor::Network::Runtime),
+        Network::None | Network::Host => return Ok((monitor::Network::Runtime, None)),
         Network::Default => &[],
         Network::Pasta(asked) => asked,
     };
@@ -401,7 +410,7 @@ fn network(engine: &Engine, settings: &Settings, record: &Record) -> Result<moni
         .map_err(|source| Error::Io { doing: format!("asking {} what it can do", program.display()), source })?;
     let mut command = vec![program.display().to_string()];
     command.extend(pasta::arguments(&record.ports, settings.network.pasta_options.items(), asked, abilities));
-    Ok(monitor::Network::Pasta { command })
+    Ok((monitor::Network::Pasta { command }, abilities.map_guest_addr.then_some(net::HOST_ADDRESS)))
 }
 
 /// `hosts`, `resolv.conf`, `hostname` and `containerenv` in the bundle.
@@ -410,20 +419,20 @@ fn write_files(
     settings: &Settings,
     record: &Record,
     hostname: &str,
-    behind_pasta: bool,
+    host_address: Option<Ipv4Addr>,
 ) -> io::Result<()> {
     let bundle = paths.bundle(&record.id);
     let (options, configured) = (&record.options, &settings.containers);
     fs::write(bundle.join("hostname"), format!("{hostname}\n"))?;
     fs::write(bundle.join("containerenv"), if options.privileged { containerenv(record) } else { String::new() })?;
     if configured.no_hosts != Some(true) {
-        fs::write(bundle.join("hosts"), hosts(settings, record, hostname, behind_pasta)?)?;
+        fs::write(bundle.join("hosts"), hosts(settings, record, hostname, host_address)?)?;
     }
     if options.network != Network::None {
         let host = Resolv::of_host()?;
         let resolv = match options.network {
             Network::Host => host,
-            _ => host.for_own_network(behind_pasta.then(|| net::DNS_FORWARD.into())),
+            _ => host.for_own_network(Some(net::DNS_FORWARD.into())),
         };
         let resolv = resolv.with(
             configured.dns_servers.items(),
@@ -435,22 +444,21 @@ fn write_files(
     Ok(())
 }
 
-fn hosts(settings: &Settings, record: &Record, hostname: &str, behind_pasta: bool) -> io::Result<String> {
+fn hosts(settings: &Settings, record: &Record, hostname: &str, host_address: Option<Ipv4Addr>) -> io::Result<String> {
     let options = &record.options;
     let outward = net::outward_address();
     let configured = settings.containers.host_containers_internal_ip.as_deref().and_then(|text| text.parse().ok());
     let host = configured.or(match options.network {
-        Network::Host => Some(std::net::Ipv4Addr::LOCALHOST.into()),
+        Network::Host => Some(Ipv4Addr::LOCALHOST.into()),
         Network::None => outward,
-        Network::Default | Network::Pasta(_) => Some(net::HOST_ADDRESS.into()),
+        Network::Default | Network::Pasta(_) => host_address.map(IpAddr::from),
     });
     let own = match options.network {
         Network::Host => None,
-        Network::None => Some(std::net::Ipv4Addr::LOCALHOST.into()),
-        Network::Default | Network::Pasta(_) if behind_pasta => outward,
-        Network::Default | Network::Pasta(_) => None,
+        Network::None => Some(Ipv4Addr::LOCALHOST.into()),
+        Network::Default | Network::Pasta(_) => outward,
     };
-    let gateway = host.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
+    let gateway = host.unwrap_or(Ipv4Addr::LOCALHOST.into());
     let added: Vec<_> =
         options.add_host.iter().map(|(name, address)| (name.clone(), address.unwrap_or(gateway))).collect();
     let base = match settings.containers.base_hosts_file.as_deref() {
@@ -475,7 +483,7 @@ fn containerenv(record: &Record) -> String {
 }
 
 /// Makes the volumes that are not there. Answers what is to be copied into them, and keeps them locked until it is.
-fn volumes(paths: &Paths, record: &Record) -> io::Result<(Vec<(PathBuf, PathBuf)>, Vec<NewVolume>)> {
+fn volumes(paths: &Paths, record: &Record) -> io::Result<(Vec<Copy>, Vec<NewVolume>)> {
     let (mut copies, mut new) = (Vec::new(), Vec::new());
     let asked = mounts::asked(record, paths).map_err(io::Error::other)?;
     for mount in asked.iter().filter(|mount| mount.kind == "volume") {

@@ -19,7 +19,7 @@ use crate::event;
 const STOP_TIMEOUT: u64 = 10;
 
 /// How long a container may take to be gone after SIGKILL: what it waits for then is the kernel's business.
-const KILLED_TIMEOUT: Duration = Duration::from_secs(60);
+const KILLED_TIMEOUT: Duration = Duration::from_mins(1);
 
 const SIGKILL: i32 = 9;
 
@@ -68,18 +68,17 @@ impl Containers {
         sender.send(Kind::Wait, &[]).await.map_err(failed)?;
         sender.send(Kind::Signal, number.to_string().as_bytes()).await.map_err(failed)?;
         let patience = if number == SIGKILL { KILLED_TIMEOUT } else { Duration::from_secs(seconds) };
-        match timeout(patience, hear_exit(&mut receiver)).await {
-            Ok(exit) => drop(exit?),
-            Err(_) => {
-                if number != SIGKILL {
-                    self.engine.warn(format!(
-                        "StopSignal {} failed to stop container {} in {seconds} seconds, resorting to SIGKILL",
-                        signal::name(number),
-                        record.name
-                    ));
-                }
-                self.kill_and_wait(id, &sender, &mut receiver).await?;
+        if let Ok(heard) = timeout(patience, hear_exit(&mut receiver)).await {
+            heard?;
+        } else {
+            if number != SIGKILL {
+                self.engine.warn(format!(
+                    "StopSignal {} failed to stop container {} in {seconds} seconds, resorting to SIGKILL",
+                    signal::name(number),
+                    record.name
+                ));
             }
+            self.kill_and_wait(id, &sender, &mut receiver).await?;
         }
         drop((receiver, sender));
         self.outlive(id).await?;

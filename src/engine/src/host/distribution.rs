@@ -12,7 +12,7 @@ use super::Piece;
 pub enum Distribution {
     /// Debian, Ubuntu and theirs: apt.
     Debian,
-    /// Fedora, CentOS, RHEL and theirs: dnf.
+    /// Fedora, `CentOS`, RHEL and theirs: dnf.
     Fedora,
     /// Arch and its like: pacman.
     Arch,

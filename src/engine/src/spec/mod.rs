@@ -352,9 +352,8 @@ fn filter(request: &Request<'_>, chosen: &Capabilities) -> Result<Option<LinuxSe
     let options = &request.record.options;
     Ok(match (&options.security.seccomp, request.settings.containers.seccomp_profile.as_deref()) {
         (Seccomp::Profile(path), _) => Some(seccomp::from_file(path, chosen)?),
-        (Seccomp::Unconfined, _) => None,
+        (Seccomp::Unconfined, _) | (Seccomp::Default, Some("unconfined")) => None,
         (Seccomp::Default, _) if options.privileged => None,
-        (Seccomp::Default, Some("unconfined")) => None,
         // Podman's own file is the value that distributions set: ours is stricter.
         (Seccomp::Default, Some("" | "/usr/share/containers/seccomp.json") | None) => {
             Some(seccomp::own(chosen, &request.image.architecture().to_string())?)

@@ -53,9 +53,9 @@ struct Group {
     args: Option<Vec<LinuxSeccompArg>>,
 }
 
-/// Our filter for a container that has `capabilities`, of an image for the architecture `image` (Go's name).
+/// Our filter for a container that has `capabilities`, of an image for the architecture `image` (Go's name for it).
 ///
-/// A 32-bit x86 program makes sockets through `socketcall`, whose arguments no filter can see: with it, AF_ALG could not be refused.
+/// A 32-bit x86 program makes sockets through `socketcall`, whose arguments no filter can see: with it, `AF_ALG` could not be refused.
 /// So only an image that is itself of that architecture may make 32-bit calls, and it may make any socket.
 pub fn own(capabilities: &Capabilities, image: &str) -> Result<LinuxSeccomp, SeccompError> {
     let own: Own = serde_json::from_str(PROFILE)

@@ -143,6 +143,6 @@ fn incoming((_, kind, _, _, _, _, fields): Header, body: Body) -> Incoming {
     }
 }
 
-fn invalid(what: impl ToString) -> io::Error {
+fn invalid(what: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.to_string())
 }

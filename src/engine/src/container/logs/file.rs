@@ -15,6 +15,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::container::status::{Monitor, Seen};
 use crate::container::{ContainerId, Containers, LogLine, LogOptions};
+use crate::descriptor::watch;
 use crate::engine::Error;
 use crate::event;
 
@@ -188,7 +189,7 @@ struct Watch {
 impl Watch {
     fn new() -> io::Result<Self> {
         let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-        Ok(Self { inotify: AsyncFd::with_interest(inotify, Interest::READABLE)? })
+        Ok(Self { inotify: watch(inotify, Interest::READABLE)? })
     }
 
     /// Adding the one that is watched already changes nothing. A file that is begun anew takes the link of the old one: an attribute.

@@ -36,7 +36,7 @@ pub(crate) fn begin(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> Result<Ans
 fn become_monitor(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> ! {
     // Held until the exec, whatever becomes of whoever took it: nobody else starts or removes this container before there is a
     // monitor that can be seen. First out of the way of the starter's number.
-    let lock = rustix::io::fcntl_dupfd_cloexec(lock, STARTER + 1).map_or(STARTER, |lock| lock.into_raw_fd());
+    let lock = rustix::io::fcntl_dupfd_cloexec(lock, STARTER + 1).map_or(STARTER, OwnedFd::into_raw_fd);
     let _ = fork::place_at(starter, STARTER);
     fork::close_all_but(&[STARTER, lock]);
     fork::reset_signals();
