@@ -62,8 +62,18 @@ class Display:
         return subprocess.run(command, env=ENVIRONMENT | self.env, check=True, capture_output=True, text=True).stdout
 
     def picture(self, path):
-        """What the screen shows, as a file."""
-        self.run("import", "-window", "root", str(path))
+        """What the screen shows once it is at rest, as a file."""
+        def screen():
+            command = ["import", "-window", "root", "ppm:-"]
+            return subprocess.run(command, env=ENVIRONMENT | self.env, check=True, capture_output=True).stdout
+
+        shown = screen()
+        # Not for ever: a cursor blinks, a log goes on.
+        for _ in range(5):
+            before, shown = shown, screen()
+            if shown == before:
+                break
+        subprocess.run(["convert", "ppm:-", str(path)], input=shown, check=True)
 
     def key(self, *keys):
         """Presses keys in the focused window: `key("ctrl+f")`, `key("Escape")`."""

@@ -79,7 +79,7 @@ def remove(app, picture, name=NAME):
 def main():
     folder = Path(sys.argv[1])
     taken = 0
-    with Display() as display, App(display) as app:
+    with Display(1000, 680) as display, App(display) as app:
 
         def picture(name):
             nonlocal taken
