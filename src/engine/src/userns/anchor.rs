@@ -5,6 +5,7 @@
 //! gone, the namespace may still live in the monitors of running containers: then a new anchor is born in theirs, because
 //! a container can only be reached from its own.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -18,6 +19,7 @@ use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal, WaitId, WaitIdO
 
 use super::map::Map;
 use super::{UsernsError, is_root};
+use crate::runtime;
 use crate::step::fork::{self, Child, Fork};
 
 /// What joining came to.
@@ -198,6 +200,11 @@ fn become_anchor(makes: bool, wait: OwnedFd, say: OwnedFd) -> ! {
         fork::exit(1);
     }
     drop((wait, say));
+    // A small program does the sleeping, where there is one; this one's memory is the command line's.
+    if let Ok(monitor) = runtime::monitor() {
+        let environment: [(OsString, OsString); 0] = [];
+        let _ = fork::execute(&monitor, &["haulout-anchor".into(), "--hold".into()], &environment);
+    }
     loop {
         nix::unistd::pause();
     }

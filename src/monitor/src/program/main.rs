@@ -8,6 +8,7 @@
 //! One thread, one poll loop ([`monitor`]); [`life`] is the container's way from `create` to `delete`, [`requests`] what clients
 //! may ask for. There is one for every running container, so it is kept small: no runtime, no thread, a few buffers.
 
+mod anchor;
 mod cgroup;
 mod client;
 mod clock;
@@ -40,6 +41,9 @@ use runtime::failure;
 
 fn main() -> ExitCode {
     let bundle = env::args_os().nth(1).map(PathBuf::from);
+    if bundle.as_deref() == Some(Path::new("--hold")) {
+        anchor::hold();
+    }
     let (Some(bundle), Ok(starter)) = (bundle, kernel::starter()) else {
         eprintln!("haulout-monitor is started by haulout, with a bundle's folder and a socket as descriptor 3");
         return ExitCode::from(125);
