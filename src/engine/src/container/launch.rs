@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use haulout_monitor::config as monitor;
 use haulout_monitor::frame::{Failure, Kind};
@@ -64,6 +66,10 @@ struct Prepared {
 /// What is copied from the image into a new volume: place inside, folder outside.
 type Copy = (PathBuf, PathBuf);
 
+/// How long, and how often, the end of a monitor that has failed is waited for.
+const WAIT: Duration = Duration::from_millis(5);
+const MAX_WAITS: u32 = 400;
+
 /// A volume that is filled from the image at this start. Held locked until it is.
 struct NewVolume {
     mark: PathBuf,
@@ -93,10 +99,12 @@ impl Containers {
         let remove = prepared.record.options.remove;
         let scoped = prepared.record.options.cgroups == Cgroups::Enabled;
         let step = Step::Start(Box::new(prepared.plan));
+        let born = AtomicI32::new(0);
         let started = async {
             let Answer::Pid(monitor) = steps.run(&step, vec![far, shared]).await? else {
                 return Err(Error::Cancelled("starting a container"));
             };
+            born.store(monitor, Ordering::Relaxed);
             let mut receiver = receiver;
             let pid = begin(&self.engine, &id, monitor, scoped.then_some(manager), &mut receiver, &sender).await?;
             Ok((receiver, pid))
@@ -111,6 +119,11 @@ impl Containers {
             Err(error) => {
                 drop(prepared.lock);
                 self.abandon(&id, remove, &sender).await;
+                drop(sender);
+                let monitor = born.into_inner();
+                if scoped && monitor != 0 {
+                    end_scope(&id, monitor).await;
+                }
                 Err(error)
             }
         }
@@ -166,7 +179,6 @@ async fn begin(
             let cgroup = scope(engine, id, monitor, manager).await;
             let _ = sender.send(Kind::Cgroup, cgroup.unwrap_or_default().as_bytes()).await;
         }
-        std::future::pending::<()>().await;
     };
     let started = async {
         let _ = sender.send(Kind::Go, &[]).await;
@@ -185,9 +197,16 @@ async fn begin(
             }
         }
     };
+    let (mut scope, mut started) = (std::pin::pin!(scope), std::pin::pin!(started));
     tokio::select! {
-        pid = started => pid,
-        () = scope => Err(Error::Cancelled("starting a container")),
+        started = &mut started => {
+            if started.is_err() {
+                // It may be made at this very moment: it must not be left.
+                scope.await;
+            }
+            started
+        }
+        () = &mut scope => started.await,
     }
 }
 
@@ -209,21 +228,50 @@ async fn scope(
     let made = async {
         let mut manager = manager.await.map_err(|error| systemd::SystemdError::NoManager(error.to_string()))??;
         let description = format!("Haulout container {}", id.short());
-        match manager.start_scope(&format!("haulout-{id}.scope"), &description, monitor).await {
+        let [unit, other_unit] = units(id, monitor);
+        match manager.start_scope(&unit, &description, monitor).await {
             // The scope of the last run is about to go.
             Err(systemd::SystemdError::Refused { .. }) => {
-                manager.start_scope(&format!("haulout-{id}-{monitor}.scope"), &description, monitor).await
+                manager.start_scope(&other_unit, &description, monitor).await?;
             }
-            other => other,
+            other => other?,
         }
+        Ok::<_, systemd::SystemdError>(systemd::cgroup_of(monitor))
     };
     match made.await {
-        Ok(()) => systemd::cgroup_of(monitor),
+        Ok(cgroup) => cgroup,
         Err(error) => {
             engine.warn(format!("{error}: the container runs without a cgroup of its own and without limits"));
             None
         }
     }
+}
+
+/// What a container's scope is called, and what it is called while that of the last run is still there.
+fn units(id: &ContainerId, monitor: i32) -> [String; 2] {
+    [format!("haulout-{id}.scope"), format!("haulout-{id}-{monitor}.scope")]
+}
+
+/// Ends the scope of a monitor that failed. Systemd does it by itself when a scope becomes empty, but not when the process was
+/// gone before it was moved, or while it was.
+async fn end_scope(id: &ContainerId, monitor: i32) {
+    let mut waits = 0;
+    while is_running(monitor) && waits < MAX_WAITS {
+        waits += 1;
+        tokio::time::sleep(WAIT).await;
+    }
+    if let Ok(mut manager) = UserManager::connect().await {
+        for unit in units(id, monitor) {
+            manager.stop_scope(&unit).await;
+        }
+    }
+}
+
+/// Whether the process is there and no zombie.
+fn is_running(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the program's name, which may contain anything: the state.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 /// Decides everything. Blocks.

@@ -95,7 +95,7 @@ impl UserManager {
         ];
         let auxiliary: Vec<(&str, Vec<(&str, Value<'_>)>)> = Vec::new();
         let body = (unit, "fail", properties, auxiliary);
-        match tokio::time::timeout(PATIENCE, self.start(unit, &body)).await {
+        match tokio::time::timeout(PATIENCE, self.job("StartTransientUnit", unit, &body)).await {
             Ok(Ok(result)) if result == "done" => Ok(()),
             Ok(Ok(result)) => {
                 Err(SystemdError::Refused { unit: unit.to_owned(), reason: format!("its job was {result}") })
@@ -105,9 +105,19 @@ impl UserManager {
         }
     }
 
-    /// `StartTransientUnit`, and its job's result.
-    async fn start<B: serde::Serialize + DynamicType>(&mut self, unit: &str, body: &B) -> Result<String, String> {
-        let method = "StartTransientUnit";
+    /// Ends the scope `unit`, which may have gone by itself.
+    pub async fn stop_scope(&mut self, unit: &str) {
+        let stopped = tokio::time::timeout(PATIENCE, self.job("StopUnit", unit, &(unit, "replace"))).await;
+        if let Ok(Err(reason)) = stopped {
+            tracing::debug!("stopping {unit}: {reason}");
+        }
+    }
+
+    /// Calls what makes a job, and answers the job's result.
+    async fn job<B>(&mut self, method: &str, unit: &str, body: &B) -> Result<String, String>
+    where
+        B: serde::Serialize + DynamicType,
+    {
         match &mut self.way {
             Way::Bus(bus) => bus.call_and_wait(method, body).await,
             Way::Private(private) => {
