@@ -2,6 +2,7 @@
 """start, stop, kill, rm, wait, ps, exec, attach, logs, events: one container's life, and several at once."""
 
 import json
+import os
 import threading
 import time
 
@@ -197,13 +198,23 @@ class Life(SessionTest):
         self.assertRegex(self.haulout("exec", "-d", "one", "sleep", "98").stdout, r"^[0-9a-f]{64}\n$")
         wait_until(lambda: [process for process in processes("sleep") if "98" in process.command], "the command runs")
 
-    def test_exec_output_goes_straight_to_the_callers_files(self):
+    def test_exec_output_goes_straight_into_the_callers_pipe(self):
+        self.sleeper()
+        done = self.spawn("haulout", "exec", "one", "readlink", "/proc/self/fd/1")
+        inode = os.fstat(done.stdout.fileno()).st_ino
+        self.assertEqual(done.communicate(timeout=20)[0], f"pipe:[{inode}]\n")
+
+    def test_exec_output_goes_into_files_and_terminals_too(self):
         self.sleeper()
         file = self.temporary_folder() / "out"
         with file.open("w") as out:
-            done = self.spawn("haulout", "exec", "one", "readlink", "/proc/self/fd/1", stdout=out)
+            done = self.spawn("haulout", "exec", "one", "sh", "-c", "echo out; echo err >&2", stdout=out, stderr=out)
             self.assertEqual(done.wait(20), 0)
-        self.assertIn("out", file.read_text())
+        self.assertEqual(sorted(file.read_text().split()), ["err", "out"])
+        terminal = self.terminal("haulout", "exec", "-i", "one", "cat")
+        terminal.type("typed\r\x04")
+        terminal.expect(r"typed\r\ntyped\r\n")
+        self.assertEqual(terminal.wait(), 0)
 
     def test_ps_shows_what_is_so(self):
         self.sleeper("--label", "a=b")
@@ -246,8 +257,8 @@ class Together(SessionTest):
             self.haulout("create", "--name", "one", "--network", "none", BUSYBOX, "sleep", "100")
             for done in together(*[lambda: run("haulout", "start", "one")] * 2):
                 self.assertEqual(done.returncode, 0, done.stderr)
-            pids = [process.pid for process in processes("sleep") if "100" in process.command]
-            self.assertEqual(len(pids), 1, "it was started once")
+            wait_until(lambda: [each for each in processes("sleep") if "100" in each.command], "it is started")
+            self.assertEqual(len([each for each in processes("sleep") if "100" in each.command]), 1, "and only once")
             for done in together(*[lambda: run("haulout", "stop", "-t", "0", "one")] * 2):
                 self.assertEqual(done.returncode, 0, done.stderr)
             self.haulout("start", "one")

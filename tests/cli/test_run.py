@@ -43,7 +43,7 @@ class Run(SessionTest):
         for words, status in [
             (["true"], 0),
             (["sh", "-c", "exit 42"], 42),
-            (["sh", "-c", "kill -9 $$"], 137),
+            (["sh", "-c", "sh -c 'kill -9 $$'; exit $?"], 137),
             (["nonexistent"], 127),
             (["/etc/passwd"], 126),
         ]:
@@ -179,7 +179,7 @@ class Run(SessionTest):
         self.assertIn("nameserver", self.one(BUSYBOX, "cat", "/etc/resolv.conf", network="pasta"))
 
     def test_an_init_is_the_first_process(self):
-        self.assertEqual(self.one("--init", BUSYBOX, "cat", "/proc/1/comm"), "catatonit\n")
+        self.assertEqual(self.one("--init", BUSYBOX, "cat", "/proc/1/comm"), "podman-init\n")
         self.assertEqual(self.one(BUSYBOX, "cat", "/proc/1/comm"), "cat\n")
 
     def test_a_container_is_killed_when_its_time_is_over(self):
@@ -191,9 +191,12 @@ class Run(SessionTest):
     def test_a_container_that_fails_is_started_again_as_often_as_was_said(self):
         folder = self.temporary_folder()
         identity = self.detached("--restart", "on-failure:2", "-v", f"{folder}:/x", BUSYBOX, "sh", "-c", "echo x >> /x/runs; exit 3")
-        status = self.haulout("wait", identity).stdout.strip()
-        self.assertEqual((status, (folder / "runs").read_text()), ("3", "x\n" * 3))
-        self.assertEqual(self.inspect(identity)["RestartCount"], 2)
+        wait_until(lambda: self.inspect(identity)["RestartCount"] == 2, "it is started again")
+        self.assertEqual(self.haulout("wait", identity).stdout, "3\n")
+        time.sleep(0.5)
+        self.assertEqual((folder / "runs").read_text(), "x\n" * 3)
+        details = self.inspect(identity)
+        self.assertEqual((details["RestartCount"], details["State"]["Status"]), (2, "exited"))
 
     def test_the_id_goes_into_a_file(self):
         file = self.temporary_folder() / "id"

@@ -4,7 +4,7 @@
 import signal
 import termios
 
-from session import BUSYBOX, SessionTest, wait_until
+from session import BUSYBOX, SessionTest, processes, wait_until
 
 
 class Terminals(SessionTest):
@@ -47,8 +47,8 @@ class Terminals(SessionTest):
     def test_an_interrupt_is_a_key_of_the_containers(self):
         terminal = self.shell("--rm")
         terminal.expect(r"# ")
-        terminal.type("sleep 100\r")
-        terminal.expect("sleep 100")
+        terminal.type("sleep 97\r")
+        wait_until(lambda: [each for each in processes("sleep") if "97" in each.command], "it sleeps")
         terminal.type("\x03")
         terminal.expect(r"# ")
         terminal.type("echo $?; exit 0\r")

@@ -143,9 +143,8 @@ impl Containers {
                 let path = matches!(&volume.source, VolumeSource::Path(path) if path.as_os_str() == value);
                 named || path || volume.destination.as_os_str() == value
             }),
-            "network" => rows::network(&record.options.network) == value && value != "pasta",
             "restart-policy" => rows::restart(record.options.restart).0 == value,
-            // There are no pods and no health checks.
+            // There are no pods, no health checks and no networks with names.
             _ => false,
         }
     }

@@ -36,9 +36,7 @@ pub fn status(summary: &Summary) -> String {
 
 /// The published ports, ranges together: `0.0.0.0:8080->80/tcp, 0.0.0.0:9000-9002->90-92/udp`.
 pub fn ports(published: &[Publish]) -> String {
-    let mut sorted: Vec<&Publish> = published.iter().collect();
-    sorted.sort_by_key(|port| (port.protocol as u8, port.address.map(|address| address.to_string()), port.host));
-    let shown = sorted.into_iter().map(|port| {
+    let shown = sorted(published).into_iter().map(|port| {
         let last = port.count.saturating_sub(1);
         let range = |first: u16| match last {
             0 => first.to_string(),
@@ -49,6 +47,13 @@ pub fn ports(published: &[Publish]) -> String {
         format!("{address}:{}->{}/{}", range(port.host.unwrap_or(0)), range(port.container), protocol(port))
     });
     shown.collect::<Vec<_>>().join(", ")
+}
+
+/// The published ports in the order of podman's lists.
+pub fn sorted(published: &[Publish]) -> Vec<&Publish> {
+    let mut sorted: Vec<&Publish> = published.iter().collect();
+    sorted.sort_by_key(|port| (port.protocol as u8, port.address.map(|address| address.to_string()), port.host));
+    sorted
 }
 
 /// `tcp` or `udp`.

@@ -121,9 +121,22 @@ pub fn duration(text: &str) -> Option<i64> {
 /// A point in time as `--since` and `--until` take it: a duration before now, seconds since 1970, or a date with or without a
 /// time and a zone. Nanoseconds since 1970.
 pub fn point(text: &str) -> Option<i64> {
-    if let Some(before) = duration(text).filter(|_| !text.starts_with('+')) {
-        return Some(now() - before);
+    match duration(text) {
+        Some(before) => Some(now() - before),
+        None => date(text),
     }
+}
+
+/// A point in time as `--until` takes it where something is waited for: a duration is from now on.
+pub fn point_ahead(text: &str) -> Option<i64> {
+    match duration(text) {
+        Some(after) => Some(now() + after),
+        None => date(text),
+    }
+}
+
+/// Seconds since 1970, or a date.
+fn date(text: &str) -> Option<i64> {
     if let Some(at) = unix(text) {
         return Some(at);
     }

@@ -44,8 +44,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if !args.words.is_empty() {
         bail!("`{}` takes no arguments", invocation.path);
     }
-    let since = point("since", args.since.as_ref())?;
-    let until = point("until", args.until.as_ref())?;
+    let since = point("since", args.since.as_ref(), time::point)?;
+    let until = point("until", args.until.as_ref(), time::point_ahead)?;
     let engine = invocation.engine();
     let filter = filter::Events::parse(&args.filter, &engine).await?;
     let view = View::parse(args.format.as_deref(), args.no_trunc)?;
@@ -84,9 +84,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     }
 }
 
-fn point(flag: &str, text: Option<&String>) -> Result<Option<i64>> {
+fn point(flag: &str, text: Option<&String>, read: fn(&str) -> Option<i64>) -> Result<Option<i64>> {
     text.map(|text| {
-        time::point(text).ok_or_else(|| {
+        read(text).ok_or_else(|| {
             anyhow!(
                 "failed to parse event filters: unable to convert {flag} time of {text}: unable to interpret time value"
             )

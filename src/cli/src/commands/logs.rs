@@ -56,8 +56,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let options = LogOptions {
         follow: args.follow,
         tail: usize::try_from(args.tail).ok(),
-        since: point("since", args.since.as_ref())?,
-        until: point("until", args.until.as_ref())?,
+        since: point("since", args.since.as_ref(), time::point)?,
+        until: point("until", args.until.as_ref(), time::point_ahead)?,
     };
     let containers = invocation.engine().containers();
     let mut ids = Vec::new();
@@ -91,11 +91,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     Ok(0)
 }
 
-fn point(flag: &str, text: Option<&String>) -> Result<Option<i64>> {
-    text.map(|text| {
-        time::point(text).ok_or_else(|| anyhow!("parsing --{flag} {text:?}: unable to interpret time value"))
-    })
-    .transpose()
+fn point(flag: &str, text: Option<&String>, read: fn(&str) -> Option<i64>) -> Result<Option<i64>> {
+    text.map(|text| read(text).ok_or_else(|| anyhow!("parsing --{flag} {text:?}: unable to interpret time value")))
+        .transpose()
 }
 
 /// How one container's lines are shown.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout tag`.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
+use haulout_engine::Error;
 
 use crate::invocation::Invocation;
 
@@ -26,7 +27,16 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     }
     let images = invocation.engine().images();
     for target in targets {
-        images.tag(source, target).await?;
+        images.tag(source, target).await.map_err(|error| match error {
+            Error::Reference(reason) => normalizing(target, &reason.to_string()),
+            error => error.into(),
+        })?;
     }
     Ok(0)
+}
+
+/// What cannot be a name, in the words that podman has for a name that is being given.
+fn normalizing(name: &str, reason: &str) -> anyhow::Error {
+    let reason = reason.rsplit_once("\": ").map_or(reason, |(_, reason)| reason);
+    anyhow!("normalizing name {name:?}: normalizing name {name:?}: {reason}")
 }

@@ -245,11 +245,11 @@ impl Data {
     /// What `.name` of it is.
     pub fn field(&self, name: &str) -> Field {
         let found = match self {
-            Self::Struct(fields) => fields
-                .fields
-                .iter()
-                .find(|field| field.in_template && (field.name == name || (name == "Id" && field.name == "ID")))
-                .map(|field| &field.value),
+            Self::Struct(fields) => {
+                let named = |name: &str| fields.fields.iter().find(|field| field.in_template && field.name == name);
+                // Where podman takes `.Id` for `.ID`, so does everybody.
+                named(name).or_else(|| named("ID").filter(|_| name == "Id")).map(|field| &field.value)
+            }
             Self::Map(map) => match map.as_ref().and_then(|map| map.get(name)) {
                 None => return Field::NoKey,
                 value => value,

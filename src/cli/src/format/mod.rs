@@ -39,15 +39,20 @@ impl Format {
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        if !(text.contains("{{range ")
-            || text.contains("{{ range ")
-            || text.contains("{{-range")
-            || text.contains("{{- range"))
-        {
+        if !ranges_itself(&text) {
             text = format!("{{{{range .}}}}{text}{{{{end -}}}}");
         }
         Self::Template { table, text }
     }
+}
+
+/// Whether a template goes through the rows itself: `{{range .}}`.
+fn ranges_itself(text: &str) -> bool {
+    text.split("{{").skip(1).any(|action| {
+        let action = action.split("}}").next().unwrap_or("");
+        let mut words = action.trim_matches('-').split_whitespace();
+        (words.next(), words.next(), words.next()) == (Some("range"), Some("."), None)
+    })
 }
 
 /// What a template prints of `data`, the list of rows or the one thing there is: `verb` names it in errors, `headings` are the words above the columns that have any.
@@ -74,7 +79,8 @@ mod tests {
     use super::*;
 
     fn shown(format: &str) -> String {
-        let rows = ["a", "bb"].map(|id| Data::from(Struct::of("row").with("ID", id).with("Names", "x")));
+        let rows = ["a", "bb"]
+            .map(|id| Data::from(Struct::of("row").with("ID", id).with("Names", "x").with("List", vec![1, 2])));
         match Format::parse(format) {
             Format::Json => "json".to_owned(),
             Format::Template { table, text } => {
@@ -89,6 +95,8 @@ mod tests {
         assert_eq!(shown(r"{{.ID}}\t{{.Names}}\n"), "a\tx\nbb\tx\n");
         assert_eq!(shown(" {{.ID}}"), " a\n bb\n");
         assert_eq!(shown("{{range .}}{{.ID}};{{end}}"), "a;bb;\n");
+        assert_eq!(shown("{{- range . -}}{{.ID}};{{end}}"), "a;bb;\n");
+        assert_eq!(shown("{{range .List}}{{.}};{{end}}"), "1;2;\n1;2;\n");
         assert_eq!(shown(""), "\n\n");
         assert_eq!(shown(" json "), "json");
         assert_eq!(shown("table"), "table\ntable\n");

@@ -106,7 +106,13 @@ fn action_length(action: &str) -> usize {
 /// What is wrong with a template, without the position that `gotmpl` puts before it.
 fn parse_words(error: &TemplateError) -> String {
     match error {
-        TemplateError::Parse { message, .. } | TemplateError::Lex { message, .. } => message.clone(),
+        TemplateError::Parse { message, .. } | TemplateError::Lex { message, .. } => {
+            // Go names a character by its number as well.
+            match message.strip_prefix("unexpected character: '").and_then(|rest| rest.chars().next()) {
+                Some(letter) => format!("bad character U+{:04X} '{letter}'", u32::from(letter)),
+                None => message.clone(),
+            }
+        }
         error => error.to_string(),
     }
 }

@@ -51,7 +51,7 @@ impl Flags {
             hostname: given(self.hostname.as_ref()).cloned(),
             publish: non_empty(&self.publish).map(|text| publish::parse(text)).collect::<Result<_>>()?,
             network: self.network()?,
-            add_host: self.add_host.iter().map(|text| add_host(text)).collect::<Result<Vec<_>>>()?.concat(),
+            add_host: self.add_host.iter().map(|text| add_host(text)).collect::<Result<_>>()?,
             cap_add: non_empty(&self.cap_add).cloned().collect(),
             cap_drop: non_empty(&self.cap_drop).cloned().collect(),
             security: self.security()?,
@@ -365,8 +365,8 @@ fn entrypoint(text: &str) -> Vec<String> {
     }
 }
 
-/// `NAME[;NAME…]:ADDRESS` (an address may be of IPv6, in brackets or not).
-fn add_host(text: &str) -> Result<Vec<(String, Option<IpAddr>)>> {
+/// `NAME[;NAME…]:ADDRESS` (an address may be of IPv6, in brackets or not). Several names stay together.
+fn add_host(text: &str) -> Result<(String, Option<IpAddr>)> {
     let Some((names, address)) = text.split_once(':').filter(|(names, _)| !names.is_empty()) else {
         bail!("bad format for add-host: {text:?}");
     };
@@ -377,7 +377,7 @@ fn add_host(text: &str) -> Result<Vec<(String, Option<IpAddr>)>> {
             Some(bare.parse().map_err(|_| anyhow!("invalid IP address in add-host: {text:?}"))?)
         }
     };
-    Ok(names.split(';').map(|name| (name.to_owned(), address)).collect())
+    Ok((names.to_owned(), address))
 }
 
 #[cfg(test)]
@@ -464,8 +464,8 @@ mod tests {
         assert_eq!(options.workdir.unwrap(), PathBuf::from("/w"));
         assert_eq!(options.publish.len(), 2);
         assert_eq!(options.network, Network::Pasta(vec!["-t".into(), "80".into()]));
-        assert_eq!(options.add_host.len(), 3);
-        assert_eq!(options.add_host[2], ("c".to_owned(), None));
+        assert_eq!(options.add_host[0], ("a;b".to_owned(), Some("::1".parse().unwrap())));
+        assert_eq!(options.add_host[1], ("c".to_owned(), None));
         assert_eq!(options.cap_add, ["a", "b"]);
         assert_eq!(options.security, Security { seccomp: Seccomp::Unconfined, no_new_privileges: true });
         assert_eq!(options.labels, BTreeMap::from([("k".into(), "v=w".into()), ("bare".into(), String::new())]));

@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::container::options::{Volume, VolumeSource};
 
 use crate::exit::os_words;
@@ -106,8 +106,13 @@ fn container_path(text: &str) -> Result<PathBuf> {
     if !text.starts_with('/') {
         bail!("invalid container path {text:?}, must be an absolute path");
     }
+    Ok(clean(Path::new(text)))
+}
+
+/// An absolute path without `.` and `..`, as Go's `filepath.Clean` makes it: by its words alone.
+fn clean(text: &Path) -> PathBuf {
     let mut path = PathBuf::from("/");
-    for component in Path::new(text).components() {
+    for component in text.components() {
         match component {
             Component::Normal(name) => path.push(name),
             Component::ParentDir => {
@@ -116,17 +121,22 @@ fn container_path(text: &str) -> Result<PathBuf> {
             _ => {}
         }
     }
-    Ok(path)
+    path
 }
 
-/// A path on the host, absolute.
+/// A path on the host, absolute; it must be there.
 fn host_path(text: &str) -> Result<PathBuf> {
+    let there = |path: &Path| std::fs::symlink_metadata(path);
     if text.starts_with('/') {
-        std::fs::symlink_metadata(text).map_err(|error| anyhow!("statfs {text}: {}", os_words(&error)))?;
-        return Ok(text.into());
+        let path = clean(Path::new(text));
+        there(&path).map_err(|error| anyhow!("statfs {}: {}", path.display(), os_words(&error)))?;
+        return Ok(path);
     }
+    let here = std::env::current_dir().context("finding the working directory")?;
+    let path = clean(&here.join(text));
     let shown = text.strip_prefix("./").unwrap_or(text);
-    Path::new(text).canonicalize().map_err(|error| anyhow!("lstat {shown}: {}", os_words(&error)))
+    there(&path).map_err(|error| anyhow!("lstat {shown}: {}", os_words(&error)))?;
+    Ok(path)
 }
 
 fn volume_name(name: &str) -> Result<String> {
@@ -169,7 +179,7 @@ mod tests {
         assert_eq!(volume.options, ["ro", "rslave"]);
         assert_eq!(parse("data:/x").unwrap().source, VolumeSource::Named("data".into()));
         assert_eq!(parse("/x").unwrap().source, VolumeSource::Anonymous);
-        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        let here = std::env::current_dir().unwrap();
         assert_eq!(parse(".:/x").unwrap().source, VolumeSource::Path(here));
     }
 

@@ -19,7 +19,7 @@ impl Containers {
                 LogDriver::Default | LogDriver::K8sFile => file::lines(containers, id, options),
                 LogDriver::Journald => journal::lines(containers, id, options),
                 LogDriver::None => Err(Error::WrongState(format!(
-                    "this container is using the 'none' log driver, cannot read logs: container {id} does not log"
+                    "this container is using the 'none' log driver, cannot read logs: this container is not logging output"
                 )))?,
             };
             while let Some(line) = lines.next().await {

@@ -39,7 +39,7 @@ pub struct Options {
     pub publish: Vec<Publish>,
     /// `--network`.
     pub network: Network,
-    /// `--add-host`: name and address (nothing for `host-gateway`).
+    /// `--add-host`: name (or several with `;` between them) and address (nothing for `host-gateway`).
     pub add_host: Vec<(String, Option<IpAddr>)>,
     /// `--cap-add`, as written: `NET_ADMIN`, `cap_net_admin`, `all`.
     pub cap_add: Vec<String>,

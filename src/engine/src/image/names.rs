@@ -150,7 +150,7 @@ fn remove(
         let (image, _) = images::get(transaction, &found.id)?.ok_or_else(gone)?;
         if let Some(name) = &found.name {
             if !image.names.contains(name) {
-                return Err(Error::Invalid(format!("{name}: tag not known")));
+                return Err(Error::NoSuchImage(text.to_owned()));
             }
             if image.names.len() > 1 {
                 images::take_name(transaction, name)?;

@@ -55,10 +55,12 @@ impl View<'_> {
         let running = matches!(self.details.summary.status, Status::Running(_));
         let shown = |path: String| if running { path } else { String::new() };
         let (path, arguments) = match self.words().split_first() {
+            // A command of one word is its own argument; so says podman.
+            Some((path, [])) => (path.clone(), vec![path.clone()]),
             Some((path, arguments)) => (path.clone(), arguments.to_vec()),
             None => (String::new(), Vec::new()),
         };
-        let whole = Struct::of("*define.InspectContainerData")
+        let whole = Struct::of("interface {}")
             .with_as("ID", "Id", record.id.to_string())
             .with("Created", Data::Time(Some(record.created)))
             .with("Path", path)
@@ -170,7 +172,13 @@ impl View<'_> {
     }
 
     fn network(&self, bundle: &Path, running: bool) -> Data {
-        let none = BTreeMap::<String, String>::new();
+        let name = rows::network(&self.options.network);
+        // One that pasta has connected is none of the networks that could be listed.
+        let networks = if running && name == "pasta" {
+            Data::Map(None)
+        } else {
+            BTreeMap::from([(name.to_owned(), Data::from(membership(name)))]).into()
+        };
         let sandbox = running && !matches!(self.options.network, Network::Host);
         Struct::of("*define.InspectNetworkSettings")
             .with("EndpointID", "")
@@ -188,7 +196,7 @@ impl View<'_> {
             .with("LinkLocalIPv6PrefixLen", 0)
             .with("Ports", bindings(&self.details.summary.record.ports))
             .with("SandboxKey", if sandbox { bundle.join("netns").display().to_string() } else { String::new() })
-            .with_hidden("Networks", &none)
+            .with_omitted("Networks", "Networks", networks)
             .into()
     }
 
@@ -424,6 +432,23 @@ impl View<'_> {
         });
         limits.collect()
     }
+}
+
+/// A network that a container is in, of which there is nothing to say but its name.
+fn membership(name: &str) -> Struct {
+    Struct::of("*define.InspectAdditionalNetwork")
+        .with("EndpointID", "")
+        .with("Gateway", "")
+        .with("IPAddress", "")
+        .with("IPPrefixLen", 0)
+        .with("IPv6Gateway", "")
+        .with("GlobalIPv6Address", "")
+        .with("GlobalIPv6PrefixLen", 0)
+        .with("MacAddress", "")
+        .with("NetworkID", name.to_owned())
+        .with("DriverOpts", Data::Map(None))
+        .with("IPAMConfig", Data::Map(None))
+        .with("Links", Data::List(None))
 }
 
 /// Every published port by itself: `80/tcp`, and where it is on the host.

@@ -26,7 +26,7 @@ pub fn data(engine: &Engine, details: &Details) -> Data {
     let media_type = manifest["mediaType"].as_str().unwrap_or("application/vnd.oci.image.manifest.v1+json");
     let annotations: BTreeMap<String, String> =
         serde_json::from_value(manifest["annotations"].clone()).unwrap_or_default();
-    Struct::of("*inspect.ImageData")
+    Struct::of("interface {}")
         .with_as("ID", "Id", summary.id.hex())
         .with("Digest", summary.digest.to_string())
         .with("RepoTags", summary.names.clone())
