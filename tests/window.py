@@ -49,6 +49,9 @@ class Display:
         if ON_TEST_HOST:
             # As a login to a desktop does: the portals, which GTK asks for settings, need a display too.
             names = {"DISPLAY": f":{number}", "XDG_CURRENT_DESKTOP": "GNOME"}
+            # Those of an earlier display hang, or are waited for, until they time out.
+            portals = ["xdg-desktop-portal.service", "xdg-desktop-portal-gtk.service"]
+            subprocess.run(["systemctl", "--user", "stop", *portals], check=False)
             subprocess.run(["systemctl", "--user", "reset-failed"], check=True)
             subprocess.run(["dbus-update-activation-environment", "--systemd", *(f"{k}={v}" for k, v in names.items())], check=True)
         self.env = {"DISPLAY": f":{number}", "GDK_BACKEND": "x11", "GSK_RENDERER": "cairo", "GTK_A11Y": "atspi"}

@@ -130,10 +130,10 @@ class Lists(WindowTest):
             self.haulout("create", "--name", name, BUSYBOX)
         self.app.find("label", "sand")
         self.display.key("ctrl+f")
-        self.app.find("text", "Search containers").fill("sal")
+        self.app.find("entry", "Search containers").fill("sal")
         self.app.gone("label", "sand")
         self.app.find("label", "salt")
-        self.app.find("text", "Search containers").fill("nowhere")
+        self.app.find("entry", "Search containers").fill("nowhere")
         self.app.find("label", "No Results Found")
 
     def test_everything_is_searched_from_anywhere(self):
@@ -141,7 +141,7 @@ class Lists(WindowTest):
         self.app.find("label", "gull")
         self.display.key("ctrl+k")
         dialog = self.app.find("dialog", "Search Everything")
-        dialog.find("text", "Search containers and images").fill("gul")
+        dialog.find("entry", "Search containers and images").fill("gul")
         dialog.gone("list item", re.compile("busybox"))
         self.display.key("Return")
         self.app.find("page tab", "Overview")

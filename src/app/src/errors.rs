@@ -3,7 +3,7 @@
 
 use gettextrs::gettext;
 
-use crate::connection::{Action, Failure, Reason};
+use crate::connection::{Action, Failure, Missing, Piece, Reason};
 use crate::language::fill;
 
 /// What was being done when it went wrong, and to what.
@@ -95,6 +95,62 @@ fn body(doing: &Doing, failure: &Failure) -> String {
     }
 }
 
+/// What a piece that the machine lacks is, and why it is needed.
+pub fn lacking(missing: &Missing) -> Words {
+    let (title, why) = match missing.piece {
+        Piece::IdMappers => (
+            fill(&gettext("Programs Are Missing: {}"), &[&missing.name]),
+            gettext("They give the users of a container their IDs on this computer."),
+        ),
+        Piece::IdMappersPrivilege => (
+            gettext("Programs Lack a Privilege"),
+            gettext("Those that give the users of a container their IDs may not do so here."),
+        ),
+        Piece::SubordinateIds => (
+            gettext("No Subordinate IDs"),
+            gettext(
+                "The users of a container get their IDs on this computer from a range that is set aside for you. None is.",
+            ),
+        ),
+        Piece::Runtime => (
+            fill(&gettext("A Program Is Missing: {}"), &[&missing.name]),
+            gettext("It starts the processes of containers."),
+        ),
+        Piece::Network => (
+            fill(&gettext("Missing for the Network: {}"), &[&missing.name]),
+            gettext("It connects containers to the network. Without it, only containers without a network can run."),
+        ),
+        Piece::UserNamespaces => (
+            gettext("User Namespaces Are Forbidden"),
+            gettext(
+                "Containers of an ordinary user live in a user namespace, and a setting of this computer lets nobody make one.",
+            ),
+        ),
+        Piece::AppArmor => (
+            gettext("AppArmor Forbids User Namespaces"),
+            gettext(
+                "Containers of an ordinary user live in a user namespace, which AppArmor allows only to programs that have a profile.",
+            ),
+        ),
+        Piece::Overlay => (
+            gettext("No Overlay File System"),
+            gettext("The files of a container are its image’s with its own changes over them."),
+        ),
+        Piece::RuntimeFolder => (
+            gettext("No Runtime Folder"),
+            gettext("It tells which containers run, and a login makes it. Without it, limits cannot be set."),
+        ),
+        Piece::UserManager => (
+            gettext("No Service Manager of Yours"),
+            gettext(
+                "It gives each container its own place. Without it, limits cannot be set, and containers end with your session.",
+            ),
+        ),
+        Piece::Other => (missing.name.clone(), missing.why.clone()),
+    };
+    Words { title, body: why, details: format!("{}: {}", missing.name, missing.why) }
+}
+
 fn short(id: &str) -> &str {
     if id.len() == 64 { &id[..12] } else { id }
 }
@@ -102,7 +158,7 @@ fn short(id: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::{Doing, words};
-    use crate::connection::{Action, Failure, Reason};
+    use crate::connection::{Action, Failure, Missing, Piece, Reason};
 
     #[test]
     fn what_the_engine_said_is_never_lost() {

@@ -9,12 +9,12 @@ use haulout_engine::container::{self, Status};
 use haulout_engine::event::{Event, Kind};
 use haulout_engine::image::{self, PullError, PullProgress, RegistryError};
 use haulout_engine::step::StepError;
-use haulout_engine::{Error, event};
+use haulout_engine::{Error, event, host};
 use oci_spec::image::ImageConfiguration;
 
 use super::{
-    Change, Container, Defaults, Details, Failure, Image, LogLine, Mount, MountKind, Network, Port, Pull, Reason,
-    Request, State,
+    Change, Container, Defaults, Details, Failure, Image, LogLine, Missing, Mount, MountKind, Network, Piece, Port,
+    Pull, Reason, Request, State,
 };
 
 impl From<Error> for Failure {
@@ -203,6 +203,23 @@ pub fn log_line(line: &container::LogLine) -> LogLine {
         text: String::from_utf8_lossy(&line.text).into_owned(),
         partial: line.partial,
     }
+}
+
+pub fn missing(found: host::Missing) -> Missing {
+    let piece = match found.piece {
+        host::Piece::IdMappers => Piece::IdMappers,
+        host::Piece::IdMappersPrivilege => Piece::IdMappersPrivilege,
+        host::Piece::SubordinateIds => Piece::SubordinateIds,
+        host::Piece::Runtime => Piece::Runtime,
+        host::Piece::Network | host::Piece::Tunnel => Piece::Network,
+        host::Piece::UserNamespaces | host::Piece::UnprivilegedUserNamespaces => Piece::UserNamespaces,
+        host::Piece::AppArmor => Piece::AppArmor,
+        host::Piece::Overlay => Piece::Overlay,
+        host::Piece::RuntimeFolder => Piece::RuntimeFolder,
+        host::Piece::UserManager => Piece::UserManager,
+        _ => Piece::Other,
+    };
+    Missing { piece, name: found.name, why: found.why, command: found.command, fatal: found.fatal }
 }
 
 /// The engine's options; what is wrong when they make no sense.

@@ -14,7 +14,9 @@ use haulout_engine::{Engine, Error, Paths};
 use relm4::gtk::glib;
 use relm4::tokio::runtime::Handle;
 
-use super::convert::{change, container_in_list, defaults, details, image_in_list, log_line, options, pull_progress};
+use super::convert::{
+    change, container_in_list, defaults, details, image_in_list, log_line, missing, options, pull_progress,
+};
 use super::{
     Action, Change, Connection, Container, Defaults, Details, Exec, Failure, Flow, Image, Input, LogLine, Missing,
     Output, Pull, Reason, Reply, Request, Session, worker,
@@ -164,7 +166,12 @@ impl Connection for Local {
     }
 
     fn missing(&self) -> Reply<Vec<Missing>> {
-        self.ask(|_| async { Ok(Vec::new()) })
+        let look = self.runtime.spawn_blocking(haulout_engine::host::missing);
+        Box::pin(async move {
+            let found =
+                look.await.map_err(|error| Failure { reason: Reason::Other, details: vec![error.to_string()] })?;
+            Ok(found.into_iter().map(missing).collect())
+        })
     }
 
     fn act(&self, id: &str, action: Action) -> Reply<()> {

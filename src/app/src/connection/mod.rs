@@ -228,14 +228,42 @@ pub enum Change {
 /// A piece that the machine lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// What, in a few words.
+    pub piece: Piece,
+    /// What, in the engine's words: programs and settings by name.
     pub name: String,
-    /// Why it is needed.
+    /// Why it is needed and what is known of its lack, in the engine's words.
     pub why: String,
-    /// The command that mends it on this distribution.
-    pub command: String,
+    /// The command that mends it on this distribution, if one is known to be right.
+    pub command: Option<String>,
     /// Nothing runs without it.
     pub fatal: bool,
+}
+
+/// What containers stand on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// `newuidmap` and `newgidmap`.
+    IdMappers,
+    /// They may not do what they are for.
+    IdMappersPrivilege,
+    /// Lines for the user in `/etc/subuid` and `/etc/subgid`.
+    SubordinateIds,
+    /// crun.
+    Runtime,
+    /// pasta, or the device that it opens.
+    Network,
+    /// Forbidden by a sysctl.
+    UserNamespaces,
+    /// Forbidden by Ubuntu's AppArmor.
+    AppArmor,
+    /// The file system that images are stacked with.
+    Overlay,
+    /// A folder of the session.
+    RuntimeFolder,
+    /// The systemd user manager.
+    UserManager,
+    /// Something that this app has no words for.
+    Other,
 }
 
 /// What can be done to a container.

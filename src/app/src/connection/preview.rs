@@ -9,7 +9,7 @@ use relm4::tokio::time::sleep;
 
 use super::{
     Action, Change, Connection, Container, Defaults, Details, Exec, Failure, Flow, Image, LogLine, Missing, Mount,
-    MountKind, Network, Output, Port, Pull, Reason, Reply, Request, Session, State,
+    MountKind, Network, Output, Piece, Port, Pull, Reason, Reply, Request, Session, State,
 };
 use crate::measure::now;
 
@@ -175,17 +175,24 @@ impl Connection for Preview {
     }
 
     fn missing(&self) -> Reply<Vec<Missing>> {
-        let piece = |name: &str, why: &str, command: &str| Missing {
+        let piece = |piece, name: &str, why: &str, command: &str| Missing {
+            piece,
             name: name.into(),
             why: why.into(),
-            command: command.into(),
+            command: Some(command.into()),
             fatal: true,
         };
         ready(Ok(if self.kind == "missing" {
             vec![
-                piece("newuidmap", "It gives containers more than one user.", "sudo apt install uidmap"),
                 piece(
-                    "Subordinate user IDs",
+                    Piece::IdMappers,
+                    "newuidmap, newgidmap",
+                    "It gives containers more than one user.",
+                    "sudo apt install uidmap",
+                ),
+                piece(
+                    Piece::SubordinateIds,
+                    "Subordinate IDs",
                     "/etc/subuid gives sam none.",
                     "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 sam",
                 ),

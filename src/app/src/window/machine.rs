@@ -7,7 +7,9 @@ use relm4::gtk::glib;
 use relm4::prelude::*;
 
 use crate::connection::Missing;
+use crate::errors::lacking;
 use crate::widgets::copy::CommandRow;
+use crate::widgets::failure;
 
 /// The page.
 pub struct Machine {
@@ -109,15 +111,19 @@ impl Component for Machine {
             widgets.list.remove(&group);
         }
         for piece in missing {
+            let words = lacking(&piece);
             let group = adw::PreferencesGroup::builder()
-                .title(glib::markup_escape_text(&piece.name))
-                .description(glib::markup_escape_text(&piece.why))
+                .title(glib::markup_escape_text(&words.title))
+                .description(glib::markup_escape_text(&words.body))
                 .build();
-            if !piece.command.is_empty() {
+            if let Some(command) = &piece.command {
                 let row = CommandRow::new(&gettext("Command"));
-                row.set_command(&piece.command);
+                row.set_command(command);
                 group.add(&row.row);
             }
+            let fold = failure::details(&words);
+            fold.set_margin_top(6);
+            group.add(&fold);
             widgets.list.append(&group);
             self.groups.push(group);
         }

@@ -47,8 +47,8 @@ pub struct Shell {
     pull: Option<Controller<PullDialog>>,
     search: Option<Controller<SearchDialog>>,
     missing: Vec<Missing>,
-    /// The user wants to go on although something is missing.
-    go_on: bool,
+    /// Whether what is missing is what there is to see.
+    looking: bool,
 }
 
 /// What the window takes.
@@ -114,7 +114,7 @@ impl Component for Shell {
                                     set_title: &gettext("This computer lacks something that containers need"),
                                     set_button_label: Some(&gettext("Show What")),
                                     #[watch]
-                                    set_revealed: model.go_on && !model.missing.is_empty(),
+                                    set_revealed: !model.missing.is_empty(),
                                     connect_button_clicked => Input::ShowMachine,
                                 },
                                 #[name = "stale_banner"]
@@ -182,7 +182,7 @@ impl Component for Shell {
             pull: None,
             search: None,
             missing: Vec::new(),
-            go_on: false,
+            looking: false,
         };
         let widgets = view_output!();
         collapse.add_setter(&widgets.split, "collapsed", Some(&true.to_value()));
@@ -230,10 +230,14 @@ impl Component for Shell {
                     self.context.tell(&gettext("Everything that containers need is here"));
                     self.context.model.fill();
                 }
+                // Only what stops everything is shown unasked, and only once.
+                if missing.iter().any(|piece| piece.fatal && !self.missing.contains(piece)) {
+                    self.looking = true;
+                }
                 self.missing = missing;
             }
-            Input::GoOn => self.go_on = true,
-            Input::ShowMachine => self.go_on = false,
+            Input::GoOn => self.looking = false,
+            Input::ShowMachine => self.looking = true,
             Input::Search => match self.sidebar.place() {
                 Place::Containers => match &self.detail {
                     Some(detail) => detail.emit(detail::Input::Search),
@@ -293,7 +297,7 @@ impl Component for Shell {
 impl Shell {
     /// Whether the page of what is missing is all there is to see.
     fn stopped(&self) -> bool {
-        !self.go_on && self.missing.iter().any(|missing| missing.fatal)
+        self.looking && !self.missing.is_empty()
     }
 
     fn go(&mut self, widgets: &mut ShellWidgets, place: Place) {

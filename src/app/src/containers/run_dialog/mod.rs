@@ -474,5 +474,9 @@ fn insert(group: &adw::PreferencesGroup, button: &adw::ButtonRow, row: &adw::Pre
     group.remove(button);
     group.add(row);
     group.add(button);
-    row.child_focus(gtk::DirectionType::TabForward);
+    // Once it has a place, so that it is scrolled to.
+    let row = row.clone();
+    glib::idle_add_local_once(move || {
+        row.child_focus(gtk::DirectionType::TabForward);
+    });
 }
