@@ -105,7 +105,8 @@ class Lists(WindowTest):
         self.start("pier")
         self.app.find("button", STOP.format("pier")).click()
         self.app.find("label", re.compile("^Stop"), seconds=5)
-        self.app.find("button", START.format("pier"), 30).click()
+        self.app.find("label", "Stopped “pier”", 30)
+        self.app.find("button", START.format("pier")).click()
         self.app.find("button", STOP.format("pier"))
         self.assertEqual(self.state("pier"), "running")
 

@@ -75,6 +75,7 @@ impl Component for Machine {
                             set_halign: gtk::Align::Center,
                             set_spacing: 12,
                             set_margin_bottom: 24,
+                            #[name = "check"]
                             gtk::Button {
                                 set_label: &gettext("_Check Again"),
                                 set_use_underline: true,
@@ -127,5 +128,7 @@ impl Component for Machine {
             widgets.list.append(&group);
             self.groups.push(group);
         }
+        // Else it would be the first command, all of it selected.
+        widgets.check.grab_focus();
     }
 }
