@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The folder in which an image's layers are unpacked before they are committed.
 
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures_util::{Stream, StreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe;
@@ -21,6 +23,11 @@ use crate::step::{Answer, Compression, Step};
 /// As much as the kernel gives an ordinary user: fewer changes between who receives and who unpacks.
 const PIPE_SIZE: usize = 1 << 20;
 
+/// So many bytes of an image may have come and wait to be unpacked. A stream that is taken as fast as it comes keeps its speed: a
+/// sender whose receiver's window is full again and again waits for its timers (on loopback, with BBR, a pull took ten seconds
+/// instead of one).
+const AHEAD: usize = 64 << 20;
+
 /// Enough of a stream to see how it is packed.
 const MAGIC_LENGTH: usize = 6;
 
@@ -28,6 +35,8 @@ const MAGIC_LENGTH: usize = 6;
 pub(crate) struct Staging {
     engine: Engine,
     path: PathBuf,
+    /// Bytes of all its layers that wait to be unpacked.
+    ahead: AtomicUsize,
     /// Held by the steps too, so that the folder stays ours until the last of them has ended.
     lock: Option<OwnedFd>,
 }
@@ -84,7 +93,7 @@ impl Staging {
             })())
         });
         let (path, lock, garbage) = made.await??;
-        Ok((Self { engine: engine.clone(), path, lock: Some(lock.into()) }, garbage))
+        Ok((Self { engine: engine.clone(), path, ahead: AtomicUsize::new(0), lock: Some(lock.into()) }, garbage))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -119,17 +128,20 @@ impl Staging {
         let steps = self.engine.steps().await?;
         let mut unpacking = std::pin::pin!(steps.run(&step, descriptors));
         let feeding = async {
-            let mut bytes = beginning;
-            loop {
-                match writer.write_all(&bytes).await {
-                    Ok(()) => {}
-                    // The step has ended: its answer says why.
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-                    Err(error) => return Err(io(error)),
-                }
-                match source.next().await {
-                    Some(next) => bytes = next?,
-                    None => break,
+            let mut waiting = Waiting::with(&self.ahead, beginning);
+            let mut all_came = false;
+            while !(all_came && waiting.is_empty()) {
+                tokio::select! {
+                    next = source.next(), if !all_came && waiting.may_grow() => match next {
+                        Some(next) => waiting.push(next?),
+                        None => all_came = true,
+                    },
+                    written = writer.write(waiting.first()), if !waiting.is_empty() => match written {
+                        Ok(length) => waiting.take(length),
+                        // The step has ended: its answer says why.
+                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                        Err(error) => return Err(io(error)),
+                    },
                 }
             }
             // The reader's end of file.
@@ -165,6 +177,59 @@ impl Staging {
     pub(crate) async fn close(mut self) -> Result<(), Error> {
         self.lock = None;
         clean(&self.engine, self.path.clone()).await
+    }
+}
+
+/// Bytes that have come and are not yet passed on.
+struct Waiting<'a> {
+    chunks: VecDeque<Bytes>,
+    /// How many there are, of all layers that come at once.
+    ahead: &'a AtomicUsize,
+}
+
+impl<'a> Waiting<'a> {
+    fn with(ahead: &'a AtomicUsize, beginning: Bytes) -> Self {
+        let mut waiting = Self { chunks: VecDeque::new(), ahead };
+        waiting.push(beginning);
+        waiting
+    }
+
+    fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Another layer may have taken all the room: then this one goes on by one chunk at a time.
+    fn may_grow(&self) -> bool {
+        self.is_empty() || self.ahead.load(Ordering::Relaxed) < AHEAD
+    }
+
+    fn push(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.ahead.fetch_add(chunk.len(), Ordering::Relaxed);
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    fn first(&self) -> &[u8] {
+        self.chunks.front().map_or(&[], |chunk| chunk)
+    }
+
+    /// The first `length` bytes are passed on.
+    fn take(&mut self, length: usize) {
+        if let Some(first) = self.chunks.front_mut() {
+            first.advance(length);
+            self.ahead.fetch_sub(length, Ordering::Relaxed);
+            if first.is_empty() {
+                self.chunks.pop_front();
+            }
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let left = self.chunks.iter().map(Bytes::len).sum();
+        self.ahead.fetch_sub(left, Ordering::Relaxed);
     }
 }
 
