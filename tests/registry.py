@@ -9,6 +9,7 @@ import hashlib
 import http.server
 import io
 import json
+import ssl
 import tarfile
 import threading
 
@@ -73,9 +74,9 @@ class Image:
 
 
 class Registry:
-    """See the module. `answers[path]` is a function that answers instead: it gets the handler of one request."""
+    """See the module. With a `certificate` (PEM, its key beside it) it speaks TLS. `answers[path]` is a function that answers instead: it gets the handler of one request."""
 
-    def __init__(self, test):
+    def __init__(self, test, certificate=None):
         self.blobs, self.manifests, self.answers, self.asked = {}, {}, {}, []
         self.password = self.token = None
         self.lock = threading.Lock()
@@ -106,6 +107,10 @@ class Registry:
                 """Whoever asked has gone: what tests are about."""
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.host = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         test.addCleanup(self.server.server_close)

@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -296,6 +297,23 @@ class Access(RegistryTest):
         self.assertEqual(self.registry.asked, [])
         env = self.configured(f'[[registry]]\nlocation = "{self.registry.host}"\ninsecure = true\n')
         self.haulout("pull", "-q", self.name, env=env)
+
+    @unittest.skipUnless(shutil.which("openssl"), "there is no openssl here to make a certificate")
+    def test_a_certificate_is_checked_against_what_is_trusted(self):
+        pem = self.folder / "registry.pem"
+        subject = ["-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
+        made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+        self.check(0, *made, "-keyout", self.folder / "key", "-out", self.folder / "ca.crt")
+        pem.write_text((self.folder / "key").read_text() + (self.folder / "ca.crt").read_text())
+        registry = Registry(self, certificate=pem)
+        name = registry.add("secured", self.app)
+        done = self.haulout("pull", name, status=125)
+        self.assertIn(f"pinging container registry {registry.host}: ", done.stderr)
+        self.assertIn("certificate", done.stderr)
+        self.assertEqual(registry.asked, [])
+        self.haulout("pull", "-q", "--cert-dir", self.folder, name)
+        self.haulout("rmi", name)
+        self.pull(name)
 
     def test_a_mirror_is_asked_first_and_the_image_keeps_its_name(self):
         env = self.configured(

@@ -439,6 +439,11 @@ fn words(error: &reqwest::Error) -> String {
         return "timed out: nothing came for too long".to_owned();
     }
     let text = cause.to_string();
+    if text.contains("CaUsedAsEndEntity") {
+        return "its certificate is one of an authority (CA:TRUE), which may sign a server's but not be it; make one with CA:FALSE, \
+            or allow the registry to be insecure"
+            .to_owned();
+    }
     match text.strip_suffix(')').and_then(|text| text.rsplit_once(" (os error ")) {
         // In the words that C and Go have for it.
         Some((text, _)) => text.to_lowercase(),
