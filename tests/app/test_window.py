@@ -205,6 +205,8 @@ class Run(WindowTest):
         dialog.find("button", "Add Port").click()
         dialog.find("text", "Host port").fill("18081")
         dialog.find("text", "Container port").fill("80")
+        # Below what is in sight.
+        dialog.find("label", "Volumes").mouse(button=5, times=20)
         dialog.find("button", "Add Variable").click()
         dialog.find("text", "Name").fill("WIND")
         dialog.find("text", "Value").fill("north by west")

@@ -7,6 +7,7 @@ mod form;
 mod rows;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use gettextrs::gettext;
 use relm4::adw::prelude::*;
@@ -474,9 +475,9 @@ fn insert(group: &adw::PreferencesGroup, button: &adw::ButtonRow, row: &adw::Pre
     group.remove(button);
     group.add(row);
     group.add(button);
-    // Once it has a place, so that it is scrolled to.
+    // Once it has its place, three frames from now: then it is scrolled to.
     let row = row.clone();
-    glib::idle_add_local_once(move || {
+    glib::timeout_add_local_once(Duration::from_millis(50), move || {
         row.child_focus(gtk::DirectionType::TabForward);
     });
 }
