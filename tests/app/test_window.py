@@ -87,7 +87,7 @@ class Lists(WindowTest):
         self.app.find("button", STOP.format("buoy"))
         self.haulout("stop", "--time", "0", "buoy")
         self.app.find("button", START.format("buoy"))
-        self.app.find("label", "Failed (137)")
+        self.app.find("label", "Killed")
         self.haulout("rm", "buoy")
         self.app.find("label", "No Containers")
 

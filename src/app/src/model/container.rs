@@ -128,11 +128,17 @@ impl ContainerItem {
     }
 }
 
+/// Exit statuses of what was stopped by somebody, with SIGINT, SIGTERM or SIGKILL: no failures.
+const INTERRUPTED: i32 = 128 + 2;
+const TERMINATED: i32 = 128 + 15;
+const KILLED: i32 = 128 + 9;
+
 fn state_key(state: State) -> &'static str {
     match state {
         State::Created => "created",
         State::Running { .. } => "running",
-        State::Exited { status: Some(0), .. } => "done",
+        State::Exited { out_of_memory: true, .. } => "failed",
+        State::Exited { status: Some(0 | INTERRUPTED | TERMINATED | KILLED), .. } => "done",
         State::Exited { status: Some(_), .. } => "failed",
         State::Exited { status: None, .. } => "unknown",
     }
@@ -142,7 +148,8 @@ fn state_icon(state: State) -> &'static str {
     match state {
         State::Created => "haulout-created-symbolic",
         State::Running { .. } => "haulout-running-symbolic",
-        State::Exited { status: Some(0), .. } => "haulout-ended-symbolic",
+        State::Exited { out_of_memory: true, .. } => "haulout-failed-symbolic",
+        State::Exited { status: Some(0 | INTERRUPTED | TERMINATED | KILLED), .. } => "haulout-ended-symbolic",
         State::Exited { status: Some(_), .. } => "haulout-failed-symbolic",
         State::Exited { status: None, .. } => "haulout-unknown-symbolic",
     }
@@ -155,6 +162,8 @@ pub fn state_word(state: State) -> String {
         State::Running { .. } => gettext("Running"),
         State::Exited { out_of_memory: true, .. } => gettext("Out of Memory"),
         State::Exited { status: Some(0), .. } => gettext("Ended"),
+        State::Exited { status: Some(INTERRUPTED | TERMINATED), .. } => gettext("Stopped"),
+        State::Exited { status: Some(KILLED), .. } => gettext("Killed"),
         State::Exited { status: Some(status), .. } => fill(&gettext("Failed ({})"), &[&status.to_string()]),
         State::Exited { status: None, .. } => gettext("Status Unknown"),
     }
