@@ -89,7 +89,7 @@ impl View for Lines {
 #[derive(Default)]
 struct Bars {
     all: MultiProgress,
-    bars: HashMap<Digest, ProgressBar>,
+    by_blob: HashMap<Digest, ProgressBar>,
     ended: Vec<String>,
 }
 
@@ -132,18 +132,18 @@ impl View for Bars {
             if layer.present {
                 self.end(&bar, format!("Copying blob {} skipped: already exists", short(&layer.blob)));
             }
-            self.bars.insert(layer.blob, bar);
+            self.by_blob.insert(layer.blob, bar);
         }
     }
 
     fn fetched(&mut self, blob: &Digest, bytes: u64) {
-        if let Some(bar) = self.bars.get(blob) {
+        if let Some(bar) = self.by_blob.get(blob) {
             bar.set_position(bytes);
         }
     }
 
     fn unpacked(&mut self, blob: &Digest) {
-        if let Some(bar) = self.bars.get(blob).filter(|bar| !bar.is_finished()).cloned() {
+        if let Some(bar) = self.by_blob.get(blob).filter(|bar| !bar.is_finished()).cloned() {
             self.end(&bar, format!("Copying blob {} done", short(blob)));
         }
     }
@@ -151,7 +151,7 @@ impl View for Bars {
     fn done(&mut self, id: &Digest) {
         // Bars are redrawn for ever; what stays is printed once more as it is.
         let _ = self.all.clear();
-        self.bars.clear();
+        self.by_blob.clear();
         let blobs: String = self.ended.drain(..).map(|words| words + "\n").collect();
         output::error(&format!("{blobs}Copying config {} done\nWriting manifest to image destination\n", short(id)));
     }

@@ -18,9 +18,10 @@ impl Containers {
             let mut lines = match record.options.log.driver {
                 LogDriver::Default | LogDriver::K8sFile => file::lines(containers, id, options),
                 LogDriver::Journald => journal::lines(containers, id, options),
-                LogDriver::None => Err(Error::WrongState(format!(
+                LogDriver::None => Err(Error::WrongState(
                     "this container is using the 'none' log driver, cannot read logs: this container is not logging output"
-                )))?,
+                        .to_owned(),
+                ))?,
             };
             while let Some(line) = lines.next().await {
                 let line = line?;
