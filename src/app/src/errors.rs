@@ -158,7 +158,7 @@ fn short(id: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::{Doing, words};
-    use crate::connection::{Action, Failure, Missing, Piece, Reason};
+    use crate::connection::{Action, Failure, Reason};
 
     #[test]
     fn what_the_engine_said_is_never_lost() {
