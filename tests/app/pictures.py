@@ -48,8 +48,8 @@ STYLES = (("", "prefer-light"), ("-dark", "prefer-dark"))
 SHAPES = (("", (1000, 640)), ("-narrow", (360, 640)))
 
 
-def root_filesystem(extra):
-    """The tar of busybox's files, and a file that makes it larger."""
+def root_filesystem(extra, script):
+    """The tar of busybox's files, the program `serve`, and a file that makes it larger."""
     path = str(Path(__file__).resolve().parent.parent / "host/image")
     loader = importlib.machinery.SourceFileLoader("image", path)
     image = importlib.util.module_from_spec(importlib.util.spec_from_loader("image", loader))
@@ -60,6 +60,10 @@ def root_filesystem(extra):
         info = tarfile.TarInfo("usr/bin/filler")
         info.size = extra << 20
         archive.addfile(info, io.BytesIO(bytes(info.size)))
+        program = f"#!/bin/sh\n{script}\n".encode()
+        info = tarfile.TarInfo("usr/bin/serve")
+        info.size, info.mode = len(program), 0o755
+        archive.addfile(info, io.BytesIO(program))
     return out.getvalue()
 
 
@@ -74,12 +78,12 @@ def demonstrate():
     print("    making the demonstration", flush=True)
     for name, extra, port, command in IMAGES:
         with tempfile.NamedTemporaryFile(suffix=".tar") as file:
-            file.write(root_filesystem(extra))
+            file.write(root_filesystem(extra, command))
             file.flush()
-            changes = [f'CMD ["sh", "-c", "sleep 1000"]', f"EXPOSE {port}", "ENV LANG=C.UTF-8"]
+            changes = ['CMD ["serve"]', f"EXPOSE {port}", "ENV LANG=C.UTF-8"]
             must("haulout", "import", *(word for change in changes for word in ("-c", change)), file.name, name)
     for name, image, options in CONTAINERS:
-        must("haulout", "run", "-d", "--name", name, "--hostname", name, *options, IMAGES[image][0], "sh", "-c", IMAGES[image][3])
+        must("haulout", "run", "-d", "--name", name, "--hostname", name, *options, IMAGES[image][0])
     run("haulout", "run", "--name", "backup", IMAGES[1][0], "true")
     run("haulout", "run", "--name", "migrate", IMAGES[1][0], "sh", "-c", "echo 'no such table: tides' >&2; exit 3")
     must("haulout", "create", "--name", "tomorrow", IMAGES[4][0])
@@ -98,6 +102,7 @@ class Camera:
 
     def __init__(self, folder, size, suffix, env):
         self.folder, self.size, self.suffix, self.env = folder, size, suffix, env
+        self.wide = size[0] > 720
 
     def __enter__(self):
         self.config = Path(tempfile.mkdtemp())
@@ -127,7 +132,7 @@ class Camera:
         path = self.folder / f"{name}{self.suffix}.png"
         window = self.display.run("xdotool", "search", "--onlyvisible", "--pid", str(self.app.pid)).split()[0]
         # The border that an X server without compositing gets is nobody's wish; 128 colours are enough.
-        self.display.run("convert", f"x:{window}", "-shave", "5x5", "-colors", "128", f"png8:{path}")
+        self.display.run("convert", f"x:{window}", "-shave", "5x5", "+dither", "-colors", "128", f"png8:{path}")
         print(f"    {path.name}", flush=True)
 
     def tour(self):
@@ -147,7 +152,7 @@ class Camera:
         display.type("cat /etc/hosts; id\n")
         terminal.wait_for("uid=0")
         self.take("terminal")
-        display.key("alt+2")
+        app.find("list item", re_word("Images", "镜像")).click() if self.wide else display.key("alt+2")
         app.find("label", "postgres")
         self.take("images")
         display.key("ctrl+n")

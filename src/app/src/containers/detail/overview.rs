@@ -145,7 +145,10 @@ fn facts(details: &Details) -> adw::PreferencesGroup {
     group.add(&copied(&gettext("Image"), &container.image, &container.image));
     let command = shell_words::join(&container.command);
     if !command.is_empty() {
-        group.add(&copied(&gettext("Command"), &command, &command));
+        let row = copied(&gettext("Command"), &command, &command);
+        // A script may be pages long.
+        row.set_subtitle_lines(4);
+        group.add(&row);
     }
     group.add(&fact(&gettext("Created"), &measure::date(container.created)));
     group

@@ -21,6 +21,7 @@ use crate::connection::{Defaults, Failure};
 use crate::errors::{Doing, words};
 use crate::images::progress::Progress;
 use crate::language::fill;
+use crate::model::ContainerItem;
 use crate::widgets::copy::CommandRow;
 use crate::widgets::failure::FailureRow;
 use crate::window::Context;
@@ -356,13 +357,21 @@ impl RunDialog {
     /// What a new row of ports says at first: what the image listens on, under a number that a user may have.
     fn next_port(&self) -> PortField {
         match self.open_ports().next() {
-            Some((number, udp)) => PortField {
-                host: if number < 1024 { (u32::from(number) + 8000).to_string() } else { number.to_string() },
-                container: number.to_string(),
-                udp,
-            },
+            Some((number, udp)) => {
+                PortField { host: self.free_port(number).to_string(), container: number.to_string(), udp }
+            }
             None => PortField::default(),
         }
+    }
+
+    /// A port of the host for `number` that a user may have, and that no container and no row has.
+    fn free_port(&self, number: u16) -> u16 {
+        let containers = self.context.model.containers.all();
+        let theirs = containers.iter().filter_map(ContainerItem::data).flat_map(|container| container.ports);
+        let own = self.form.ports.iter().filter_map(|port| port.host.parse().ok());
+        let taken: Vec<u16> = theirs.filter_map(|port| port.host).chain(own).collect();
+        let first = if number < 1024 { number + 8000 } else { number };
+        (first..=u16::MAX).find(|port| !taken.contains(port)).unwrap_or(first)
     }
 
     /// What a new row of volumes says at first: what the image keeps files in.
