@@ -2,7 +2,7 @@
 //! The zygote, the anchor and the steps, for real: as an ordinary user they make a user namespace each.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
@@ -416,9 +416,8 @@ async fn start(place: &Place, plan: Plan) -> (i32, Option<Failure>) {
     let lock = std::fs::File::open("/dev/null").unwrap();
     let answer = place.steps.run(&Step::Start(Box::new(plan)), vec![far.into(), lock.into()]).await.unwrap();
     let Answer::Pid(pid) = answer else { panic!("{answer:?}") };
-    let mut said = Vec::new();
-    near.read_to_end(&mut said).unwrap();
-    let failure = Frame::read(&mut said.as_slice()).unwrap().map(|frame| {
+    // Its end, when it has become the script and that has ended; what failed waits until we let go.
+    let failure = Frame::read(&mut near).unwrap().map(|frame| {
         assert_eq!(frame.kind, Kind::Failed);
         serde_json::from_slice(&frame.payload).unwrap()
     });

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, IntoRawFd as _, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -44,9 +44,12 @@ fn become_monitor(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> ! {
     let _ = rustix::process::setsid();
     let _ = rustix::process::umask(Mode::from_raw_mode(0o022));
     let Err(failure) = prepare(plan);
+    // The lock is given back first: whoever hears of the failure clears up.
+    fork::close_all_but(&[STARTER]);
     if let (Ok(json), Ok(mut starter)) = (serde_json::to_vec(&failure), fork::inherited(STARTER).map(File::from)) {
         let _ = Frame::new(Kind::Failed, json).write(&mut starter);
-        let _ = starter.flush();
+        // Until the starter has let go: it may be asking for a scope with this process.
+        while starter.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {}
     }
     fork::exit(1)
 }
@@ -67,6 +70,8 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
     drop(root);
     let arguments: [OsString; 2] = [plan.monitor.clone().into(), plan.config.bundle.clone().into()];
     let error = fork::execute(&plan.monitor, &arguments, &fork::environment());
+    // There is no monitor.
+    let _ = fs::remove_file(plan.config.bundle.join("monitor.pid"));
     Err(failure(format!("executing {}: {error}", plan.monitor.display())))
 }
 
