@@ -422,3 +422,6 @@ fn normal(name: &str) -> Option<String> {
     }
     Some(parts.join("/"))
 }
+
+#[cfg(test)]
+mod tests;
