@@ -312,6 +312,44 @@ class Service(SessionTest):
             self.assertEqual(self.haulout("exec", "harbour", "echo", "alive").stdout, "alive\n")
 
 
+class Machine(SessionTest):
+    """The app on a machine that lacks something: its own mount namespace, in which a program is hidden."""
+
+    HIDDEN = ("unshare", "--map-current-user", "--mount", "--keep-caps", "sh", "-c",
+              'mount --bind /dev/null "$(command -v "$1")" && exec haulout-app', "sh")
+
+    def test_a_missing_program_is_named_with_the_command_that_brings_it_and_the_app_goes_on_if_asked(self):
+        with Display() as display, App(display, command=(*self.HIDDEN, "crun")) as app:
+            app.find("label", "One More Step")
+            app.find("label", "A Program Is Missing: crun")
+            app.find("label", "sudo apt install crun")
+            app.find("button", "Copy")
+            app.find("button", "Check Again").click()
+            app.find("label", "A Program Is Missing: crun")
+            app.find("button", "Continue Anyway").click()
+            app.find("label", "No Containers")
+            app.find("button", "Show What")
+
+
+class Language(SessionTest):
+    def test_it_speaks_chinese_where_the_session_does(self):
+        self.haulout("create", "--name", "haibao", BUSYBOX)
+        share = self.temporary_folder()
+        catalogue = share / "locale/zh_CN/LC_MESSAGES"
+        catalogue.mkdir(parents=True)
+        source = Path(__file__).resolve().parents[2] / "po/zh_CN.po"
+        self.check(0, "msgfmt", "--output-file", catalogue / "haulout.mo", source)
+        env = {
+            "LANG": "zh_CN.UTF-8",
+            "LC_ALL": "zh_CN.UTF-8",
+            "XDG_DATA_DIRS": f"{share}:{os.environ.get('XDG_DATA_DIRS') or '/usr/local/share:/usr/share'}",
+        }
+        with Display() as display, App(display, env=env) as app:
+            app.find("list item", "容器")
+            app.find("label", "已创建")
+            app.find("button", "启动 haibao")
+
+
 class Program(SessionTest):
     images = ()
 
