@@ -3,11 +3,12 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags};
 
@@ -95,9 +96,16 @@ fn make_folder(path: &Path, mode: u32) -> Result<bool, Failure> {
 /// By the new mount API: no limit but the kernel's 500 layers, no escaping.
 fn mount_new(root: &Root, lower: &[PathBuf]) -> Result<(), Failure> {
     let overlay = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(doing("opening overlay"))?;
-    let set = |key: &str, value: &Path| {
-        rustix::mount::fsconfig_set_string(&overlay, key, value.as_os_str())
-            .map_err(doing(format!("setting {key} to {}", value.display())))
+    let mut open = Vec::new();
+    let mut set = |key: &str, value: &Path| {
+        let failed = || doing(format!("setting {key} to {}", value.display()));
+        if is_plain(value) {
+            return rustix::mount::fsconfig_set_string(&overlay, key, value.as_os_str()).map_err(failed());
+        }
+        let folder = rustix::fs::openat(CWD, value, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed())?;
+        let name = format!("/proc/self/fd/{}", folder.as_raw_fd());
+        open.push(folder);
+        rustix::mount::fsconfig_set_string(&overlay, key, name).map_err(failed())
     };
     set("source", Path::new("overlay"))?;
     for layer in lower {
@@ -114,6 +122,13 @@ fn mount_new(root: &Root, lower: &[PathBuf]) -> Result<(), Failure> {
         .map_err(doing("mounting"))?;
     rustix::mount::move_mount(&mounted, c"", CWD, &root.target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(doing("putting the mount in its place"))
+}
+
+/// Whether the kernel takes a path as it stands: `fsconfig` has 256 bytes for a value, and takes backslashes away from some keys
+/// and not from others. What is not plain goes by a descriptor's name.
+fn is_plain(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    bytes.len() < 256 && !bytes.contains(&b'\\')
 }
 
 /// By mount(2), whose options have to fit into a page: long lists of layers go by short links in the work folder's sibling `l`.
@@ -181,4 +196,96 @@ fn escaped(path: &OsStr) -> Vec<u8> {
             special.then_some(b'\\').into_iter().chain([*byte])
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::step::fork::{self, Fork};
+    use crate::userns;
+
+    /// Does `job` in a child in a user and mount namespace of its own; answers what went wrong.
+    fn in_namespaces(folder: &Path, job: impl FnOnce() -> Result<(), String>) -> String {
+        let why = folder.join("why");
+        match fork::fork().unwrap() {
+            Fork::Child => {
+                let joined = userns::anchor::join(&folder.join("anchor")).and_then(|_| userns::own_mounts());
+                if let Err(error) = joined.map_err(|error| error.to_string()).and_then(|()| job()) {
+                    let _ = fs::write(why, error);
+                    fork::exit(1);
+                }
+                fork::exit(0);
+            }
+            Fork::Parent(child) => {
+                let ended = rustix::process::waitpid(Some(child.pid), rustix::process::WaitOptions::empty());
+                if let Some(anchor) = userns::anchor::alive(&folder.join("anchor")) {
+                    let anchor = rustix::process::Pid::from_raw(anchor.pid).unwrap();
+                    let _ = rustix::process::kill_process(anchor, rustix::process::Signal::KILL);
+                }
+                let status = ended.unwrap().unwrap().1.exit_status();
+                if status == Some(0) { String::new() } else { fs::read_to_string(why).unwrap_or(format!("{status:?}")) }
+            }
+        }
+    }
+
+    /// A root of `count` layers, each with a file that is called by its number, in a folder with a hard name.
+    fn root(folder: &Path, count: usize) -> Root {
+        let odd = folder.join("a:b,c\\d e").join("l".repeat(200));
+        let lower = (0..count).map(|number| odd.join(format!("{number}-{}", "x".repeat(60)))).collect::<Vec<_>>();
+        for (number, layer) in lower.iter().enumerate() {
+            fs::create_dir_all(layer).unwrap();
+            fs::write(layer.join(number.to_string()), "").unwrap();
+            fs::write(layer.join("who"), number.to_string()).unwrap();
+        }
+        Root { lower, upper: odd.join("upper"), work: odd.join("work"), target: odd.join("merged"), volatile: false }
+    }
+
+    /// Unmounts it, and removes what the kernel keeps in the work folder, which is nobody's to read.
+    fn clear(root: &Root) {
+        let _ = rustix::mount::unmount(&root.target, rustix::mount::UnmountFlags::DETACH);
+        let _ = crate::step::remove::remove(&root.work);
+    }
+
+    fn words(Failure { doing, source }: Failure) -> String {
+        format!("{doing}: {source}")
+    }
+
+    #[test]
+    fn both_ways_of_mounting_take_few_and_many_layers_and_any_name() {
+        let ways: [fn(&Root, &[PathBuf]) -> Result<(), Failure>; 2] = [mount_new, mount_old];
+        for (way, count) in [(0, 1), (0, 150), (1, 1), (1, 2), (1, 150)] {
+            let folder = tempfile::tempdir().unwrap();
+            let root = root(folder.path(), count);
+            let wrong = in_namespaces(folder.path(), || {
+                let lower = prepare(&root).map_err(words)?;
+                ways[way](&root, &lower).map_err(words)?;
+                for number in 0..count {
+                    fs::metadata(root.target.join(number.to_string())).map_err(|error| format!("{number}: {error}"))?;
+                }
+                let top = fs::read_to_string(root.target.join("who")).map_err(|error| error.to_string())?;
+                fs::write(root.target.join("new"), "x").map_err(|error| format!("writing: {error}"))?;
+                let went = root.upper.join("new").exists();
+                clear(&root);
+                if top == "0" && went { Ok(()) } else { Err(format!("{top} is on top, written above: {went}")) }
+            });
+            assert_eq!(wrong, "", "way {way}, {count} layers");
+        }
+    }
+
+    #[test]
+    fn the_upper_folder_begins_as_the_uppermost_layers() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let folder = tempfile::tempdir().unwrap();
+        let root = root(folder.path(), 2);
+        fs::set_permissions(&root.lower[0], fs::Permissions::from_mode(0o1711)).unwrap();
+        let wrong = in_namespaces(folder.path(), || {
+            mount(&root).map_err(|error| error.to_string())?;
+            let mode = fs::metadata(&root.target).map_err(|error| error.to_string())?.mode() & 0o7777;
+            clear(&root);
+            if mode == 0o1711 { Ok(()) } else { Err(format!("{mode:o}")) }
+        });
+        assert_eq!(wrong, "");
+    }
 }

@@ -449,7 +449,11 @@ fn owner(entry: &Entry) -> Result<Option<(Uid, Gid)>, UnpackError> {
 }
 
 fn unmapped(entry: &Entry) -> UnpackError {
-    UnpackError::Unmapped { name: entry.name.clone(), uid: entry.uid, gid: entry.gid }
+    UnpackError::Unmapped {
+        name: entry.name.trim_start_matches("./").trim_end_matches('/').to_owned(),
+        uid: entry.uid,
+        gid: entry.gid,
+    }
 }
 
 fn failed(entry: &Entry, Failure { doing, errno }: Failure) -> UnpackError {
