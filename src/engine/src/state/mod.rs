@@ -5,7 +5,7 @@
 //! survives a power cut at the cost of one `fdatasync`. Nothing is checkpointed when it is closed (that would be two more):
 //! the log is kept short instead.
 //!
-//! A [`Database`] must not live across a `fork`, and its calls block: [`crate::Engine::state`] keeps both rules.
+//! A [`Database`] must not live across a `fork`, and its calls block: `Engine::state` keeps both rules.
 
 mod containers;
 pub(crate) mod images;
