@@ -8,7 +8,7 @@
 //! `/proc/self/fd/FOLDER/attach`.
 //!
 //! The starter sends `Cgroup` and `Go`, in either order and as early as it likes; the monitor waits for what it needs.
-//! When it closes before `Go`, nothing is started.
+//! When it closes before `Started`, nothing is started, if that can still be helped.
 
 use std::io::{self, Read, Write};
 

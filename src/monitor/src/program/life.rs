@@ -247,6 +247,8 @@ impl Monitor {
                     let _ = kernel::send_signal(&init.pidfd, stop);
                 }
             }
+            // Its process may run already: it is told as soon as that is known.
+            _ if matches!(self.phase, Phase::Starting(_)) => self.told_to_end = true,
             _ => self.abandon(),
         }
     }
@@ -398,6 +400,9 @@ impl Monitor {
         let pid = init.pid;
         if let Some(process) = Process::of(pid) {
             let _ = process.write(Path::new("init.pid"));
+        }
+        if self.told_to_end {
+            let _ = kernel::send_signal(&init.pidfd, self.config.stop_signal.unwrap_or(libc::SIGTERM));
         }
         self.stirred = true;
         self.event("start", None);

@@ -64,6 +64,8 @@ pub struct Monitor {
     pub go: bool,
     /// A user wants it to end.
     pub stopping: bool,
+    /// The monitor was asked to end while the runtime started the container.
+    pub told_to_end: bool,
     /// The starter removed the container.
     pub removed: bool,
     pub listener: Option<UnixListener>,
@@ -151,6 +153,7 @@ impl Monitor {
             exit: None,
             go: false,
             stopping: false,
+            told_to_end: false,
             removed: false,
             listener: Some(listener),
             buffer: vec![0; BUFFER],

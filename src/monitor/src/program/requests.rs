@@ -7,6 +7,7 @@ use crate::cgroup::Cgroup;
 use crate::client::{Client, Received, Role};
 use crate::exec::Exec;
 use crate::kernel;
+use crate::life::Phase;
 use crate::monitor::{Awaited, Monitor};
 use crate::runtime::failure;
 use crate::terminal;
@@ -45,7 +46,9 @@ impl Monitor {
         for exec in &mut self.execs {
             exec.client.take_if(|number| *number == client.number);
         }
-        if client.role == Role::Starter && !self.go {
+        // Who gives the word early and does not stay to see it kept has been killed, and perhaps did not tell the cgroup.
+        let nothing_runs = self.phase.is_before_start() && !matches!(self.phase, Phase::Starting(_));
+        if client.role == Role::Starter && nothing_runs {
             self.abandon();
         }
     }

@@ -88,6 +88,20 @@ fn a_starter_that_goes_before_the_word_leaves_nothing() {
 }
 
 #[test]
+fn a_starter_that_goes_after_the_word_but_before_it_told_the_scope_leaves_nothing() {
+    if !possible() {
+        return;
+    }
+    let mut draft = Draft::attached(&["sleep", "1000"]);
+    draft.config.cgroup = haulout_monitor::config::Cgroup::Scope;
+    let mut container = draft.launch();
+    container.starter.send(Kind::Go, "");
+    container.starter.stream.shutdown(std::net::Shutdown::Both).unwrap();
+    assert!(!container.config.folder.join("last-run").exists());
+    container.assert_gone();
+}
+
+#[test]
 fn the_container_outlives_its_starter() {
     if !possible() {
         return;
