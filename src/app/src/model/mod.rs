@@ -9,6 +9,7 @@ mod keyed;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use relm4::gtk::glib;
 use relm4::gtk::prelude::*;
@@ -22,6 +23,9 @@ use crate::measure;
 
 /// So many changed containers at once are asked for one by one; more by one list.
 const ONE_BY_ONE: usize = 8;
+
+/// Whoever was heard for so long may be asked again without anybody being told.
+const WELL: Duration = Duration::from_secs(5);
 
 /// How far the model is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,16 +124,24 @@ impl Model {
     }
 
     async fn follow(&self) {
-        // Before the list: what changes while it is made is heard of.
-        let changes = self.connection.changes();
-        let listed = async { self.list_containers().await.and(self.list_images().await) };
-        if let Err(failure) = listed.await {
-            self.enter(Phase::Failed(failure));
-            return;
+        loop {
+            let begun = Instant::now();
+            // Before the list: what changes while it is made is heard of.
+            let changes = self.connection.changes();
+            let listed = async { self.list_containers().await.and(self.list_images().await) };
+            if let Err(failure) = listed.await {
+                self.enter(Phase::Failed(failure));
+                return;
+            }
+            self.enter(Phase::Live);
+            let failure = self.apply(&changes).await;
+            // What went well for a while is begun anew (the worker may have been killed, and is another one now); what
+            // fails at once is told.
+            if begun.elapsed() < WELL {
+                self.enter(Phase::Stale(failure));
+                return;
+            }
         }
-        self.enter(Phase::Live);
-        let failure = self.apply(&changes).await;
-        self.enter(Phase::Stale(failure));
     }
 
     /// Applies what comes until nothing comes any more; answers why.
