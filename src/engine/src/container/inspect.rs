@@ -25,6 +25,9 @@ pub(crate) fn list(engine: &Engine) -> Result<Vec<Summary>, Error> {
     let looker = Looker::new(engine.paths()).map_err(failed)?;
     let summarize = |record: Record| {
         let seen = looker.look(&record.id).map_err(failed)?;
+        if seen.is_orphaned(engine.paths(), &record.id) {
+            systemd::remains::kill_scopes(&record.id);
+        }
         Ok(Summary { started: seen.started(), status: seen.status, record })
     };
     records.into_iter().map(summarize).collect()

@@ -16,6 +16,7 @@ use crate::event;
 use crate::paths::Paths;
 use crate::runtime::Runtime;
 use crate::step::Step;
+use crate::systemd;
 
 /// A container's folder, from the moment it is being removed.
 const REMOVING: &str = ".removing-";
@@ -152,6 +153,7 @@ impl Containers {
         if self.look(id).await?.monitor != Monitor::Gone {
             return Ok(false);
         }
+        systemd::remains::kill_scopes(id);
         let step = Step::Reap(self.remains(id).await?);
         self.engine.steps().await?.run(&step, Vec::new()).await?;
         Ok(true)
@@ -169,6 +171,7 @@ impl Containers {
 
     async fn reap_locked(&self, record: &Record) -> Result<(), Error> {
         let id = record.id;
+        systemd::remains::kill_scopes(&id);
         let step = Step::Reap(self.remains(&id).await?);
         self.engine.steps().await?.run(&step, Vec::new()).await?;
         let engine = self.engine.clone();

@@ -60,6 +60,11 @@ impl Seen {
         Ok(Self { status, monitor, last_run })
     }
 
+    /// Whether its monitor was there and was killed, as against one that is about to be there.
+    pub(crate) fn is_orphaned(&self, paths: &Paths, id: &ContainerId) -> bool {
+        self.monitor == Monitor::Gone && paths.bundle(id).join("monitor.pid").exists()
+    }
+
     /// When it was last started: seconds since 1970.
     pub(crate) fn started(&self) -> Option<i64> {
         self.last_run.as_ref().map(|run| run.started.0)

@@ -7,6 +7,7 @@
 
 mod bus;
 mod private;
+pub(crate) mod remains;
 
 use std::path::PathBuf;
 use std::time::Duration;
