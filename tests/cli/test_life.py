@@ -277,6 +277,39 @@ class Together(SessionTest):
         for done in together(*[lambda: run("haulout", "run", "--rm", "--network", "none", BUSYBOX, "true")] * 3):
             self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_commands_run_in_one_container_at_once(self):
+        ticking = "while :; do echo tick; sleep 0.1; done"
+        self.haulout("run", "--detach", "--name", "one", "--network", "none", BUSYBOX, "sh", "-c", ticking)
+        for index, done in enumerate(together(*[lambda number=number: run("haulout", "exec", "one", "echo", number) for number in range(8)])):
+            self.assertEqual((done.returncode, done.stdout), (0, f"{index}\n"), done.stderr)
+        for done in together(*[lambda: run("haulout", "exec", "-i", "one", "wc", "-c", stdin="x" * 100_000)] * 4):
+            self.assertEqual((done.returncode, done.stdout.strip()), (0, "100000"), done.stderr)
+        for words in [("inspect", "one"), ("logs", "one"), ("kill", "-s", "CONT", "one"), ("info",), ("version",), ("events", "--stream=false")]:
+            for done in together(*[lambda words=words: run("haulout", *words)] * 2):
+                self.assertEqual(done.returncode, 0, done.stderr)
+        waiting = [self.spawn("haulout", "wait", "one") for _ in range(2)]
+        attached = [self.spawn("haulout", "attach", "one") for _ in range(2)]
+        self.assertEqual([client.stdout.readline() for client in attached], ["tick\n"] * 2)
+        for done in together(*[lambda: run("haulout", "kill", "one")] * 2):
+            self.assertIn(done.returncode, (0, 125), done.stderr)
+        self.assertEqual([client.communicate(timeout=20)[0] for client in waiting], ["137\n"] * 2)
+        for client in attached:
+            client.communicate(timeout=20)
+        self.assertEqual([client.returncode for client in attached], [137] * 2)
+
+    def test_images_are_imported_and_loaded_at_once(self):
+        folder = self.temporary_folder()
+        (folder / "x").write_text("x")
+        run("tar", "-C", folder, "-cf", folder / "tar", "x")
+        imports = together(*[lambda: run("haulout", "import", "-q", folder / "tar", "localhost/made")] * 3)
+        for done in imports:
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.podman("pull", "-q", BUSYBOX)
+        self.podman("save", "-q", "-o", folder / "archive", BUSYBOX)
+        for done in together(*[lambda: run("haulout", "load", "-q", "-i", folder / "archive")] * 3):
+            self.assertEqual((done.returncode, done.stdout), (0, f"Loaded image: {BUSYBOX}\n"), done.stderr)
+        self.haulout("rmi", "-f", "localhost/made")
+
     def test_a_list_is_read_while_containers_come_and_go(self):
         def come_and_go():
             return [run("haulout", "run", "--rm", "--network", "none", BUSYBOX, "true") for _ in range(5)]

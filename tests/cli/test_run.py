@@ -278,6 +278,60 @@ class Run(SessionTest):
         done = self.haulout("run", "--rm", "--network", "none", "-a", "stdout,stderr", BUSYBOX, *script)
         self.assertEqual((done.stdout, done.stderr), ("out\n", "err\n"))
 
+    def test_a_profile_of_ones_own_filters_system_calls(self):
+        file = self.temporary_folder() / "profile.json"
+        rule = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}
+        file.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
+        done = self.haulout("run", "--rm", "--network", "none", "--security-opt", f"seccomp={file}", BUSYBOX, "mkdir", "/x",
+                            status=1)
+        self.assertIn("Function not implemented", done.stderr)
+        file.write_text("no json")
+        self.haulout("run", "--rm", "--network", "none", "--security-opt", f"seccomp={file}", BUSYBOX, "true", status=None)
+        self.assertEqual(self.haulout("ps", "-aq").stdout, "")
+
+    def test_a_container_is_in_a_scope_of_its_own_or_in_the_callers_cgroup(self):
+        def cgroup(*flags, prefix=()):
+            self.check(0, *prefix, "haulout", "run", "--detach", "--name", "one", "--network", "none", *flags, BUSYBOX, "sleep", "100")
+            pid = self.inspect("one")["State"]["Pid"]
+            path = Path(f"/proc/{pid}/cgroup").read_text().rpartition("0::")[2].strip()
+            self.haulout("rm", "-f", "-t", "0", "one")
+            return path
+
+        self.assertRegex(cgroup(), r"/haulout-[0-9a-f]{64}\.scope/container$")
+        self.assertRegex(cgroup("--cgroups", "no-conmon"), r"/haulout-[0-9a-f]{64}\.scope/container$")
+        unit = f"split-{time.monotonic_ns()}.scope"
+        inside = ["systemd-run", "--user", "--scope", "--quiet", "--property=Delegate=yes", f"--unit={unit}"]
+        self.assertIn(f"/{unit}/", cgroup("--cgroups", "split", prefix=inside))
+        self.assertNotIn("haulout-", cgroup("--cgroups", "disabled"))
+
+    def test_annotations_and_labels_from_a_file_arrive(self):
+        file = self.temporary_folder() / "labels"
+        file.write_text("a=from file\nb\n")
+        self.haulout("create", "--name", "one", "--label-file", file, "--label", "c=d", "--annotation", "x.y=z", BUSYBOX)
+        details = self.inspect("one")
+        self.assertEqual(details["Config"]["Labels"], {"a": "from file", "b": "", "c": "d"})
+        self.assertEqual(details["HostConfig"]["Annotations"]["x.y"], "z")
+
+    def test_a_log_is_begun_anew_when_it_has_grown(self):
+        self.haulout("run", "--name", "one", "--network", "none", "--log-driver", "k8s-file", "--log-opt", "max-size=10k", BUSYBOX,
+                     "sh", "-c", "yes 0123456789 | head -n 5000")
+        text = self.haulout("logs", "one").stdout
+        self.assertTrue(text.endswith("0123456789\n"))
+        self.assertLess(len(text), 40_000)
+
+    def test_what_a_monitor_cleans_up_can_be_cleaned_up_twice(self):
+        identity = self.detached("--rm", BUSYBOX, "sleep", "0.1")
+        wait_until(lambda: run("haulout", "container", "exists", identity).returncode == 1, "the container is removed")
+        self.haulout("container", "cleanup", identity)
+        self.haulout("container", "cleanup", status=125)
+
+    def test_other_platforms_and_bad_credentials_are_said(self):
+        done = self.haulout("pull", "--creds", "nobody", BUSYBOX, status=125)
+        self.assertIn("USERNAME:PASSWORD", done.stderr)
+        self.haulout("create", "--platform", "linux/amd64", "--arch", "arm64", BUSYBOX, status=125)
+        self.haulout("create", "--platform", "linux/amd64", "--pull", "never", BUSYBOX)
+        self.haulout("pull", "-q", "--tls-verify=false", BUSYBOX)
+
     def test_what_is_made_is_not_started(self):
         identity = self.haulout("create", "--network", "none", BUSYBOX, "echo", "x").stdout.strip()
         self.assertEqual(self.inspect(identity)["State"]["Status"], "created")
