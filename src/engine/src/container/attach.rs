@@ -7,7 +7,8 @@ use haulout_monitor::last_run::Exit;
 use tokio::sync::mpsc;
 
 use super::connection::{self, Receiver, Sender};
-use super::launch::{Attach, Launched, failure};
+use super::launch::{Launched, failure};
+use super::prepare::Attach;
 use super::session::Request;
 use super::{ContainerId, Containers, Output, Session};
 use crate::engine::Error;

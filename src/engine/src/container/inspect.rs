@@ -7,8 +7,8 @@ use haulout_monitor::process::Process;
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
 
-use super::launch::{image_of, stop_signal};
 use super::options::LogDriver;
+use super::prepare::{image_of, stop_signal};
 use super::status::{Looker, Monitor, Seen};
 use super::{ContainerId, Details, Record, Status, Summary};
 use crate::config::containers::Settings;

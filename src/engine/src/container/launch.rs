@@ -2,50 +2,19 @@
 //! Starting a container, from the engine's side: everything that can be decided outside of the user namespace is decided here, then
 //! a child of the zygote becomes the monitor, while the user manager makes the scope that it shall be in.
 
-use std::fs::{self, File};
-use std::io;
-use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::{fs, io};
 
-use haulout_monitor::config as monitor;
 use haulout_monitor::frame::{Failure, Kind};
-use oci_spec::image::ImageConfiguration;
-use oci_spec::runtime::LinuxCapabilities;
+use tokio::task::JoinHandle;
 
 use super::connection::{self, Receiver, Sender};
-use super::lock::Lock;
-use super::options::{Cgroups, LogDriver, Network, Restart};
+use super::options::Cgroups;
+use super::prepare::{Attach, Readiness, prepare};
 use super::status::{Monitor, Seen};
-use super::{ContainerId, Containers, Record, Status, create, signal};
-use crate::config::containers::Settings;
-use crate::engine::{Engine, Error};
-use crate::net::hosts::Hosts;
-use crate::net::resolv::Resolv;
-use crate::net::{self, pasta};
-use crate::paths::Paths;
-use crate::runtime::{self, Runtime};
-use crate::spec::{self, mounts};
-use crate::state::images;
+use super::{ContainerId, Containers, Record};
+use crate::engine::Error;
 use crate::step::{Answer, Step};
-use crate::systemd::{self, UserManager};
-
-use super::start::{Plan, Root};
-
-/// The signal that asks a container to end when nobody says another.
-pub(super) const STOP_SIGNAL: &str = "TERM";
-
-/// Whether and how the starter is attached.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Attach {
-    /// Output and input go over the starter connection.
-    pub attached: bool,
-    /// The terminal's size: columns, rows.
-    pub size: Option<(u16, u16)>,
-}
+use crate::systemd::{self, SystemdError, UserManager};
 
 /// A container that was started, and the connection to its monitor.
 pub(super) struct Launched {
@@ -53,27 +22,6 @@ pub(super) struct Launched {
     pub receiver: Receiver,
     pub sender: Sender,
     pub pid: i32,
-}
-
-/// Everything that a start needs and that was decided before it.
-struct Prepared {
-    record: Record,
-    plan: Plan,
-    lock: Lock,
-    new_volumes: Vec<NewVolume>,
-}
-
-/// What is copied from the image into a new volume: place inside, folder outside.
-type Copy = (PathBuf, PathBuf);
-
-/// How long, and how often, the end of a monitor that has failed is waited for.
-const WAIT: Duration = Duration::from_millis(5);
-const MAX_WAITS: u32 = 400;
-
-/// A volume that is filled from the image at this start. Held locked until it is.
-struct NewVolume {
-    mark: PathBuf,
-    _lock: File,
 }
 
 impl Containers {
@@ -84,9 +32,8 @@ impl Containers {
         let steps = self.engine.steps().await?;
         let (engine, id) = (self.engine.clone(), *id);
         let mut prepared = loop {
-            let prepare = move |engine: &Engine| prepare(engine, &id, attach);
             let shared = engine.clone();
-            match engine.blocking("starting a container", move || prepare(&shared)).await? {
+            match engine.blocking("starting a container", move || prepare(&shared, &id, attach)).await? {
                 Readiness::Ready(prepared) => break prepared,
                 Readiness::Runs => return Ok(None),
                 Readiness::Orphaned => drop(self.reap(&id).await?),
@@ -94,36 +41,44 @@ impl Containers {
             }
         };
         let failed = |source| Error::Io { doing: format!("starting container {id}"), source };
-        let ((receiver, sender), far) = connection::starter().map_err(failed)?;
+        let ((mut receiver, sender), far) = connection::starter().map_err(failed)?;
         let shared = prepared.lock.share().map_err(failed)?;
         let remove = prepared.record.options.remove;
         let scoped = prepared.record.options.cgroups == Cgroups::Enabled;
         let step = Step::Start(Box::new(prepared.plan));
-        let born = AtomicI32::new(0);
+        let mut scope = None;
         let started = async {
             let Answer::Pid(monitor) = steps.run(&step, vec![far, shared]).await? else {
                 return Err(Error::Cancelled("starting a container"));
             };
-            born.store(monitor, Ordering::Relaxed);
-            let mut receiver = receiver;
-            let pid = begin(&self.engine, &id, monitor, scoped.then_some(manager), &mut receiver, &sender).await?;
-            Ok((receiver, pid))
+            if scoped {
+                scope = Some(tokio::spawn(make_scope(manager, id, monitor, sender.clone())));
+            }
+            begin(&id, &mut receiver, &sender).await
         };
-        match started.await {
-            Ok((receiver, pid)) => {
+        let started = started.await;
+        let scope = match scope {
+            Some(scope) => scope.await.ok(),
+            None => None,
+        };
+        match started {
+            Ok(pid) => {
+                if let Some(Err(error)) = scope {
+                    let warning = format!("{error}: the container runs without a cgroup of its own and without limits");
+                    self.engine.warn(warning);
+                }
                 for volume in prepared.new_volumes.drain(..) {
                     let _ = fs::remove_file(&volume.mark);
                 }
                 Ok(Some(Launched { record: prepared.record, receiver, sender, pid }))
             }
             Err(error) => {
+                if let Some(Ok((mut manager, unit))) = scope {
+                    // Of a process that ended before it was in the scope, systemd does not hear, and keeps the empty scope for ever.
+                    let _ = manager.stop_unit(&unit).await;
+                }
                 drop(prepared.lock);
                 self.abandon(&id, remove, &sender).await;
-                drop(sender);
-                let monitor = born.into_inner();
-                if scoped && monitor != 0 {
-                    end_scope(&id, monitor).await;
-                }
                 Err(error)
             }
         }
@@ -152,61 +107,24 @@ impl Containers {
     }
 }
 
-/// Whether a container can be started now.
-enum Readiness {
-    Ready(Box<Prepared>),
-    /// It runs.
-    Runs,
-    /// A killed monitor left something.
-    Orphaned,
-    /// It has just ended, and its monitor is about to.
-    Ending(haulout_monitor::process::Process),
-}
-
-/// From the monitor's birth to its `Started`: asks for the scope, and says go. Answers the pid of the container's process.
-async fn begin(
-    engine: &Engine,
-    id: &ContainerId,
-    monitor: i32,
-    manager: Option<tokio::task::JoinHandle<Result<UserManager, systemd::SystemdError>>>,
-    receiver: &mut Receiver,
-    sender: &Sender,
-) -> Result<i32, Error> {
+/// From the monitor's birth to its `Started`: says go, and answers the pid of the container's process.
+async fn begin(id: &ContainerId, receiver: &mut Receiver, sender: &Sender) -> Result<i32, Error> {
     let failed = |source| Error::Io { doing: format!("speaking to the monitor of container {id}"), source };
-    // The monitor waits for both in whatever order.
-    let scope = async {
-        if let Some(manager) = manager {
-            let cgroup = scope(engine, id, monitor, manager).await;
-            let _ = sender.send(Kind::Cgroup, cgroup.unwrap_or_default().as_bytes()).await;
-        }
-    };
-    let started = async {
-        let _ = sender.send(Kind::Go, &[]).await;
-        loop {
-            match receiver.next().await.map_err(failed)? {
-                Some((Kind::Started, pid)) => {
-                    let pid = std::str::from_utf8(&pid).ok().and_then(|pid| pid.parse().ok());
-                    return pid.ok_or_else(|| failed(io::ErrorKind::InvalidData.into()));
-                }
-                Some((Kind::Failed, payload)) => return Err(failure(&payload)),
-                Some(_) => {}
-                None => {
-                    let message = format!("the monitor of container {id} ended before the container ran");
-                    return Err(Error::Start { status: 125, message });
-                }
+    // As early as can be: the monitor waits for what it needs. That it has gone is heard when it is listened to.
+    let _ = sender.send(Kind::Go, &[]).await;
+    loop {
+        match receiver.next().await.map_err(failed)? {
+            Some((Kind::Started, pid)) => {
+                let pid = std::str::from_utf8(&pid).ok().and_then(|pid| pid.parse().ok());
+                return pid.ok_or_else(|| failed(io::ErrorKind::InvalidData.into()));
+            }
+            Some((Kind::Failed, payload)) => return Err(failure(&payload)),
+            Some(_) => {}
+            None => {
+                let message = format!("the monitor of container {id} ended before the container ran");
+                return Err(Error::Start { status: 125, message });
             }
         }
-    };
-    let (mut scope, mut started) = (std::pin::pin!(scope), std::pin::pin!(started));
-    tokio::select! {
-        started = &mut started => {
-            if started.is_err() {
-                // It may be made at this very moment: it must not be left.
-                scope.await;
-            }
-            started
-        }
-        () = &mut scope => started.await,
     }
 }
 
@@ -218,353 +136,29 @@ pub(super) fn failure(payload: &[u8]) -> Error {
     }
 }
 
-/// Puts the monitor into a scope of its own; the cgroup's path, or nothing when there is none to be had.
-async fn scope(
-    engine: &Engine,
-    id: &ContainerId,
+/// Puts the monitor into a scope of its own and tells it; or tells it that there is none to be had. Answers the scope's name.
+async fn make_scope(
+    manager: JoinHandle<Result<UserManager, SystemdError>>,
+    id: ContainerId,
     monitor: i32,
-    manager: tokio::task::JoinHandle<Result<UserManager, systemd::SystemdError>>,
-) -> Option<String> {
+    sender: Sender,
+) -> Result<(UserManager, String), SystemdError> {
     let made = async {
-        let mut manager = manager.await.map_err(|error| systemd::SystemdError::NoManager(error.to_string()))??;
+        let mut manager = manager.await.map_err(|error| SystemdError::NoManager(error.to_string()))??;
         let description = format!("Haulout container {}", id.short());
-        let [unit, other_unit] = units(id, monitor);
+        let mut unit = format!("haulout-{id}.scope");
         match manager.start_scope(&unit, &description, monitor).await {
             // The scope of the last run is about to go.
-            Err(systemd::SystemdError::Refused { .. }) => {
-                manager.start_scope(&other_unit, &description, monitor).await?;
+            Err(SystemdError::Refused { .. }) => {
+                unit = format!("haulout-{id}-{monitor}.scope");
+                manager.start_scope(&unit, &description, monitor).await?;
             }
             other => other?,
         }
-        Ok::<_, systemd::SystemdError>(systemd::cgroup_of(monitor))
+        Ok((manager, unit))
     };
-    match made.await {
-        Ok(cgroup) => cgroup,
-        Err(error) => {
-            engine.warn(format!("{error}: the container runs without a cgroup of its own and without limits"));
-            None
-        }
-    }
-}
-
-/// What a container's scope is called, and what it is called while that of the last run is still there.
-fn units(id: &ContainerId, monitor: i32) -> [String; 2] {
-    [format!("haulout-{id}.scope"), format!("haulout-{id}-{monitor}.scope")]
-}
-
-/// Ends the scope of a monitor that failed. Systemd does it by itself when a scope becomes empty, but not when the process was
-/// gone before it was moved, or while it was.
-async fn end_scope(id: &ContainerId, monitor: i32) {
-    let mut waits = 0;
-    while is_running(monitor) && waits < MAX_WAITS {
-        waits += 1;
-        tokio::time::sleep(WAIT).await;
-    }
-    if let Ok(mut manager) = UserManager::connect().await {
-        for unit in units(id, monitor) {
-            manager.stop_scope(&unit).await;
-        }
-    }
-}
-
-/// Whether the process is there and no zombie.
-fn is_running(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // After the program's name, which may contain anything: the state.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-}
-
-/// Decides everything. Blocks.
-fn prepare(engine: &Engine, id: &ContainerId, attach: Attach) -> Result<Readiness, Error> {
-    let paths = engine.paths();
-    let failed = |doing: &str| {
-        let doing = format!("{doing} container {id}");
-        move |source| Error::Io { doing, source }
-    };
-    let lock = Lock::take(paths, id).map_err(failed("locking"))?;
-    let found = engine.with_database(|database| {
-        let Some(record) = database.container(id)? else { return Ok(None) };
-        let found = images::Found { id: record.image, name: None };
-        let image = images::for_start(database.reader(), &found)?;
-        Ok(Some((record, image)))
-    })?;
-    let Some((record, image)) = found else {
-        // The lock made the folder.
-        let _ = fs::remove_dir_all(paths.container(id));
-        return Err(Error::NoSuchContainer(id.to_string()));
-    };
-    let image = image.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
-    let seen = Seen::look(paths, id).map_err(failed("looking at"))?;
-    match (seen.monitor, &seen.status) {
-        (Monitor::Alive(_), Status::Running(_)) => return Ok(Readiness::Runs),
-        (Monitor::Alive(process), _) => return Ok(Readiness::Ending(process)),
-        (Monitor::Gone, _) => return Ok(Readiness::Orphaned),
-        (Monitor::Absent, _) => {}
-    }
-    let settings = engine.settings()?;
-    let config = create::image_configuration(&record.image_name, &image.config)?;
-    let bundle = paths.bundle(id);
-    make_folder(&paths.runtime_root())
-        .and_then(|()| make_folder(&bundle))
-        .map_err(failed("making the runtime folder of"))?;
-    let ready = plan(engine, &settings, &record, &config, &image.layers, attach);
-    let (plan, new_volumes) = match ready {
-        Ok(ready) => ready,
-        Err(error) => {
-            let _ = fs::remove_dir_all(&bundle);
-            return Err(error);
-        }
-    };
-    Ok(Readiness::Ready(Box::new(Prepared { record, plan, lock, new_volumes })))
-}
-
-fn make_folder(folder: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-fn plan(
-    engine: &Engine,
-    settings: &Settings,
-    record: &Record,
-    image: &ImageConfiguration,
-    layers: &[crate::digest::Digest],
-    attach: Attach,
-) -> Result<(Plan, Vec<NewVolume>), Error> {
-    let (paths, id) = (engine.paths(), &record.id);
-    let io = |doing: String| move |source| Error::Io { doing, source };
-    mounts::check(&record.options)?;
-    let hostname = spec::hostname(record, settings);
-    let (network, host_address) = network(engine, settings, record)?;
-    let files = write_files(paths, settings, record, &hostname, host_address);
-    files.map_err(io(format!("writing the files of container {id}")))?;
-    let (copies, new_volumes) = volumes(paths, record).map_err(io(format!("making the volumes of container {id}")))?;
-    let init = if record.options.init { Some(runtime::init(settings)?) } else { None };
-    let request = spec::Request { record, image, settings, paths, hostname: &hostname, init: init.as_deref() };
-    let made = spec::make(&request)?;
-    if let Some(warning) = made.warning {
-        engine.warn(warning);
-    }
-    let folder = paths.container(id);
-    let root = Root {
-        lower: layers.iter().map(|layer| paths.layers().join(layer.hex()).join("diff")).collect(),
-        upper: folder.join("upper"),
-        work: folder.join("work"),
-        target: folder.join("merged"),
-        volatile: record.options.remove,
-    };
-    let image_user = image.config().as_ref().and_then(|config| config.user().clone()).filter(|user| !user.is_empty());
-    let mut of_user = LinuxCapabilities::default();
-    let bounding = made.spec.process().as_ref().and_then(|process| process.capabilities().as_ref());
-    of_user
-        .set_bounding(bounding.and_then(|sets| sets.bounding().clone()))
-        .set_effective(Some(made.added.clone()))
-        .set_permitted(Some(made.added.clone()))
-        .set_inheritable(Some(made.added.clone()))
-        .set_ambient(Some(made.added));
-    let plan = Plan {
-        anchor: paths.anchor(),
-        root,
-        spec: made.spec,
-        user: record.options.user.clone().or(image_user),
-        capabilities_of_user: Some(of_user),
-        workdir_must_exist: record.options.workdir.is_some(),
-        copies,
-        monitor: runtime::monitor()?,
-        config: monitor_config(paths, settings, record, image, network, attach)?,
-    };
-    Ok((plan, new_volumes))
-}
-
-fn monitor_config(
-    paths: &Paths,
-    settings: &Settings,
-    record: &Record,
-    image: &ImageConfiguration,
-    network: monitor::Network,
-    attach: Attach,
-) -> Result<monitor::Config, Error> {
-    let (options, id) = (&record.options, &record.id);
-    let folder = paths.container(id);
-    let cleanup = if options.remove {
-        runtime::command_line().map(|program| {
-            let words = ["container", "cleanup"].map(str::to_owned);
-            std::iter::once(program.display().to_string()).chain(words).chain([id.to_string()]).collect()
-        })
-    } else {
-        None
-    };
-    Ok(monitor::Config {
-        id: id.to_string(),
-        name: record.name.to_string(),
-        image: record.image_name.clone(),
-        runtime: Runtime::find(settings)?.command(paths, options.cgroups != Cgroups::Disabled),
-        bundle: paths.bundle(id),
-        rootfs: Some(folder.join("merged")),
-        terminal: options.terminal,
-        terminal_size: attach.size,
-        stdin_open: options.interactive,
-        attach_starter: attach.attached,
-        log: match options.log.driver {
-            LogDriver::Default | LogDriver::K8sFile => {
-                monitor::Log::K8sFile { path: folder.join("ctr.log"), max_size: options.log.max_size }
-            }
-            LogDriver::Journald => monitor::Log::Journald { tag: options.log.tag.clone() },
-            LogDriver::None => monitor::Log::None,
-        },
-        folder,
-        network,
-        cgroup: match options.cgroups {
-            Cgroups::Enabled => monitor::Cgroup::Scope,
-            Cgroups::Split => monitor::Cgroup::Split,
-            Cgroups::Disabled => monitor::Cgroup::Disabled,
-        },
-        events: paths.events(),
-        cleanup,
-        stop_signal: Some(stop_signal(record, Some(image))?),
-        timeout: options.timeout,
-        restart: match options.restart {
-            Restart::No => monitor::Restart::No,
-            Restart::OnFailure(times) => monitor::Restart::OnFailure(times),
-            Restart::Always | Restart::UnlessStopped => monitor::Restart::Always,
-        },
-        labels: options.labels.clone(),
-    })
-}
-
-/// The signal that asks the container to end: the one asked for, the image's, SIGTERM.
-pub(super) fn stop_signal(record: &Record, image: Option<&ImageConfiguration>) -> Result<i32, Error> {
-    if let Some(asked) = &record.options.stop_signal {
-        return signal::number(asked);
-    }
-    let of_image = image.and_then(|image| image.config().as_ref()).and_then(|config| config.stop_signal().as_deref());
-    // An image may say anything; that is no reason not to run it.
-    signal::number(of_image.filter(|text| !text.is_empty()).unwrap_or(STOP_SIGNAL))
-        .or_else(|_| signal::number(STOP_SIGNAL))
-}
-
-/// The network as the monitor makes it, and the address under which pasta lets the host be reached.
-fn network(
-    engine: &Engine,
-    settings: &Settings,
-    record: &Record,
-) -> Result<(monitor::Network, Option<Ipv4Addr>), Error> {
-    let asked: &[String] = match &record.options.network {
-        Network::None | Network::Host => return Ok((monitor::Network::Runtime, None)),
-        Network::Default => &[],
-        Network::Pasta(asked) => asked,
-    };
-    let program = runtime::pasta(settings)?;
-    let abilities = pasta::abilities(&program, &engine.paths().runtime.join("pasta"))
-        .map_err(|source| Error::Io { doing: format!("asking {} what it can do", program.display()), source })?;
-    let mut command = vec![program.display().to_string()];
-    command.extend(pasta::arguments(&record.ports, settings.network.pasta_options.items(), asked, abilities));
-    Ok((monitor::Network::Pasta { command }, abilities.map_guest_addr.then_some(net::HOST_ADDRESS)))
-}
-
-/// `hosts`, `resolv.conf`, `hostname` and `containerenv` in the bundle.
-fn write_files(
-    paths: &Paths,
-    settings: &Settings,
-    record: &Record,
-    hostname: &str,
-    host_address: Option<Ipv4Addr>,
-) -> io::Result<()> {
-    let bundle = paths.bundle(&record.id);
-    let (options, configured) = (&record.options, &settings.containers);
-    fs::write(bundle.join("hostname"), format!("{hostname}\n"))?;
-    fs::write(bundle.join("containerenv"), if options.privileged { containerenv(record) } else { String::new() })?;
-    if configured.no_hosts != Some(true) {
-        fs::write(bundle.join("hosts"), hosts(settings, record, hostname, host_address)?)?;
-    }
-    if options.network != Network::None {
-        let host = Resolv::of_host()?;
-        let resolv = match options.network {
-            Network::Host => host,
-            _ => host.for_own_network(Some(net::DNS_FORWARD.into())),
-        };
-        let resolv = resolv.with(
-            configured.dns_servers.items(),
-            configured.dns_searches.items(),
-            configured.dns_options.items(),
-        );
-        fs::write(bundle.join("resolv.conf"), resolv.text())?;
-    }
-    Ok(())
-}
-
-fn hosts(settings: &Settings, record: &Record, hostname: &str, host_address: Option<Ipv4Addr>) -> io::Result<String> {
-    let options = &record.options;
-    let outward = net::outward_address();
-    let configured = settings.containers.host_containers_internal_ip.as_deref().and_then(|text| text.parse().ok());
-    let host = configured.or(match options.network {
-        Network::Host => Some(Ipv4Addr::LOCALHOST.into()),
-        Network::None => outward,
-        Network::Default | Network::Pasta(_) => host_address.map(IpAddr::from),
-    });
-    let own = match options.network {
-        Network::Host => None,
-        Network::None => Some(Ipv4Addr::LOCALHOST.into()),
-        Network::Default | Network::Pasta(_) => outward,
-    };
-    let gateway = host.unwrap_or(Ipv4Addr::LOCALHOST.into());
-    let added: Vec<_> =
-        options.add_host.iter().map(|(name, address)| (name.clone(), address.unwrap_or(gateway))).collect();
-    let base = match settings.containers.base_hosts_file.as_deref() {
-        Some("none" | "image") => String::new(),
-        Some(path) if !path.is_empty() => fs::read_to_string(path)?,
-        _ => fs::read_to_string("/etc/hosts").unwrap_or_default(),
-    };
-    let names = vec![hostname.to_owned(), record.name.to_string()];
-    Ok(Hosts { base: &base, added: &added, host, own: own.map(|address| (address, names)) }.text())
-}
-
-/// What a privileged container may know of itself, as Podman has it.
-fn containerenv(record: &Record) -> String {
-    format!(
-        "engine=\"haulout-{}\"\nname={:?}\nid=\"{}\"\nimage={:?}\nimageid=\"{}\"\nrootless=1\n",
-        env!("CARGO_PKG_VERSION"),
-        record.name.as_str(),
-        record.id,
-        record.image_name,
-        record.image.hex()
-    )
-}
-
-/// Makes the volumes that are not there. Answers what is to be copied into them, and keeps them locked until it is.
-fn volumes(paths: &Paths, record: &Record) -> io::Result<(Vec<Copy>, Vec<NewVolume>)> {
-    let (mut copies, mut new) = (Vec::new(), Vec::new());
-    let asked = mounts::asked(record, paths).map_err(io::Error::other)?;
-    for mount in asked.iter().filter(|mount| mount.kind == "volume") {
-        let Some(name) = &mount.name else { continue };
-        let folder = paths.volume(name);
-        let mark = folder.join("new");
-        if !mount.source.is_dir() {
-            make_folder(&folder)?;
-            // Before its files' folder: that one's being there without a mark says that it is filled.
-            File::options().create(true).append(true).open(&mark)?;
-            match fs::DirBuilder::new().mode(0o755).create(&mount.source) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
-            }
-        }
-        let Ok(lock) = File::options().append(true).open(&mark) else { continue };
-        // Another container that starts with it may be filling it.
-        lock.lock()?;
-        if mark.exists() {
-            let asks = record.options.volumes.iter().find(|volume| volume.destination == mount.destination);
-            if !asks.is_some_and(|volume| volume.options.iter().any(|option| option == "nocopy")) {
-                copies.push((mount.destination.clone(), mount.source.clone()));
-            }
-            new.push(NewVolume { mark, _lock: lock });
-        }
-    }
-    Ok((copies, new))
-}
-
-/// Shared by what needs a container's stop signal and has no image at hand.
-pub(super) fn image_of(engine: &Engine, record: &Record) -> Result<Arc<ImageConfiguration>, Error> {
-    let found = images::Found { id: record.image, name: None };
-    let image = engine.with_database(|database| Ok(images::for_start(database.reader(), &found)?))?;
-    let image = image.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
-    Ok(Arc::new(create::image_configuration(&record.image_name, &image.config)?))
+    let made = made.await;
+    let cgroup = if made.is_ok() { systemd::cgroup_of(monitor) } else { None };
+    let _ = sender.send(Kind::Cgroup, cgroup.unwrap_or_default().as_bytes()).await;
+    made
 }

@@ -12,6 +12,7 @@ mod lock;
 mod logs;
 mod names;
 pub mod options;
+mod prepare;
 mod remove;
 pub mod session;
 pub mod signal;
@@ -221,7 +222,7 @@ impl Containers {
 
     /// Starts one, and answers when its process runs. Starting a running one does nothing.
     pub async fn start(&self, id: &ContainerId) -> Result<(), Error> {
-        self.launch(id, launch::Attach::default()).await.map(drop)
+        self.launch(id, prepare::Attach::default()).await.map(drop)
     }
 
     /// Starts one with its output and input connected from the first byte. `size` is the terminal's, columns then rows. Of a

@@ -9,7 +9,8 @@ use haulout_monitor::last_run::Exit;
 use tokio::time::timeout;
 
 use super::connection::{self, Receiver, Sender};
-use super::launch::{failure, image_of, stop_signal};
+use super::launch::failure;
+use super::prepare::{image_of, stop_signal};
 use super::status::{Monitor, Seen};
 use super::{Condition, ContainerId, Containers, Record, Status, attach, signal};
 use crate::engine::Error;

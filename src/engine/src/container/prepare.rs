@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Everything about a start that can be decided outside of the user namespace: what is made of the record, the image and the
+//! settings, and the files and volumes that the container will see.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use haulout_monitor::config as monitor;
+use oci_spec::image::ImageConfiguration;
+use oci_spec::runtime::LinuxCapabilities;
+
+use super::lock::Lock;
+use super::options::{Cgroups, LogDriver, Network, Restart};
+use super::start::{Plan, Root};
+use super::status::{Monitor, Seen};
+use super::{ContainerId, Record, Status, create, signal};
+use crate::config::containers::Settings;
+use crate::engine::{Engine, Error};
+use crate::net::hosts::Hosts;
+use crate::net::resolv::Resolv;
+use crate::net::{self, pasta};
+use crate::paths::Paths;
+use crate::runtime::{self, Runtime};
+use crate::spec::{self, mounts};
+use crate::state::images;
+
+/// The signal that asks a container to end when nobody says another.
+pub(super) const STOP_SIGNAL: &str = "TERM";
+
+/// Whether and how the starter is attached.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Attach {
+    /// Output and input go over the starter connection.
+    pub attached: bool,
+    /// The terminal's size: columns, rows.
+    pub size: Option<(u16, u16)>,
+}
+
+/// Everything that a start needs and that was decided before it.
+pub(super) struct Prepared {
+    pub record: Record,
+    pub plan: Plan,
+    pub lock: Lock,
+    pub new_volumes: Vec<NewVolume>,
+}
+
+/// What is copied from the image into a new volume: place inside, folder outside.
+type Copy = (PathBuf, PathBuf);
+
+/// A volume that is filled from the image at this start. Held locked until it is.
+pub(super) struct NewVolume {
+    pub mark: PathBuf,
+    _lock: File,
+}
+
+/// Whether a container can be started now.
+pub(super) enum Readiness {
+    Ready(Box<Prepared>),
+    /// It runs.
+    Runs,
+    /// A killed monitor left something.
+    Orphaned,
+    /// It has just ended, and its monitor is about to.
+    Ending(haulout_monitor::process::Process),
+}
+
+/// Decides everything. Blocks.
+pub(super) fn prepare(engine: &Engine, id: &ContainerId, attach: Attach) -> Result<Readiness, Error> {
+    let paths = engine.paths();
+    let failed = |doing: &str| {
+        let doing = format!("{doing} container {id}");
+        move |source| Error::Io { doing, source }
+    };
+    let lock = Lock::take(paths, id).map_err(failed("locking"))?;
+    let found = engine.with_database(|database| {
+        let Some(record) = database.container(id)? else { return Ok(None) };
+        let found = images::Found { id: record.image, name: None };
+        let image = images::for_start(database.reader(), &found)?;
+        Ok(Some((record, image)))
+    })?;
+    let Some((record, image)) = found else {
+        // The lock made the folder.
+        let _ = fs::remove_dir_all(paths.container(id));
+        return Err(Error::NoSuchContainer(id.to_string()));
+    };
+    let image = image.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
+    let seen = Seen::look(paths, id).map_err(failed("looking at"))?;
+    match (seen.monitor, &seen.status) {
+        (Monitor::Alive(_), Status::Running(_)) => return Ok(Readiness::Runs),
+        (Monitor::Alive(process), _) => return Ok(Readiness::Ending(process)),
+        (Monitor::Gone, _) => return Ok(Readiness::Orphaned),
+        (Monitor::Absent, _) => {}
+    }
+    let settings = engine.settings()?;
+    let config = create::image_configuration(&record.image_name, &image.config)?;
+    let bundle = paths.bundle(id);
+    make_folder(&paths.runtime_root())
+        .and_then(|()| make_folder(&bundle))
+        .map_err(failed("making the runtime folder of"))?;
+    let ready = plan(engine, &settings, &record, &config, &image.layers, attach);
+    let (plan, new_volumes) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            let _ = fs::remove_dir_all(&bundle);
+            return Err(error);
+        }
+    };
+    Ok(Readiness::Ready(Box::new(Prepared { record, plan, lock, new_volumes })))
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn plan(
+    engine: &Engine,
+    settings: &Settings,
+    record: &Record,
+    image: &ImageConfiguration,
+    layers: &[crate::digest::Digest],
+    attach: Attach,
+) -> Result<(Plan, Vec<NewVolume>), Error> {
+    let (paths, id) = (engine.paths(), &record.id);
+    let io = |doing: String| move |source| Error::Io { doing, source };
+    mounts::check(&record.options)?;
+    let hostname = spec::hostname(record, settings);
+    let (network, host_address) = network(engine, settings, record)?;
+    let files = write_files(paths, settings, record, &hostname, host_address);
+    files.map_err(io(format!("writing the files of container {id}")))?;
+    let (copies, new_volumes) = volumes(paths, record).map_err(io(format!("making the volumes of container {id}")))?;
+    let init = if record.options.init { Some(runtime::init(settings)?) } else { None };
+    let request = spec::Request { record, image, settings, paths, hostname: &hostname, init: init.as_deref() };
+    let made = spec::make(&request)?;
+    if let Some(warning) = made.warning {
+        engine.warn(warning);
+    }
+    let folder = paths.container(id);
+    let root = Root {
+        lower: layers.iter().map(|layer| paths.layers().join(layer.hex()).join("diff")).collect(),
+        upper: folder.join("upper"),
+        work: folder.join("work"),
+        target: folder.join("merged"),
+        volatile: record.options.remove,
+    };
+    let image_user = image.config().as_ref().and_then(|config| config.user().clone()).filter(|user| !user.is_empty());
+    let mut of_user = LinuxCapabilities::default();
+    let bounding = made.spec.process().as_ref().and_then(|process| process.capabilities().as_ref());
+    of_user
+        .set_bounding(bounding.and_then(|sets| sets.bounding().clone()))
+        .set_effective(Some(made.added.clone()))
+        .set_permitted(Some(made.added.clone()))
+        .set_inheritable(Some(made.added.clone()))
+        .set_ambient(Some(made.added));
+    let plan = Plan {
+        anchor: paths.anchor(),
+        root,
+        spec: made.spec,
+        user: record.options.user.clone().or(image_user),
+        capabilities_of_user: Some(of_user),
+        workdir_must_exist: record.options.workdir.is_some(),
+        copies,
+        monitor: runtime::monitor()?,
+        config: monitor_config(paths, settings, record, image, network, attach)?,
+    };
+    Ok((plan, new_volumes))
+}
+
+fn monitor_config(
+    paths: &Paths,
+    settings: &Settings,
+    record: &Record,
+    image: &ImageConfiguration,
+    network: monitor::Network,
+    attach: Attach,
+) -> Result<monitor::Config, Error> {
+    let (options, id) = (&record.options, &record.id);
+    let folder = paths.container(id);
+    let cleanup = if options.remove {
+        runtime::command_line().map(|program| {
+            let words = ["container", "cleanup"].map(str::to_owned);
+            std::iter::once(program.display().to_string()).chain(words).chain([id.to_string()]).collect()
+        })
+    } else {
+        None
+    };
+    Ok(monitor::Config {
+        id: id.to_string(),
+        name: record.name.to_string(),
+        image: record.image_name.clone(),
+        runtime: Runtime::find(settings)?.command(paths, options.cgroups != Cgroups::Disabled),
+        bundle: paths.bundle(id),
+        rootfs: Some(folder.join("merged")),
+        terminal: options.terminal,
+        terminal_size: attach.size,
+        stdin_open: options.interactive,
+        attach_starter: attach.attached,
+        log: match options.log.driver {
+            LogDriver::Default | LogDriver::K8sFile => {
+                monitor::Log::K8sFile { path: folder.join("ctr.log"), max_size: options.log.max_size }
+            }
+            LogDriver::Journald => monitor::Log::Journald { tag: options.log.tag.clone() },
+            LogDriver::None => monitor::Log::None,
+        },
+        folder,
+        network,
+        cgroup: match options.cgroups {
+            Cgroups::Enabled => monitor::Cgroup::Scope,
+            Cgroups::Split => monitor::Cgroup::Split,
+            Cgroups::Disabled => monitor::Cgroup::Disabled,
+        },
+        events: paths.events(),
+        cleanup,
+        stop_signal: Some(stop_signal(record, Some(image))?),
+        timeout: options.timeout,
+        restart: match options.restart {
+            Restart::No => monitor::Restart::No,
+            Restart::OnFailure(times) => monitor::Restart::OnFailure(times),
+            Restart::Always | Restart::UnlessStopped => monitor::Restart::Always,
+        },
+        labels: options.labels.clone(),
+    })
+}
+
+/// The signal that asks the container to end: the one asked for, the image's, SIGTERM.
+pub(super) fn stop_signal(record: &Record, image: Option<&ImageConfiguration>) -> Result<i32, Error> {
+    if let Some(asked) = &record.options.stop_signal {
+        return signal::number(asked);
+    }
+    let of_image = image.and_then(|image| image.config().as_ref()).and_then(|config| config.stop_signal().as_deref());
+    // An image may say anything; that is no reason not to run it.
+    signal::number(of_image.filter(|text| !text.is_empty()).unwrap_or(STOP_SIGNAL))
+        .or_else(|_| signal::number(STOP_SIGNAL))
+}
+
+/// The network as the monitor makes it, and the address under which pasta lets the host be reached.
+fn network(
+    engine: &Engine,
+    settings: &Settings,
+    record: &Record,
+) -> Result<(monitor::Network, Option<Ipv4Addr>), Error> {
+    let asked: &[String] = match &record.options.network {
+        Network::None | Network::Host => return Ok((monitor::Network::Runtime, None)),
+        Network::Default => &[],
+        Network::Pasta(asked) => asked,
+    };
+    let program = runtime::pasta(settings)?;
+    let abilities = pasta::abilities(&program, &engine.paths().runtime.join("pasta"))
+        .map_err(|source| Error::Io { doing: format!("asking {} what it can do", program.display()), source })?;
+    let mut command = vec![program.display().to_string()];
+    command.extend(pasta::arguments(&record.ports, settings.network.pasta_options.items(), asked, abilities));
+    Ok((monitor::Network::Pasta { command }, abilities.map_guest_addr.then_some(net::HOST_ADDRESS)))
+}
+
+/// `hosts`, `resolv.conf`, `hostname` and `containerenv` in the bundle.
+fn write_files(
+    paths: &Paths,
+    settings: &Settings,
+    record: &Record,
+    hostname: &str,
+    host_address: Option<Ipv4Addr>,
+) -> io::Result<()> {
+    let bundle = paths.bundle(&record.id);
+    let (options, configured) = (&record.options, &settings.containers);
+    fs::write(bundle.join("hostname"), format!("{hostname}\n"))?;
+    fs::write(bundle.join("containerenv"), if options.privileged { containerenv(record) } else { String::new() })?;
+    if configured.no_hosts != Some(true) {
+        fs::write(bundle.join("hosts"), hosts(settings, record, hostname, host_address)?)?;
+    }
+    if options.network != Network::None {
+        let host = Resolv::of_host()?;
+        let resolv = match options.network {
+            Network::Host => host,
+            _ => host.for_own_network(Some(net::DNS_FORWARD.into())),
+        };
+        let resolv = resolv.with(
+            configured.dns_servers.items(),
+            configured.dns_searches.items(),
+            configured.dns_options.items(),
+        );
+        fs::write(bundle.join("resolv.conf"), resolv.text())?;
+    }
+    Ok(())
+}
+
+fn hosts(settings: &Settings, record: &Record, hostname: &str, host_address: Option<Ipv4Addr>) -> io::Result<String> {
+    let options = &record.options;
+    let outward = net::outward_address();
+    let configured = settings.containers.host_containers_internal_ip.as_deref().and_then(|text| text.parse().ok());
+    let host = configured.or(match options.network {
+        Network::Host => Some(Ipv4Addr::LOCALHOST.into()),
+        Network::None => outward,
+        Network::Default | Network::Pasta(_) => host_address.map(IpAddr::from),
+    });
+    let own = match options.network {
+        Network::Host => None,
+        Network::None => Some(Ipv4Addr::LOCALHOST.into()),
+        Network::Default | Network::Pasta(_) => outward,
+    };
+    let gateway = host.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let added: Vec<_> =
+        options.add_host.iter().map(|(name, address)| (name.clone(), address.unwrap_or(gateway))).collect();
+    let base = match settings.containers.base_hosts_file.as_deref() {
+        Some("none" | "image") => String::new(),
+        Some(path) if !path.is_empty() => fs::read_to_string(path)?,
+        _ => fs::read_to_string("/etc/hosts").unwrap_or_default(),
+    };
+    let names = vec![hostname.to_owned(), record.name.to_string()];
+    Ok(Hosts { base: &base, added: &added, host, own: own.map(|address| (address, names)) }.text())
+}
+
+/// What a privileged container may know of itself, as Podman has it.
+fn containerenv(record: &Record) -> String {
+    format!(
+        "engine=\"haulout-{}\"\nname={:?}\nid=\"{}\"\nimage={:?}\nimageid=\"{}\"\nrootless=1\n",
+        env!("CARGO_PKG_VERSION"),
+        record.name.as_str(),
+        record.id,
+        record.image_name,
+        record.image.hex()
+    )
+}
+
+/// Makes the volumes that are not there. Answers what is to be copied into them, and keeps them locked until it is.
+fn volumes(paths: &Paths, record: &Record) -> io::Result<(Vec<Copy>, Vec<NewVolume>)> {
+    let (mut copies, mut new) = (Vec::new(), Vec::new());
+    let asked = mounts::asked(record, paths).map_err(io::Error::other)?;
+    for mount in asked.iter().filter(|mount| mount.kind == "volume") {
+        let Some(name) = &mount.name else { continue };
+        let folder = paths.volume(name);
+        let mark = folder.join("new");
+        if !mount.source.is_dir() {
+            make_folder(&folder)?;
+            // Before its files' folder: that one's being there without a mark says that it is filled.
+            File::options().create(true).append(true).open(&mark)?;
+            match fs::DirBuilder::new().mode(0o755).create(&mount.source) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        let Ok(lock) = File::options().append(true).open(&mark) else { continue };
+        // Another container that starts with it may be filling it.
+        lock.lock()?;
+        if mark.exists() {
+            let asks = record.options.volumes.iter().find(|volume| volume.destination == mount.destination);
+            if !asks.is_some_and(|volume| volume.options.iter().any(|option| option == "nocopy")) {
+                copies.push((mount.destination.clone(), mount.source.clone()));
+            }
+            new.push(NewVolume { mark, _lock: lock });
+        }
+    }
+    Ok((copies, new))
+}
+
+/// Shared by what needs a container's stop signal and has no image at hand.
+pub(super) fn image_of(engine: &Engine, record: &Record) -> Result<Arc<ImageConfiguration>, Error> {
+    let found = images::Found { id: record.image, name: None };
+    let image = engine.with_database(|database| Ok(images::for_start(database.reader(), &found)?))?;
+    let image = image.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
+    Ok(Arc::new(create::image_configuration(&record.image_name, &image.config)?))
+}
