@@ -44,7 +44,7 @@ impl Containers {
         };
         let seen = self.look(id).await?;
         if seen.monitor == Monitor::Gone {
-            self.reap(id).await?;
+            self.reap_if_possible(id).await?;
         }
         if !matches!((&seen.status, seen.monitor), (Status::Running(_), Monitor::Alive(_))) {
             self.record(id).await?;

@@ -73,12 +73,14 @@ impl Containers {
                 Ok(Some(Launched { record: prepared.record, receiver, sender, pid }))
             }
             Err(error) => {
-                if let Some(Ok((mut manager, unit))) = scope {
-                    // Of a process that ended before it was in the scope, systemd does not hear, and keeps the empty scope for ever.
-                    let _ = manager.stop_unit(&unit).await;
-                }
                 drop(prepared.lock);
                 self.abandon(&id, remove, &sender).await;
+                // The monitor ends when we let go of it.
+                drop((receiver, sender));
+                if let Some(Ok((mut manager, unit))) = scope {
+                    // Of a process that ended before it was in the scope, systemd does not hear, and keeps the empty scope for ever.
+                    manager.stop_scope(&unit).await;
+                }
                 Err(error)
             }
         }

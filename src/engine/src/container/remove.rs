@@ -3,9 +3,12 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::Duration;
 use std::{fs, io};
 
 use haulout_monitor::last_run::{Exit, LastRun};
+use haulout_monitor::process::Process;
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::lock::Lock;
 use super::start::Remains;
@@ -16,10 +19,31 @@ use crate::event;
 use crate::paths::Paths;
 use crate::runtime::Runtime;
 use crate::step::Step;
-use crate::systemd;
+use crate::systemd::{self, UserManager};
 
 /// A container's folder, from the moment it is being removed.
 const REMOVING: &str = ".removing-";
+
+/// How long a monitor may take that neither runs a container nor is gone.
+const MONITOR_PATIENCE: Duration = Duration::from_secs(20);
+
+/// A monitor that hangs: killed if the container shall go whatever it costs. What it held is given back then.
+fn give_up_on(id: &ContainerId, monitor: Process, force: bool) -> Result<(), Error> {
+    if !force {
+        let what = format!(
+            "the monitor of container {id} (process {}) neither runs it nor ends; --force kills it",
+            monitor.pid
+        );
+        return Err(Error::WrongState(what));
+    }
+    if let Some(pid) = Pid::from_raw(monitor.pid)
+        && let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+        && monitor.is_alive()
+    {
+        let _ = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL);
+    }
+    Ok(())
+}
 
 impl Containers {
     pub(super) async fn remove_one(&self, id: &ContainerId, options: RemoveOptions) -> Result<(), Error> {
@@ -39,7 +63,12 @@ impl Containers {
                 (Monitor::Alive(_), Status::Running(_)) => {
                     self.end(id, &record, options.timeout).await?;
                 }
-                (Monitor::Alive(process), _) => event::end_of(process).await,
+                (Monitor::Alive(process), _) => {
+                    // It starts or ends, neither of which takes long.
+                    if tokio::time::timeout(MONITOR_PATIENCE, event::end_of(process)).await.is_err() {
+                        give_up_on(id, process, options.force)?;
+                    }
+                }
             }
         }
         self.take_away(&record, lock, options.volumes || record.options.remove).await
@@ -117,8 +146,17 @@ impl Containers {
         Ok(())
     }
 
-    /// Removes the folders that killed removals left.
+    /// Removes the folders that killed removals left, and the scopes of killed starts.
     async fn collect_garbage(&self) {
+        let paths = self.engine.paths();
+        let scopes = systemd::empty_scopes(|id| paths.bundle(id).exists());
+        if !scopes.is_empty()
+            && let Ok(mut manager) = UserManager::connect().await
+        {
+            for scope in scopes {
+                manager.stop_scope(&scope).await;
+            }
+        }
         let engine = self.engine.clone();
         let found = self.engine.blocking("looking for what killed commands left", move || garbage(&engine));
         let Ok(found) = found.await else { return };

@@ -86,6 +86,16 @@ impl Containers {
         Ok(true)
     }
 
+    /// Gives back what a killed monitor held, if this engine can. Whether it could.
+    pub(super) async fn reap_if_possible(&self, id: &ContainerId) -> Result<bool, Error> {
+        match self.reap(id).await {
+            Ok(_) => Ok(true),
+            // Left to the next command that may enter the user namespace.
+            Err(Error::NoSteps) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn kill_and_wait(&self, id: &ContainerId, sender: &Sender, receiver: &mut Receiver) -> Result<(), Error> {
         // That it has ended in between is what is wanted.
         let _ = sender.send(Kind::Signal, SIGKILL.to_string().as_bytes()).await;
@@ -133,7 +143,7 @@ impl Containers {
             Err(Error::WrongState(what))
         };
         if seen.monitor == Monitor::Gone {
-            self.reap(id).await?;
+            self.reap_if_possible(id).await?;
         }
         match (&seen.status, seen.monitor) {
             (Status::Running(_), Monitor::Alive(_)) => {}
@@ -197,7 +207,8 @@ impl Containers {
                     }
                     event::end_of(process).await;
                 }
-                (Monitor::Gone, _) => drop(self.reap(id).await?),
+                (Monitor::Gone, _) if self.reap_if_possible(id).await? => {}
+                (Monitor::Gone, _) => return Ok(-1),
                 (Monitor::Absent, Status::Exited(exit)) => return Ok(exit.status.unwrap_or(-1)),
                 (Monitor::Absent, _) => {
                     self.record(id).await?;
