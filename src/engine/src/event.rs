@@ -129,7 +129,7 @@ impl Starts for Event {
 }
 
 /// The containers that have a runtime folder.
-fn running(paths: &Paths) -> Vec<ContainerId> {
+pub(crate) fn running(paths: &Paths) -> Vec<ContainerId> {
     let entries = fs::read_dir(paths.bundles()).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }

@@ -146,9 +146,18 @@ impl Containers {
         Ok(())
     }
 
-    /// Removes the folders that killed removals left, and the scopes of killed starts.
+    /// Gives back what killed monitors and killed starts held, and removes the folders that killed removals left.
     async fn collect_garbage(&self) {
         let paths = self.engine.paths();
+        for id in event::running(paths) {
+            if self.look(&id).await.is_ok_and(|seen| seen.monitor == Monitor::Gone)
+                // Locked: it is being started, or reaped by someone else.
+                && is_free(paths, &id)
+                && let Err(error) = Box::pin(self.reap(&id)).await
+            {
+                tracing::warn!("giving back what container {id} held: {error}");
+            }
+        }
         let scopes = systemd::empty_scopes(|id| paths.bundle(id).exists());
         if !scopes.is_empty()
             && let Ok(mut manager) = UserManager::connect().await
@@ -233,6 +242,11 @@ fn note_unseen_end(paths: &Paths, id: &ContainerId) -> io::Result<bool> {
     run.exit = Some(Exit { status: None, finished: (now.div_euclid(1_000_000_000), nanoseconds), oom_killed: false });
     run.write(&folder)?;
     Ok(true)
+}
+
+/// Whether nobody holds the container's lock.
+fn is_free(paths: &Paths, id: &ContainerId) -> bool {
+    !paths.container(id).join("lock").exists() || matches!(Lock::try_take(paths, id), Ok(Some(_)))
 }
 
 /// The folders beside those of the containers that are in the database.
