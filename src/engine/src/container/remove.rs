@@ -158,7 +158,7 @@ impl Containers {
                 tracing::warn!("giving back what container {id} held: {error}");
             }
         }
-        let scopes = systemd::empty_scopes(|id| paths.bundle(id).exists());
+        let scopes = systemd::remains::empty_scopes(|id| paths.bundle(id).exists());
         if !scopes.is_empty()
             && let Ok(mut manager) = UserManager::connect().await
         {
@@ -268,8 +268,7 @@ fn garbage(engine: &Engine) -> Result<Vec<PathBuf>, Error> {
             continue;
         }
         // Being locked, it is someone's who is about to find out that there is no such container; being looked at, it runs.
-        let is_free =
-            name != of || !entry.path().join("lock").exists() || matches!(Lock::try_take(paths, &id), Ok(Some(_)));
+        let is_free = name != of || is_free(paths, &id);
         let is_idle = Seen::look(paths, &id).is_ok_and(|seen| seen.monitor == Monitor::Absent);
         if is_free && is_idle {
             garbage.push(entry.path());

@@ -15,9 +15,6 @@ use std::{fs, io};
 
 use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Value};
 
-use crate::container::ContainerId;
-use crate::spec::limits;
-
 use bus::Bus;
 use private::{Body, Incoming, Private};
 
@@ -180,24 +177,6 @@ async fn answer(private: &mut Private, serial: u32) -> Result<Body, String> {
 fn of_user() -> Option<PathBuf> {
     let folder = PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()));
     folder.is_dir().then_some(folder)
-}
-
-/// The scopes of containers in which no process is: who asked for them was killed before the monitor was in them. `is_known` says of
-/// which containers something is there.
-pub(crate) fn empty_scopes(is_known: impl Fn(&ContainerId) -> bool) -> Vec<String> {
-    let uid = rustix::process::getuid().as_raw();
-    let folder = format!("user.slice/user-{uid}.slice/user@{uid}.service/{SLICE}");
-    let entries = fs::read_dir(limits::cgroup_mount().join(folder)).into_iter().flatten().flatten();
-    let empty = entries.filter_map(|entry| {
-        let name = entry.file_name().into_string().ok()?;
-        let id: ContainerId = name.strip_prefix("haulout-")?.strip_suffix(".scope")?.get(..64)?.parse().ok()?;
-        let is_empty = || {
-            let events = fs::read_to_string(entry.path().join("cgroup.events")).unwrap_or_default();
-            events.lines().any(|line| line == "populated 0")
-        };
-        (!is_known(&id) && is_empty()).then_some(name)
-    });
-    empty.collect()
 }
 
 /// The path of the cgroup that a process is in, below the cgroup2 mount.

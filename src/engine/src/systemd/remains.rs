@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Ending what is left in the scope of a container whose monitor was killed.
+//! What is left in the scopes of containers whose monitor, or whose start, was killed.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::container::ContainerId;
 use crate::spec::limits;
@@ -10,10 +11,8 @@ use crate::spec::limits;
 /// runtime at work, a first process that was just born). The files of the scope are the user's own, so this needs no user namespace
 /// (cgroups(7), `cgroup.kill`), and unlike asking the manager it waits for no process that ignores SIGTERM.
 pub(crate) fn kill_scopes(id: &ContainerId) {
-    let uid = rustix::process::getuid().as_raw();
-    let slice = format!("user.slice/user-{uid}.slice/user@{uid}.service/{}", super::SLICE);
     let prefix = format!("haulout-{id}");
-    for scope in fs::read_dir(limits::cgroup_mount().join(slice)).into_iter().flatten().flatten() {
+    for scope in fs::read_dir(scopes()).into_iter().flatten().flatten() {
         if !scope.file_name().to_string_lossy().starts_with(&prefix) {
             continue;
         }
@@ -21,4 +20,27 @@ pub(crate) fn kill_scopes(id: &ContainerId) {
             tracing::debug!("killing what is in {}: {error}", scope.path().display());
         }
     }
+}
+
+/// The scopes of containers in which no process is: who asked for them was killed before the monitor was in them. `is_known` says of
+/// which containers something is there.
+pub(crate) fn empty_scopes(is_known: impl Fn(&ContainerId) -> bool) -> Vec<String> {
+    let entries = fs::read_dir(scopes()).into_iter().flatten().flatten();
+    let empty = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let id: ContainerId = name.strip_prefix("haulout-")?.strip_suffix(".scope")?.get(..64)?.parse().ok()?;
+        let is_empty = || {
+            let events = fs::read_to_string(entry.path().join("cgroup.events")).unwrap_or_default();
+            events.lines().any(|line| line == "populated 0")
+        };
+        (!is_known(&id) && is_empty()).then_some(name)
+    });
+    empty.collect()
+}
+
+/// Where the user manager's scopes are.
+fn scopes() -> PathBuf {
+    let uid = rustix::process::getuid().as_raw();
+    let slice = format!("user.slice/user-{uid}.slice/user@{uid}.service/{}", super::SLICE);
+    limits::cgroup_mount().join(slice)
 }
