@@ -2,7 +2,7 @@
 //! `user[:group]`, as people and images write it, looked up in a container's own `/etc/passwd` and `/etc/group`.
 //!
 //! The files belong to the container and are not trusted: they are opened inside its root (`RESOLVE_IN_ROOT`), must be
-//! ordinary files, and no more than [`MAX_FILE`] bytes of them are read.
+//! ordinary files, and no more than `MAX_FILE` bytes of them are read.
 
 use std::fs::File;
 use std::io::{self, Read as _};

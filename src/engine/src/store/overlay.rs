@@ -254,7 +254,8 @@ mod tests {
 
     #[test]
     fn both_ways_of_mounting_take_few_and_many_layers_and_any_name() {
-        let ways: [fn(&Root, &[PathBuf]) -> Result<(), Failure>; 2] = [mount_new, mount_old];
+        type Way = fn(&Root, &[PathBuf]) -> Result<(), Failure>;
+        let ways: [Way; 2] = [mount_new, mount_old];
         for (way, count) in [(0, 1), (0, 150), (1, 1), (1, 2), (1, 150)] {
             let folder = tempfile::tempdir().unwrap();
             let root = root(folder.path(), count);
