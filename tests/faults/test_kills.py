@@ -212,8 +212,10 @@ class MonitorKilled(SessionTest):
         self.assertNotEqual(attached.wait(timeout=20), 0)
 
     def test_in_a_foreground_run_is_said(self):
-        for moment in (0.02, 0.05, 0.1, 0.3):
+        for moment in (0, 0.005, 0.02, 0.05, 0.1, 0.3):
             command = self.spawn("haulout", "run", "--rm", "--name", "c", "--network", "none", BUSYBOX, "sleep", "100000")
+            # From its birth: on a slow machine nobody would be there to be killed yet.
+            wait_until(lambda: list(processes("haulout-monitor")), "a monitor is born")
             time.sleep(moment)
             for process in processes("haulout-monitor"):
                 kill(process)
