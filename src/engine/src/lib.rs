@@ -58,8 +58,6 @@
 //!
 //! `docs/architecture.md` in the repository shows who calls whom; `docs/rootless.md` and `docs/storage.md` go deeper.
 
-#![allow(clippy::todo, reason = "the façade's bodies arrive one by one; this goes with the last of them")]
-
 pub mod config;
 pub mod container;
 mod descriptor;
