@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """From create to rm: the same words and the same exit statuses as Podman's."""
 
+import json
+
 from peers.peers import BUSYBOX, PeerTest, normal, run
 
 
@@ -133,7 +135,7 @@ class Life(PeerTest):
         self.same("exec", "one", "cat", stdin="hello")
 
     def test_logs_are_the_same(self):
-        script = "echo out; echo err >&2; echo; printf partial"
+        script = "echo out; sleep 0.2; echo err >&2; sleep 0.2; echo; printf partial"
         for program in ("podman", "haulout"):
             run(program, "run", "--name", "one", "--network", "none", "--log-driver", "k8s-file", BUSYBOX, "sh", "-c", script)
             run(program, "run", "--name", "two", "--network", "none", "--log-driver", "none", BUSYBOX, "echo", "x")
@@ -171,3 +173,27 @@ class Life(PeerTest):
         self.same("unshare", "nonexist")
         self.same("unshare", "sh", "-c", "exit 7")
         self.same("unshare", "--", "echo", "-x")
+
+    def test_a_containers_life_is_the_same_events(self):
+        for program in ("podman", "haulout"):
+            run(program, "run", "--detach", "--name", "life", "--network", "none", "--label", "a=b", BUSYBOX, "sleep", "100")
+            run(program, "exec", "life", "sh", "-c", "exit 3")
+            run(program, "kill", "life")
+            run(program, "wait", "life")
+            run(program, "rm", "life")
+        template = "{{.Type}} {{.Status}} {{.Name}} {{.Image}} {{.Attributes}} {{.ContainerExitCode}}"
+        line = ["events", "--stream=false", "--since", "1m", "--filter", "container=life", "--format", template]
+        events = ("create", "init", "start", "exec", "exec_died", "kill", "died")
+        # Podman says some of it twice.
+        self.same(*line, normal=lambda text: list(dict.fromkeys(each for each in text.splitlines() if each.split()[1] in events)))
+
+    def test_info_and_version_have_podmans_fields(self):
+        podman, haulout = (json.loads(done.stdout) for done in self.both("info", "--format", "json"))
+        other = {"buildahVersion", "cpuUtilization", "freeLocks", "networkBackendInfo", "slirp4netns", "configFile", "graphOptions",
+                 "imageCopyTmpDir"}
+        for part in ("host", "store", "version", "plugins"):
+            self.assertEqual(podman[part].keys() - haulout[part].keys() - other, set())
+        for field in ("arch", "cpus", "distribution", "hostname", "idMappings", "kernel", "os", "cgroupVersion", "memTotal"):
+            self.assertEqual(haulout["host"][field], podman["host"][field])
+        podman, haulout = (json.loads(done.stdout)["Client"] for done in self.both("version", "--format", "json"))
+        self.assertEqual(haulout.keys(), podman.keys())

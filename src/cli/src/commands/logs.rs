@@ -4,6 +4,7 @@
 use std::io::{self, Write as _};
 
 use anyhow::{Result, anyhow, bail};
+use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _};
 use haulout_engine::container::{LogLine, LogOptions};
 
@@ -80,15 +81,54 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         logs.push(containers.logs(id, options).map(move |line| line.map(|line| (line.stderr, style.show(&line)))));
     }
     let mut lines = if args.follow { stream::select_all(logs).boxed() } else { stream::iter(logs).flatten().boxed() };
-    while let Some(line) = lines.next().await {
-        let (stderr, text) = line?;
-        if stderr {
-            io::stderr().lock().write_all(&text)?;
+    let mut pending = Pending::default();
+    loop {
+        // Lines that are there at once are written together; what is waited for is not kept back.
+        let line = if let Some(line) = lines.next().now_or_never() {
+            line
         } else {
-            output::write(&mut io::stdout().lock(), &text)?;
+            pending.flush()?;
+            lines.next().await
+        };
+        match line {
+            Some(Ok((stderr, text))) => pending.add(stderr, &text)?,
+            Some(Err(error)) => {
+                pending.flush()?;
+                return Err(error.into());
+            }
+            None => {
+                pending.flush()?;
+                return Ok(0);
+            }
         }
     }
-    Ok(0)
+}
+
+/// Lines that are not written yet, all for one stream: the two keep their order.
+#[derive(Default)]
+struct Pending {
+    stderr: bool,
+    text: Vec<u8>,
+}
+
+impl Pending {
+    fn add(&mut self, stderr: bool, text: &[u8]) -> io::Result<()> {
+        if stderr != self.stderr || self.text.len() > 1 << 16 {
+            self.flush()?;
+        }
+        self.stderr = stderr;
+        self.text.extend_from_slice(text);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let text = std::mem::take(&mut self.text);
+        match self.stderr {
+            _ if text.is_empty() => Ok(()),
+            true => io::stderr().lock().write_all(&text),
+            false => output::write(&mut io::stdout().lock(), &text),
+        }
+    }
 }
 
 fn point(flag: &str, text: Option<&String>, read: fn(&str) -> Option<i64>) -> Result<Option<i64>> {

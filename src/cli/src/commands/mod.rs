@@ -117,7 +117,7 @@ pub static VERBS: &[Verb] = &[
     Verb {
         names: &["unshare"],
         usage: unshare::USAGE,
-        zygote: false,
+        zygote: true,
         hidden: false,
         flags: unshare::Args::augment_args,
         run: |matches, invocation| unshare::run(&unshare::Args::from_arg_matches(matches)?, invocation),

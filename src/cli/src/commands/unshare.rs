@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::Result;
 use haulout_engine::userns;
 
+use super::create;
 use crate::exit::{Failure, os_words};
 use crate::invocation::Invocation;
 use crate::output;
@@ -31,6 +32,13 @@ pub fn run(args: &Args, invocation: &Invocation) -> Result<u8> {
         Some((program, arguments)) => (program.clone(), arguments),
         None => (shell, &[][..]),
     };
+    let engine = invocation.engine();
+    // The process that holds the namespace gets a scope of its own: it must not end with this terminal.
+    super::block_on(async {
+        engine.steps().await?;
+        Ok(0)
+    })?;
+    create::warn(&engine);
     if let Some(warning) = userns::enter(&invocation.paths().anchor())? {
         output::warning(&warning);
     }
