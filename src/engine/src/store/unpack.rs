@@ -144,14 +144,14 @@ pub fn unpack(from: OwnedFd, into: &Path, compression: Compression, limits: &Lim
         // Not waited for: it may be waiting itself, for bytes that come slowly, and ends when it finds nobody who wants them.
         return Err(written.err().unwrap_or(UnpackError::Short(String::new())));
     }
-    blocks.drain();
+    let Hashed { diff_id, tar_size } = blocks.drain();
     // A broken stream shows on this side as one that ends too soon: its own words are the better ones.
-    let Hashed { diff_id, tar_size } = match source.join() {
-        Ok(Ok(hashed)) => hashed,
+    match source.join() {
+        Ok(Ok(())) => {}
         Ok(Err(StreamError::Io(error))) => return Err(UnpackError::Stream(error)),
         Ok(Err(StreamError::TooLong)) => return Err(UnpackError::Limit { what: "bytes of tar", limit: most }),
         Ok(Err(StreamError::Closed)) | Err(_) => return Err(UnpackError::Stream(io::ErrorKind::BrokenPipe.into())),
-    };
+    }
     let entries = written?;
     let size = tree.finish()?;
     Ok(Unpacked { diff_id, tar_size, size, entries })

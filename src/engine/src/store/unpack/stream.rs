@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The tar's bytes: inflated and hashed by one thread, handed over in blocks to the other.
+//! The tar's bytes: inflated by one thread, handed over in blocks to the other, which hashes them before it uses them. So
+//! both have about as much to do: inflating alone takes as long as hashing and writing.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -35,24 +36,22 @@ pub(super) enum StreamError {
     TooLong,
 }
 
-/// Inflates and hashes `from` to its end, and sends it in blocks that are full but for the last.
+/// Inflates `from` to its end, and sends it in blocks that are full but for the last.
 pub(super) fn pump(
     from: OwnedFd,
     compression: Compression,
     limit: u64,
     blocks: &SyncSender<Vec<u8>>,
     recycled: &Receiver<Vec<u8>>,
-) -> Result<Hashed, StreamError> {
+) -> Result<(), StreamError> {
     let _ = rustix::pipe::fcntl_setpipe_size(&from, READ * 4);
     let mut source = Source::open(File::from(from), compression).map_err(StreamError::Io)?;
-    let mut hash = Sha256::new();
     let mut tar_size = 0;
     loop {
         let mut block = recycled.try_recv().unwrap_or_default();
         block.resize(BLOCK, 0);
         let length = fill(&mut source, &mut block).map_err(StreamError::Io)?;
         block.truncate(length);
-        hash.update(&block);
         tar_size += length as u64;
         if tar_size > limit {
             return Err(StreamError::TooLong);
@@ -61,7 +60,7 @@ pub(super) fn pump(
             return Err(StreamError::Closed);
         }
         if length < BLOCK {
-            return Ok(Hashed { diff_id: Digest::from_bytes(hash.finalize().into()), tar_size });
+            return Ok(());
         }
     }
 }
@@ -156,11 +155,13 @@ pub(super) struct Blocks {
     empty: Sender<Vec<u8>>,
     block: Vec<u8>,
     at: usize,
+    hash: Sha256,
+    tar_size: u64,
 }
 
 impl Blocks {
     pub(super) fn new(filled: Receiver<Vec<u8>>, empty: Sender<Vec<u8>>) -> Self {
-        Self { filled, empty, block: Vec::new(), at: 0 }
+        Self { filled, empty, block: Vec::new(), at: 0, hash: Sha256::new(), tar_size: 0 }
     }
 
     /// The bytes that come next, in one piece: at least so many, fewer only at the end of the stream.
@@ -169,7 +170,7 @@ impl Blocks {
             let mut joined = self.block.split_off(self.at.min(self.block.len()));
             self.recycle();
             while joined.len() < count {
-                let Ok(next) = self.filled.recv() else { break };
+                let Some(next) = self.next() else { break };
                 if joined.is_empty() {
                     joined = next;
                 } else {
@@ -187,7 +188,7 @@ impl Blocks {
     pub(super) fn some(&mut self, count: usize) -> &[u8] {
         if self.at >= self.block.len() {
             self.recycle();
-            self.block = self.filled.recv().unwrap_or_default();
+            self.block = self.next().unwrap_or_default();
             self.at = 0;
         }
         let end = self.block.len().min(self.at.saturating_add(count));
@@ -212,12 +213,20 @@ impl Blocks {
         true
     }
 
-    /// Reads what is left, so that the whole stream is hashed.
-    pub(super) fn drain(&mut self) {
-        self.at = self.block.len();
-        while let Ok(block) = self.filled.recv() {
+    /// Reads what is left: what the whole stream came to.
+    pub(super) fn drain(mut self) -> Hashed {
+        while let Some(block) = self.next() {
             let _ = self.empty.send(block);
         }
+        Hashed { diff_id: Digest::from_bytes(self.hash.finalize().into()), tar_size: self.tar_size }
+    }
+
+    /// The next block; nothing at the end of the stream.
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let block = self.filled.recv().ok()?;
+        self.hash.update(&block);
+        self.tar_size += block.len() as u64;
+        Some(block)
     }
 
     fn recycle(&mut self) {
