@@ -42,8 +42,8 @@ pub enum Kind {
     Attach = 9,
     /// To the monitor: say `Exited` on this connection when the container has ended.
     Wait = 10,
-    /// To the monitor, on the starter, after `Exited`: the container is removed, nobody has to clean up after it. When the
-    /// starter closes without it, [`crate::config::Config::cleanup`] is started.
+    /// To the monitor, on the starter, after `Exited`: the container is removed, nobody has to clean up after it. The monitor closes
+    /// the connection when everything else is given back as well. When the starter closes without it, [`crate::config::Config::cleanup`] is started.
     Removed = 11,
     /// From the monitor, on the starter: the container is created; `Go` starts it.
     Created = 16,
@@ -58,7 +58,8 @@ pub enum Kind {
     Stderr = 20,
     /// From the monitor: it ended; a [`crate::last_run::Exit`] as JSON. All its output came before, and `last-run` is on
     /// disk. Its root filesystem is unmounted, its network gone and its runtime folder removed, unless its policy starts
-    /// it again. The connection closes after it, but for a starter with [`crate::config::Config::cleanup`]: see `Removed`.
+    /// it again. The connection closes after it. Only a starter with [`crate::config::Config::cleanup`] is told earlier, when the root
+    /// filesystem is unmounted, so that it removes the container while the rest is given back: see `Removed`.
     Exited = 21,
     /// From the monitor: the command of an `Exec` runs; its pid in decimal. Closing the connection then does not end it. With a terminal, one descriptor comes with it
     /// (`SCM_RIGHTS`): the master of its terminal.

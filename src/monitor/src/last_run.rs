@@ -45,6 +45,8 @@ impl LastRun {
     /// What reading it met; `InvalidData` when it is not what [`LastRun::write`] writes.
     pub fn read(folder: &Path) -> io::Result<Option<Self>> {
         match fs::read(folder.join("last-run")) {
+            // What was not synced before a power cut.
+            Ok(bytes) if bytes.is_empty() => Ok(None),
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -54,9 +56,19 @@ impl LastRun {
     /// Replaces `folder/last-run`, whole or not at all, on disk when this returns. On a disk that is full, the place of an
     /// older one is written to: how a container ended is not lost because its log has filled the disk.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
+        self.put(folder, true)?;
+        fs::File::open(folder)?.sync_all()
+    }
+
+    /// The same, but a power cut may take it: for a container that is removed when it ends.
+    pub fn replace(&self, folder: &Path) -> io::Result<()> {
+        self.put(folder, false)
+    }
+
+    fn put(&self, folder: &Path, synced: bool) -> io::Result<()> {
         let text = serde_json::to_vec(self)?;
         let (temporary, place) = (folder.join(".last-run.new"), folder.join("last-run"));
-        match write_synced(&temporary, &text) {
+        match write_file(&temporary, &text, synced) {
             Ok(()) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                 let _ = fs::remove_file(&temporary);
@@ -64,15 +76,14 @@ impl LastRun {
             }
             Err(error) => return Err(error),
         }
-        fs::rename(&temporary, place)?;
-        fs::File::open(folder)?.sync_all()
+        fs::rename(&temporary, place)
     }
 }
 
-fn write_synced(path: &Path, text: &[u8]) -> io::Result<()> {
+fn write_file(path: &Path, text: &[u8], synced: bool) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
     file.write_all(text)?;
-    file.sync_data()
+    if synced { file.sync_data() } else { Ok(()) }
 }
 
 /// Writes to a file that is there, in the block that it has.

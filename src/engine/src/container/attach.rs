@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Carrying bytes between a session and a monitor.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use haulout_monitor::frame::{Frame, Kind};
 use haulout_monitor::last_run::Exit;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::connection::{self, Receiver, Sender};
 use super::launch::{Launched, failure};
@@ -12,6 +15,9 @@ use super::prepare::Attach;
 use super::session::Request;
 use super::{ContainerId, Containers, Output, Session};
 use crate::engine::Error;
+
+/// How long the end of the connection may be waited for after the container's.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// So much waits for who reads slowly: frames of at most 64 KiB.
 const WAITING: usize = 16;
@@ -110,6 +116,8 @@ where
                     Ok(exit) => ended(exit).await,
                     Err(error) => Err(error),
                 };
+                // The monitor closes when everything is given back.
+                let _ = timeout(CLOSING, async { while let Ok(Some(_)) = receiver.next().await {} }).await;
                 let _ = outputs.send(exit.map(Output::Exited)).await;
                 return;
             }

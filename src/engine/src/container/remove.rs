@@ -122,7 +122,6 @@ impl Containers {
             let paths = engine.paths();
             let aside = paths.containers().join(format!("{REMOVING}{id}"));
             let failed = |source| Error::Io { doing: format!("removing container {id}"), source };
-            let _ = fs::remove_dir_all(paths.bundle(&id));
             match fs::rename(paths.container(&id), &aside) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
                 _ => {}

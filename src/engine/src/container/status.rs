@@ -54,6 +54,8 @@ impl Seen {
             // Between the end of its process and `last-run` saying so, it still runs.
             (Some(init), Some(LastRun { exit: Some(exit), .. })) if !init.is_alive() => Status::Exited(exit.clone()),
             (Some(init), _) => Status::Running(init),
+            // It is being started: the run is this one.
+            (None, Some(LastRun { exit: None, .. })) if matches!(monitor, Monitor::Alive(_)) => Status::Created,
             (None, Some(run)) => Status::Exited(run.exit.clone().unwrap_or_else(|| unseen(run))),
             (None, None) => Status::Created,
         };
@@ -162,6 +164,9 @@ mod tests {
         place.run(Some(Exit { status: Some(3), finished: (11, 0), oom_killed: false }));
         place.process("monitor.pid", me());
         assert!(matches!(place.look().status, Status::Exited(_)), "it only starts");
+        place.run(None);
+        assert_eq!(place.look().status, Status::Created, "it only starts");
+        place.run(Some(Exit { status: Some(3), finished: (11, 0), oom_killed: false }));
         place.process("init.pid", me());
         assert_eq!(place.look().status, Status::Running(me()));
         assert_eq!(place.look().monitor, Monitor::Alive(me()));

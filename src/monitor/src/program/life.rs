@@ -208,6 +208,10 @@ impl Monitor {
                 let said = self.said_by_runtime();
                 self.created(call.result(status, &said));
             }
+            Phase::Starting(call) if call.pid == pid && self.init.is_none() => {
+                let said = if status == 0 { Vec::new() } else { self.said_by_runtime() };
+                self.ran(call.result(status, &said));
+            }
             Phase::Starting(call) if call.pid == pid => self.started(call.result(status, b"")),
             Phase::Deleting { call: Some(call), ending, rest } if call.pid == pid => {
                 // What it cannot forget, the engine's next start forces away.
@@ -302,8 +306,14 @@ impl Monitor {
         } else {
             self.pipes().map_err(|error| failed("making the container's pipes", error.into()))?
         };
-        let call = Call::start(&self.config, "create", &arguments, Path::new("runtime.log"), streams)?;
-        self.phase = Phase::Creating(call);
+        let at_once = self.network.is_none() && self.go && self.config.cleanup.is_some();
+        let verb = if at_once { "run" } else { "create" };
+        if at_once {
+            // Nothing is waited for between the two, and nothing has to be on disk before: one process less.
+            arguments.push("--detach");
+        }
+        let call = Call::start(&self.config, verb, &arguments, Path::new("runtime.log"), streams)?;
+        self.phase = if at_once { Phase::Starting(call) } else { Phase::Creating(call) };
         Ok(())
     }
 
@@ -348,6 +358,19 @@ impl Monitor {
         }
     }
 
+    /// The runtime has made it and started its process at once.
+    fn ran(&mut self, result: Result<(), Failure>) {
+        match result.and_then(|()| self.take_created()) {
+            Ok(init) => {
+                self.init = Some(init);
+                self.event("init", None);
+                self.note_start();
+                self.started(Ok(()));
+            }
+            Err(failure) => self.delete(Ending::Failed(failure), None),
+        }
+    }
+
     fn take_created(&mut self) -> Result<Init, Failure> {
         let lost = |what: &str| failure(125, format!("the OCI runtime made the container and did not tell its {what}"));
         let pid = fs::read_to_string("runtime.pid").ok().and_then(|text| text.trim().parse().ok());
@@ -378,13 +401,26 @@ impl Monitor {
             Err(failure) => return self.delete(Ending::Failed(failure), None),
         }
         // Written to disk while the runtime works.
+        self.note_start();
+    }
+
+    /// Notes in `last-run` that it runs.
+    fn note_start(&mut self) {
         self.last_run.started = clock::now();
         self.last_run.pid = self.init.as_ref().map_or(0, |init| init.pid);
         self.last_run.exit = None;
         self.last_run.restarts = self.policy.count;
-        if let Err(error) = self.last_run.write(&self.config.folder) {
+        if let Err(error) = self.write_last_run() {
             self.give_up(failure(125, format!("writing last-run in {}: {error}", self.config.folder.display())));
         }
+    }
+
+    /// A container that is removed when it ends is not remembered after a power cut.
+    fn write_last_run(&self) -> std::io::Result<()> {
+        if self.config.cleanup.is_some() {
+            return self.last_run.replace(&self.config.folder);
+        }
+        self.last_run.write(&self.config.folder)
     }
 
     fn started(&mut self, result: Result<(), Failure>) {
@@ -426,7 +462,6 @@ impl Monitor {
         let exit = Exit { status: Some(status), finished: clock::now(), oom_killed };
         let ran = init.since.map(|since| since.elapsed()).unwrap_or_default();
         let rest = if self.stopping { None } else { self.policy.after(status, ran) };
-        let _ = fs::remove_file("init.pid");
         self.delete(Ending::Exited(exit), rest);
     }
 
@@ -441,8 +476,16 @@ impl Monitor {
         if let Ending::Exited(exit) = &ending {
             self.last_run.exit = Some(exit.clone());
             // A disk that takes no more cannot be helped; clients are told all the same.
-            let _ = self.last_run.write(&self.config.folder);
+            let _ = self.write_last_run();
+            // Not before: who looks in between would see a run that neither goes on nor has ended.
+            let _ = fs::remove_file("init.pid");
             self.event("died", exit.status);
+            if rest.is_none() && self.config.cleanup.is_some() {
+                // The starter removes the container while the runtime forgets it.
+                let exit = exit.clone();
+                self.unmount();
+                self.tell_starter(&exit);
+            }
         }
         match call {
             Ok(call) => self.phase = Phase::Deleting { call: Some(call), ending, rest },
@@ -468,15 +511,39 @@ impl Monitor {
     fn tell(&mut self, exit: &Exit) {
         // The starter stays to remove the container, if that is its duty.
         let stays = self.config.cleanup.is_some();
+        self.tell_starter(exit);
         for client in &mut self.clients {
             client.attached = false;
-            if matches!(client.role, Role::Starter | Role::Attached | Role::Waiting) {
-                client.widen();
-                client.send_json(Kind::Exited, exit);
-                if client.role != Role::Starter || !stays {
+            match client.role {
+                Role::Attached | Role::Waiting => {
+                    client.widen();
+                    client.send_json(Kind::Exited, exit);
                     client.close();
                 }
+                Role::Starter if !stays || self.removed => client.close(),
+                _ => {}
             }
+        }
+    }
+
+    /// Tells the starter, once.
+    fn tell_starter(&mut self, exit: &Exit) {
+        if std::mem::replace(&mut self.starter_told, true) {
+            return;
+        }
+        if let Some(starter) = self.starter() {
+            starter.attached = false;
+            starter.widen();
+            starter.send_json(Kind::Exited, exit);
+        }
+    }
+
+    /// Unmounts the root filesystem; it need not be mounted.
+    fn unmount(&mut self) {
+        if let Some(rootfs) = self.config.rootfs.take()
+            && rustix::mount::unmount(&rootfs, UnmountFlags::empty()).is_err()
+        {
+            let _ = rustix::mount::unmount(&rootfs, UnmountFlags::DETACH);
         }
     }
 
@@ -486,11 +553,7 @@ impl Monitor {
             network.stop();
         }
         self.listener = None;
-        if let Some(rootfs) = &self.config.rootfs
-            && rustix::mount::unmount(rootfs, UnmountFlags::empty()).is_err()
-        {
-            let _ = rustix::mount::unmount(rootfs, UnmountFlags::DETACH);
-        }
+        self.unmount();
         let _ = fs::remove_dir_all(&self.config.bundle);
         self.phase = Phase::Leaving { latest: Instant::now() + REMOVAL };
         match ending {

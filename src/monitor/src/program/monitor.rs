@@ -66,6 +66,8 @@ pub struct Monitor {
     pub stopping: bool,
     /// The monitor was asked to end while the runtime started the container.
     pub told_to_end: bool,
+    /// The starter was told of the end.
+    pub starter_told: bool,
     /// The starter removed the container.
     pub removed: bool,
     pub listener: Option<UnixListener>,
@@ -154,6 +156,7 @@ impl Monitor {
             go: false,
             stopping: false,
             told_to_end: false,
+            starter_told: false,
             removed: false,
             listener: Some(listener),
             buffer: vec![0; BUFFER],

@@ -59,7 +59,10 @@ impl Monitor {
             Kind::Go if client.role == Role::Starter => self.go = true,
             Kind::Removed if client.role == Role::Starter => {
                 self.removed = true;
-                client.close();
+                // Before, the runtime's state and the runtime folder are still there: the end of the connection tells that they are not.
+                if matches!(self.phase, Phase::Leaving { .. }) {
+                    client.close();
+                }
             }
             Kind::Attach if client.role == Role::Visitor => self.attach(client),
             Kind::Wait => match &self.exit {
