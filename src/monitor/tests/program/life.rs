@@ -137,7 +137,7 @@ fn a_removed_container_is_not_cleaned_up_and_a_forgotten_one_is() {
         if removed {
             container.starter.send(Kind::Removed, "");
             // The end of the connection tells that the rest is given back too.
-            container.starter.listen();
+            std::io::Read::read_to_end(&mut container.starter.stream, &mut Vec::new()).unwrap();
             assert!(!container.config.bundle.exists());
         } else {
             container.starter.stream.shutdown(std::net::Shutdown::Both).unwrap();
