@@ -73,11 +73,16 @@ class Flags(PeerTest):
             "events --foo",
             "events --since foo --stream=false",
             "events --filter foo --stream=false",
+            "images a b",
             "info x",
             "version x",
             "unshare --foo",
         ]:
             self.same(*line.split())
+
+    def test_help_is_given_alike(self):
+        for line in ["ps -h", "-h", "--help", "ps --help foo", "ps --foo --help", "container ls --help", "container --help", "run --help --foo"]:
+            self.same(*line.split(), normal=lambda text: [each for each in text.splitlines() if each.startswith(("Error", "Options"))])
 
     def test_what_is_not_there_is_missed_alike(self):
         for line in [

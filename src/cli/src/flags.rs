@@ -9,6 +9,9 @@ use clap::builder::{StringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, Error};
 
+/// What is said of a word too many, after the command.
+pub const NO_WORDS: &str = "takes no arguments";
+
 /// A command whose flags behave as podman's do. The types of the fields decide: a `bool` takes no value but may be
 /// given one by `=`, a number is read as Go reads it, any value may begin with a dash.
 pub fn as_podman_takes_them(command: Command) -> Command {
@@ -53,7 +56,7 @@ pub fn words(error: &Error, path: &str, arguments: &[String]) -> String {
     let hint = format!("See '{path} --help'");
     let given = text(ContextKind::InvalidArg);
     match error.kind() {
-        ErrorKind::UnknownArgument if !given.starts_with('-') => format!("`{path}` takes no arguments"),
+        ErrorKind::UnknownArgument if !given.starts_with('-') => format!("`{path}` {NO_WORDS}"),
         ErrorKind::UnknownArgument if given.starts_with("--") => {
             format!("unknown flag: {}\n{hint}", given.split('=').next().unwrap_or(given))
         }

@@ -95,6 +95,7 @@ fn call(words: impl Iterator<Item = OsString>) -> Result<u8> {
     let name = argv.first().and_then(|word| Path::new(word).file_name()?.to_str()).unwrap_or("haulout");
     let program = if name == "podman" { "podman" } else { "haulout" };
     let command = flags::as_podman_takes_them(Root::augment_args(Command::new(program)));
+    let command = command.mut_arg("help", |arg| arg.short('h'));
     let given = argv.get(1..).unwrap_or_default();
     let root = Root::from_arg_matches(&parse(&command, program, given)?)?;
     let mut invocation =
@@ -105,10 +106,21 @@ fn call(words: impl Iterator<Item = OsString>) -> Result<u8> {
     }
     let Some((verb, rest)) = find(&mut invocation, &root.words, &command)? else { return Ok(0) };
     let command = commands::command(verb);
-    let matches = parse(&command, &invocation.path, rest)?;
+    let help = |invocation: &Invocation| usage::of_verb(&command, &invocation.path, verb);
+    let matches = match parse(&command, &invocation.path, rest) {
+        Ok(matches) => matches,
+        // Help is given whatever words come after it; but not whatever flags.
+        Err(error)
+            if rest.first().is_some_and(|word| word == "--help") && error.to_string().ends_with(flags::NO_WORDS) =>
+        {
+            output::print(&help(&invocation))?;
+            return Ok(0);
+        }
+        Err(error) => return Err(error),
+    };
     let globals = Globals::from_arg_matches(&matches)?;
     if globals.help || invocation.globals.help {
-        output::print(&usage::of_verb(&command, &invocation.path, verb))?;
+        output::print(&help(&invocation))?;
         return Ok(0);
     }
     invocation.globals = Globals {

@@ -51,7 +51,7 @@ const NONE: &str = "<none>";
 /// Prints the list: a line for every name of every image.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if args.names.len() > 1 {
-        bail!("`{}` accepts at most 1 argument", invocation.path);
+        bail!("accepts at most 1 arg(s), received {}", args.names.len());
     }
     if !args.names.is_empty() && args.filter.iter().any(|filter| filter.starts_with("reference=")) {
         bail!("cannot specify an image and a filter(s)");

@@ -66,7 +66,10 @@ pub struct Group {
 pub fn command(verb: &Verb) -> Command {
     // The verb's flags last: the description is theirs.
     let command = Globals::augment_args(Command::new(verb.names[0])).mut_args(|arg| arg.hide(true));
-    flags::as_podman_takes_them((verb.flags)(command))
+    let command = flags::as_podman_takes_them((verb.flags)(command));
+    // `-h` is help where it is nothing else: `run` has it for the host's name.
+    let taken = command.get_arguments().any(|arg| arg.get_short() == Some('h'));
+    if taken { command } else { command.mut_arg("help", |arg| arg.short('h')) }
 }
 
 /// Runs a verb's future on a runtime of one thread.
