@@ -113,11 +113,6 @@ impl Phase {
         matches!(self, Self::Preparing | Self::Creating(_) | Self::Created { .. } | Self::Starting(_))
     }
 
-    /// Whether the runtime is at work.
-    pub fn is_at_work(&self) -> bool {
-        matches!(self, Self::Creating(_) | Self::Starting(_))
-    }
-
     /// When it ends by itself.
     pub fn deadline(&self) -> Option<Instant> {
         match self {
@@ -198,6 +193,14 @@ impl Monitor {
                 }
             }
             Phase::Creating(_) | Phase::Starting(_) | Phase::Deleting { .. } | Phase::Over => {}
+        }
+    }
+
+    /// The process of the runtime that is making the container, whose own process is not known yet.
+    pub fn maker(&self) -> Option<Pid> {
+        match &self.phase {
+            Phase::Creating(call) | Phase::Starting(call) if self.init.is_none() => Pid::from_raw(call.pid),
+            _ => None,
         }
     }
 
@@ -377,8 +380,7 @@ impl Monitor {
         let pid: i32 = pid.ok_or_else(|| lost("pid"))?;
         let _ = fs::remove_file("runtime.pid");
         let pidfd = Pid::from_raw(pid).and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
-        let status = self.take_stray(pid);
-        let pidfd = pidfd.ok_or_else(|| failure(125, "the container's process ended before it was started"))?;
+        let pidfd = pidfd.ok_or_else(|| lost("process"))?;
         if let Some(console) = self.console.take() {
             let master = console.receive().map_err(|_| lost("terminal"))?;
             if let Some(size) = self.config.terminal_size {
@@ -391,7 +393,7 @@ impl Monitor {
             }
             self.master = Some(master);
         }
-        Ok(Init { pid, pidfd, status, since: None, timed_out: false })
+        Ok(Init { pid, pidfd, status: None, since: None, timed_out: false })
     }
 
     fn start(&mut self) {

@@ -381,6 +381,11 @@ impl Monitor {
 
     /// Takes note of every process that has ended.
     fn take_ended(&mut self) {
+        // The container's process may end before its pid is known: it is left a zombie until it can be named.
+        if let Some(maker) = self.maker() {
+            let Ok(Some((_, status))) = rustix::process::waitpid(Some(maker), WaitOptions::NOHANG) else { return };
+            self.call_ended(maker.as_raw_nonzero().get(), shell_status(status));
+        }
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let (pid, status) = (pid.as_raw_nonzero().get(), shell_status(status));
             if self.call_ended(pid, status) || self.exec_ended(pid, status) {
@@ -394,7 +399,7 @@ impl Monitor {
                 self.strays.push((pid, status));
             }
         }
-        if !self.phase.is_at_work() && !self.execs.iter().any(|exec| matches!(exec.state, State::Starting(_))) {
+        if !self.execs.iter().any(|exec| matches!(exec.state, State::Starting(_))) {
             self.strays.clear();
         }
     }

@@ -152,6 +152,23 @@ fn a_removed_container_is_not_cleaned_up_and_a_forgotten_one_is() {
 }
 
 #[test]
+fn a_command_that_ends_before_the_runtime_does_is_one_that_ran() {
+    if !possible() {
+        return;
+    }
+    for cleanup in [None, Some(vec!["true".to_owned()])] {
+        let mut draft = Draft::attached(&["sh", "-c", "echo quick; exit 6"]);
+        let slow = ["sh", "-c", "\"$@\"; status=$?; sleep 0.5; exit $status", "slow"].map(str::to_owned);
+        draft.config.runtime.splice(0..0, slow);
+        draft.config.cleanup = cleanup;
+        let mut container = draft.start();
+        let said = container.starter.listen();
+        assert_eq!(said.stdout, b"quick\n");
+        assert_eq!(said.exit.status, Some(6));
+    }
+}
+
+#[test]
 fn a_failing_command_is_restarted_as_often_as_was_said() {
     if !possible() {
         return;
