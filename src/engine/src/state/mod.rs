@@ -3,7 +3,8 @@
 //!
 //! Its schema is `schema.sql`. It is a write-ahead log with `synchronous=FULL`, so that a commit that was answered
 //! survives a power cut at the cost of one `fdatasync`. Nothing is checkpointed when it is closed (that would be two more):
-//! the log is kept short instead.
+//! the log is written back when it has grown, and emptied. SQLite's own way of doing so leaves it as long as it is, because to a
+//! command that opens the database alone none of it is written back yet; it would grow for ever and be read by everyone.
 //!
 //! A [`Database`] must not live across a `fork`, and its calls block: `Engine::state` keeps both rules.
 
@@ -22,9 +23,8 @@ pub use containers::{Added, Found};
 /// What brings a database from each version to the next; the first makes it.
 const VERSIONS: &[&str] = &[include_str!("schema.sql")];
 
-/// Pages of the log after which a commit writes them back: what a first reader after everyone has closed it has to
-/// read through again stays below half a megabyte.
-const CHECKPOINT_PAGES: u32 = 100;
+/// How long the log may be, in bytes: a first reader after everyone has closed it reads through it again.
+const LONGEST_LOG: u64 = 400_000;
 
 /// How long a writer waits for another one.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -114,7 +114,7 @@ impl Database {
     fn set_up(&mut self) -> Result<(), rusqlite::Error> {
         self.connection.busy_timeout(PATIENCE)?;
         self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        self.connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+        self.connection.pragma_update(None, "wal_autocheckpoint", 0)
     }
 
     /// Makes it whole under another name first, so that nobody ever meets half a database, and two who make it at once
@@ -161,17 +161,6 @@ impl Database {
         &self.connection
     }
 
-    /// Several reads that see the same state.
-    #[allow(dead_code, reason = "for those who need it")]
-    pub(crate) fn read<T>(
-        &mut self,
-        doing: &'static str,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, StateError>,
-    ) -> Result<T, StateError> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Deferred).doing(doing)?;
-        job(&transaction)
-    }
-
     /// One durable change: it is on disk when this returns, and nothing of it is when `job` or the commit fails.
     pub(crate) fn write<T>(
         &mut self,
@@ -191,7 +180,21 @@ impl Database {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(doing)?;
         let answer = job(&transaction)?;
         transaction.commit().doing(doing)?;
+        // The change is on disk already. Where it does not work now, as beside a reader, it does after another one.
+        let _ = self.shorten_log();
         Ok(answer)
+    }
+
+    /// Writes the log back and empties it if it is long, waiting for nobody.
+    fn shorten_log(&self) -> Result<(), rusqlite::Error> {
+        let Some(path) = self.connection.path() else { return Ok(()) };
+        if fs::metadata(format!("{path}-wal")).is_ok_and(|log| log.len() > LONGEST_LOG) {
+            self.connection.busy_timeout(Duration::ZERO)?;
+            let done = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            self.connection.busy_timeout(PATIENCE)?;
+            done?;
+        }
+        Ok(())
     }
 }
 
@@ -270,6 +273,34 @@ mod tests {
         let database = Database::open(&path).unwrap();
         let count: i64 = database.reader().query_row("SELECT count(*) FROM layers", [], |row| row.get(0)).unwrap();
         assert_eq!(count, 8);
+    }
+
+    #[test]
+    fn the_log_stays_short_however_many_open_it_one_after_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let add = |number: i64| {
+            let sql = "INSERT INTO layers VALUES (?1, 0, 0, 0)";
+            let id = format!("{number:01000}");
+            Database::open(&path)
+                .unwrap()
+                .write("writing", |transaction| transaction.execute(sql, [id]).doing("writing").map(drop))
+                .unwrap();
+        };
+        let log = || fs::metadata(folder.path().join("state.db-wal")).unwrap().len();
+        (0..200).for_each(add);
+        assert!(log() <= LONGEST_LOG, "{}", log());
+        // Beside a reader it goes on growing, and everything is there.
+        let reader = Database::open(&path).unwrap();
+        let mut held = reader.reader().prepare("SELECT diff_id FROM layers").unwrap();
+        let mut rows = held.query([]).unwrap();
+        rows.next().unwrap();
+        (200..400).for_each(add);
+        drop(rows);
+        add(400);
+        assert!(log() <= LONGEST_LOG, "{}", log());
+        let count: i64 = reader.reader().query_row("SELECT count(*) FROM layers", [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 401);
     }
 
     #[test]
