@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, bail};
-use haulout_engine::Engine;
 use haulout_engine::container::{self, ContainerId, Status, options::VolumeSource};
-use haulout_engine::image;
+use haulout_engine::{Engine, Error};
+use haulout_engine::{image, volume};
 use regex::Regex;
 
 use crate::{rows, time};
@@ -354,6 +354,68 @@ impl Events {
                 },
                 "label" => has_label(&event.labels, value) != filter.negated,
                 "volume" => event.kind == Kind::Volume && (event.name == value || event.id == value),
+                _ => false,
+            }
+        })
+    }
+}
+
+/// Which volumes are meant.
+pub struct Volumes {
+    filters: Vec<Filter>,
+    made: BTreeMap<String, i64>,
+}
+
+impl Volumes {
+    /// Reads the filters; those that name another volume look it up in `all`.
+    pub fn parse(texts: &[String], all: &[volume::Details]) -> Result<Self> {
+        let mut filters = Vec::new();
+        let mut made = BTreeMap::new();
+        for text in texts {
+            let filter = split(text).ok_or_else(|| {
+                anyhow!("invalid filter {text:?}: must be in the format \"filter=value or filter!=value\"")
+            })?;
+            match filter.key.as_str() {
+                "label" | "name" | "driver" | "opt" | "scope" => {}
+                "dangling" | "anonymous" => {
+                    go_bool(&filter.value).ok_or_else(|| {
+                        anyhow!(
+                            "{:?} is not a valid value for the {:?} filter - must be true or false",
+                            filter.value,
+                            filter.key
+                        )
+                    })?;
+                }
+                "until" => {
+                    time::point(&filter.value)
+                        .ok_or_else(|| anyhow!("failed to parse value as time or duration: {:?}", filter.value))?;
+                }
+                "after" | "since" => {
+                    let other = all.iter().find(|other| other.record.name == filter.value);
+                    let other = other.ok_or_else(|| Error::NoSuchVolume(filter.value.clone()))?;
+                    made.insert(filter.value.clone(), other.record.created);
+                }
+                key => bail!("{key:?} is an invalid volume filter"),
+            }
+            filters.push(filter);
+        }
+        Ok(Self { filters, made })
+    }
+
+    /// Whether `volume` is meant.
+    pub fn holds(&self, volume: &volume::Details) -> bool {
+        all(&self.filters, |filter| {
+            let (record, value) = (&volume.record, filter.value.as_str());
+            let truth = go_bool(value) == Some(true);
+            match filter.key.as_str() {
+                "label" => has_label(&record.labels, value) != filter.negated,
+                "name" => matches(value, &record.name),
+                "driver" | "scope" => value == "local",
+                "opt" => has_label(&record.options, value),
+                "dangling" => volume.containers.is_empty() == truth,
+                "anonymous" => record.anonymous == truth,
+                "until" => time::point(value).is_some_and(|until| record.created <= until),
+                "after" | "since" => self.made.get(value).is_some_and(|&made| record.created > made),
                 _ => false,
             }
         })

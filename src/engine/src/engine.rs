@@ -17,6 +17,7 @@ use crate::state::{Database, StateError};
 use crate::step::{Answer, Step, Steps};
 use crate::systemd::UserManager;
 use crate::userns;
+use crate::volume::Volumes;
 
 /// The engine of one user. Cheap to open (no process, no D-Bus, no lock) and to clone.
 #[derive(Clone)]
@@ -157,6 +158,11 @@ impl Engine {
         Images::of(self.clone())
     }
 
+    /// The volumes.
+    pub fn volumes(&self) -> Volumes {
+        Volumes::of(self.clone())
+    }
+
     /// What has happened since nanosecond `since`, the oldest first.
     pub async fn past_events(&self, since: i64) -> Result<Vec<Event>, Error> {
         let paths = self.paths().clone();
@@ -233,6 +239,23 @@ pub enum Error {
     ImageInUse {
         /// The image.
         image: String,
+        /// The containers.
+        containers: String,
+    },
+    /// Neither a volume's name nor the beginning of just one.
+    #[error("no volume with name {0:?} found: no such volume")]
+    NoSuchVolume(String),
+    /// The beginning of several names.
+    #[error("more than one result for volume name {0}: volume already exists")]
+    AmbiguousVolume(String),
+    /// A second volume of one name.
+    #[error("volume with name {0} already exists: volume already exists")]
+    VolumeExists(String),
+    /// A volume that containers have.
+    #[error("volume {name} is being used by the following container(s): {containers}: volume is being used")]
+    VolumeInUse {
+        /// The volume.
+        name: String,
         /// The containers.
         containers: String,
     },

@@ -76,6 +76,7 @@ pub mod step;
 pub mod store;
 pub mod systemd;
 pub mod userns;
+pub mod volume;
 
 pub use engine::{Engine, Error};
 pub use paths::Paths;

@@ -238,6 +238,7 @@ pub fn options(request: Request) -> Result<Options, String> {
             },
             destination: PathBuf::from(volume.destination),
             options: if volume.read_only { vec!["ro".to_owned()] } else { Vec::new() },
+            subpath: None,
         })
         .collect();
     Ok(Options {

@@ -27,6 +27,15 @@ mod stop;
 mod tag;
 mod unshare;
 mod version;
+mod volume_create;
+mod volume_exists;
+mod volume_inspect;
+mod volume_ls;
+mod volume_mount;
+mod volume_prune;
+mod volume_reload;
+mod volume_rm;
+mod volume_unmount;
 mod wait;
 mod worker;
 
@@ -171,6 +180,21 @@ pub static GROUPS: &[Group] = &[
             verb!(["pull"], pull, zygote),
             verb!(["rm"], rmi, zygote),
             verb!(["tag"], tag),
+        ],
+    },
+    Group {
+        name: "volume",
+        about: "Manage volumes",
+        verbs: &[
+            verb!(["create"], volume_create, zygote),
+            verb!(["exists"], volume_exists),
+            verb!(["inspect"], volume_inspect),
+            verb!(["ls", "list"], volume_ls),
+            verb!(["mount"], volume_mount),
+            verb!(["prune"], volume_prune, zygote),
+            verb!(["reload"], volume_reload),
+            verb!(["rm", "remove"], volume_rm, zygote),
+            verb!(["unmount", "umount"], volume_unmount),
         ],
     },
 ];

@@ -52,6 +52,9 @@ pub struct Flags {
     /// Set container hostname
     #[arg(short = 'h', long)]
     pub hostname: Option<String>,
+    /// Tells podman how to handle the builtin image volumes ("bind"|"tmpfs"|"ignore")
+    #[arg(long)]
+    pub image_volume: Option<String>,
     /// Run an init binary inside the container that forwards signals and reaps processes
     #[arg(long)]
     pub init: bool,
@@ -73,6 +76,9 @@ pub struct Flags {
     /// Memory limit (format: <number>[<unit>], where unit = b (bytes), k (kibibytes), m (mebibytes), or g (gibibytes))
     #[arg(short, long, value_name = "<number>[<unit>]")]
     pub memory: Option<String>,
+    /// Attach a filesystem mount to the container
+    #[arg(long)]
+    pub mount: Vec<String>,
     /// Assign a name to the container
     #[arg(long)]
     pub name: Option<String>,
@@ -145,6 +151,9 @@ pub struct Flags {
     /// Bind mount a volume into the container
     #[arg(short, long)]
     pub volume: Vec<String>,
+    /// Mount volumes from the specified container(s)
+    #[arg(long)]
+    pub volumes_from: Vec<String>,
     /// Working directory inside the container
     #[arg(short, long)]
     pub workdir: Option<String>,

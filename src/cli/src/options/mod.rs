@@ -3,6 +3,7 @@
 
 mod env;
 mod flags;
+mod mount;
 mod publish;
 mod volume;
 
@@ -14,11 +15,12 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::container::Options;
 use haulout_engine::container::options::{
-    Cgroups, Limits, Log, LogDriver, Network, PullPolicy, Restart, Seccomp, Security, Userns, Volume,
+    Cgroups, Limits, Log, LogDriver, Network, PullPolicy, Restart, Seccomp, Security, Userns,
 };
 
 pub use env::Env;
 pub use flags::Flags;
+use mount::Mounts;
 
 use crate::exit::os_words;
 use crate::{signal, size};
@@ -36,7 +38,7 @@ impl Flags {
         if self.replace && self.name.as_deref().unwrap_or("").is_empty() {
             bail!("cannot replace container without --name being set");
         }
-        let (volumes, tmpfs) = self.mounts()?;
+        let Mounts { volumes, tmpfs, images, special } = self.mounts()?;
         self.check_capabilities()?;
         Ok(Options {
             name: self.name()?,
@@ -46,6 +48,10 @@ impl Flags {
             env: self.env()?,
             volumes,
             tmpfs,
+            images,
+            special,
+            volumes_from: self.volumes_from()?,
+            image_volume: self.image_volume()?,
             workdir: given(self.workdir.as_ref()).map(PathBuf::from),
             user: given(self.user.as_ref()).cloned(),
             hostname: given(self.hostname.as_ref()).cloned(),
@@ -101,32 +107,6 @@ impl Flags {
         self.env_file.iter().try_for_each(|path| env.add_file(path))?;
         self.env.iter().try_for_each(|text| env.add(text))?;
         Ok(env.into_inner())
-    }
-
-    /// Volumes and tmpfs, no two in one place unless they are the same.
-    #[allow(clippy::type_complexity, reason = "the two fields of the options")]
-    fn mounts(&self) -> Result<(Vec<Volume>, Vec<(PathBuf, Vec<String>)>)> {
-        let mut volumes: Vec<Volume> = Vec::new();
-        for text in &self.volume {
-            let volume = volume::parse(text)?;
-            if volumes.iter().any(|other| other.destination == volume.destination) {
-                bail!("{}: duplicate mount destination", volume.destination.display());
-            }
-            volumes.push(volume);
-        }
-        let mut tmpfs: Vec<(PathBuf, Vec<String>)> = Vec::new();
-        for text in &self.tmpfs {
-            let (path, options) = volume::parse_tmpfs(text)?;
-            let twice = tmpfs.iter().find(|(other, _)| *other == path);
-            if twice.is_some_and(|(_, other)| *other == options) {
-                continue;
-            }
-            if twice.is_some() || volumes.iter().any(|volume| volume.destination == path) {
-                bail!("{}: duplicate mount destination", path.display());
-            }
-            tmpfs.push((path, options));
-        }
-        Ok((volumes, tmpfs))
     }
 
     fn check_capabilities(&self) -> Result<()> {

@@ -9,9 +9,10 @@ use haulout_engine::container::options::{Volume, VolumeSource};
 use crate::exit::os_words;
 
 /// Words of which a volume may have one of each group.
-const GROUPS: [(&[&str], &str); 7] = [
+const GROUPS: [(&[&str], &str); 8] = [
     (&["rw", "ro"], "'rw' or 'ro' option"),
-    (&["z", "Z"], "'z' or 'Z' option"),
+    (&["z", "Z", "O"], "'z', 'Z', or 'O' option"),
+    (&["copy", "nocopy"], "'copy' or 'nocopy' option"),
     (
         &["shared", "rshared", "private", "rprivate", "slave", "rslave", "unbindable", "runbindable"],
         "'[r]shared', '[r]private', '[r]slave' or '[r]unbindable' option",
@@ -22,7 +23,7 @@ const GROUPS: [(&[&str], &str); 7] = [
     (&["suid", "nosuid"], "'suid' or 'nosuid' option"),
 ];
 
-const ALONE: [&str; 4] = ["U", "copy", "nocopy", "norecursive"];
+const ALONE: [&str; 3] = ["U", "idmap", "norecursive"];
 
 /// Words that a tmpfs may have beside those with a value.
 const TMPFS: [&str; 27] = [
@@ -76,7 +77,7 @@ pub fn parse(text: &str) -> Result<Volume> {
         Some(path) if path.starts_with('/') || path.starts_with('.') => VolumeSource::Path(host_path(path)?),
         Some(name) => VolumeSource::Named(volume_name(name)?),
     };
-    Ok(Volume { source, destination, options })
+    Ok(Volume { source, destination, options, subpath: None })
 }
 
 /// Reads one `--tmpfs`.
@@ -99,7 +100,7 @@ pub fn parse_tmpfs(text: &str) -> Result<(PathBuf, Vec<String>)> {
 }
 
 /// A place in the container: absolute, without `.` and `..`.
-fn container_path(text: &str) -> Result<PathBuf> {
+pub(super) fn container_path(text: &str) -> Result<PathBuf> {
     if text.is_empty() {
         bail!("container directory cannot be empty");
     }
@@ -125,7 +126,7 @@ fn clean(text: &Path) -> PathBuf {
 }
 
 /// A path on the host, absolute; it must be there.
-fn host_path(text: &str) -> Result<PathBuf> {
+pub(super) fn host_path(text: &str) -> Result<PathBuf> {
     let there = |path: &Path| std::fs::symlink_metadata(path);
     if text.starts_with('/') {
         let path = clean(Path::new(text));
@@ -139,7 +140,7 @@ fn host_path(text: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn volume_name(name: &str) -> Result<String> {
+pub(super) fn volume_name(name: &str) -> Result<String> {
     let ok = name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
     if !ok {
@@ -151,6 +152,19 @@ fn volume_name(name: &str) -> Result<String> {
 }
 
 fn check(options: &[String]) -> Result<()> {
+    let folders: Vec<&str> = options
+        .iter()
+        .filter_map(|word| word.split_once('='))
+        .map(|(key, _)| key)
+        .filter(|key| *key != "idmap")
+        .collect();
+    let over = options.iter().any(|option| option == "O");
+    if over && options.iter().any(|option| option != "O" && !option.contains('=')) {
+        bail!("can't use 'O' with other options");
+    }
+    if over && folders.contains(&"upperdir") != folders.contains(&"workdir") {
+        bail!("must set both `upperdir` and `workdir`");
+    }
     let mut seen: [Option<&str>; GROUPS.len()] = [None; GROUPS.len()];
     for option in options {
         let group = GROUPS.iter().position(|(words, _)| words.contains(&option.as_str()));
@@ -160,7 +174,8 @@ fn check(options: &[String]) -> Result<()> {
                     bail!("invalid options \"{first}, {option}\", can only specify 1 {}", GROUPS[group].1);
                 }
             }
-            None if ALONE.contains(&option.as_str()) => {}
+            None if ALONE.contains(&option.as_str()) || option.starts_with("idmap=") => {}
+            None if over && (option.starts_with("upperdir=") || option.starts_with("workdir=")) => {}
             None => bail!("invalid option type {option:?}"),
         }
     }
@@ -193,6 +208,9 @@ mod tests {
             ("a:b:c:d", "a:b:c:d: incorrect volume format, should be [host-dir:]ctr-dir[:option]"),
             ("/tmp:/x:foo", "invalid option type \"foo\""),
             ("/tmp:/x:", "invalid option type \"\""),
+            ("/tmp:/x:z,Z", "invalid options \"z, Z\", can only specify 1 'z', 'Z', or 'O' option"),
+            ("/tmp:/x:O,ro", "can't use 'O' with other options"),
+            ("/tmp:/x:O,upperdir=/tmp", "must set both `upperdir` and `workdir`"),
             ("/tmp:/x:ro,rw", "invalid options \"ro, rw\", can only specify 1 'rw' or 'ro' option"),
             ("/nonexistent:/x", "statfs /nonexistent: no such file or directory"),
             ("./nonexistent:/x", "lstat nonexistent: no such file or directory"),

@@ -3,7 +3,7 @@
 
 use oci_spec::image::ImageConfiguration;
 
-use super::options::{LogDriver, Network, Options, VolumeSource};
+use super::options::{ImageVolume, LogDriver, Network, Options, Volume, VolumeSource};
 use super::{ContainerId, Record, names, signal};
 use crate::config::containers::Settings;
 use crate::engine::{Engine, Error};
@@ -11,8 +11,9 @@ use crate::event;
 use crate::image::names::for_start;
 use crate::net::ports;
 use crate::runtime;
-use crate::spec::{self, capabilities, mounts, process};
-use crate::state::Added;
+use crate::spec::{self, asked, capabilities, process};
+use crate::state::{Added, Found};
+use crate::volume::{self, Guard};
 
 /// In Podman's words.
 const PORTS_DISCARDED: &str =
@@ -23,6 +24,7 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
     let settings = engine.settings()?;
     apply(&mut options, &settings)?;
     check(&options, &settings)?;
+    take_volumes_from(engine, &mut options)?;
     let image = engine.with_database(|database| for_start(database.reader(), &options.image))?;
     let config = image_configuration(&options.image, &image.config)?;
     let command = process::command(&options, config.config().as_ref());
@@ -46,6 +48,10 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
         Some(name) => Candidates::One(name.clone()),
         None => Candidates::Random,
     };
+    if options.image_volume == ImageVolume::Tmpfs {
+        let places = image_volumes(&options, &config);
+        options.tmpfs.extend(places.into_iter().map(|place| (place, Vec::new())));
+    }
     let mut record = Record {
         id,
         // Replaced by the one that is free.
@@ -58,21 +64,74 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
         options,
         command,
     };
+    let mut volumes = new_volumes(&record);
+    let io = |source| Error::Io { doing: format!("making the volumes of container {id}"), source };
+    // Whoever removes volumes waits until both their folders and their records are there.
+    let guard = if volumes.is_empty() { None } else { Some(Guard::take(engine.paths()).map_err(io)?) };
+    volumes.iter().try_for_each(|volume| volume::make(engine.paths(), &volume.name)).map_err(io)?;
     let added = engine.with_database(|database| match candidates {
-        Candidates::One(name) => Ok(database.add_container(&mut record, [name])?),
+        Candidates::One(name) => Ok(database.add_container(&mut record, [name], &mut volumes)?),
         Candidates::Random => {
             let names = names::random().map_err(|source| Error::Io { doing: "choosing a name".into(), source })?;
-            Ok(database.add_container(&mut record, names)?)
+            Ok(database.add_container(&mut record, names, &mut volumes)?)
         }
     })?;
+    drop(guard);
     match added {
         Added::Done => {
+            volumes.iter().for_each(|volume| event::append(engine.paths(), &volume.event("create")));
             event::append(engine.paths(), &record.event("create", None));
             Ok(id)
         }
         Added::NameInUse(holder) => Err(Error::NameInUse { name: record.name.to_string(), id: holder }),
         Added::NoImage => Err(Error::NoSuchImage(record.options.image)),
     }
+}
+
+/// The volumes that it has, as they are made when they are not there.
+fn new_volumes(record: &Record) -> Vec<volume::Record> {
+    let anonymous = |name: &str| record.volumes.iter().any(|(_, volume)| volume == name);
+    record.volume_names().map(|name| volume::Record::new(name.to_owned(), anonymous(name))).collect()
+}
+
+/// `--volumes-from`: what other containers have mounted from outside, where nothing else is to be.
+fn take_volumes_from(engine: &Engine, options: &mut Options) -> Result<(), Error> {
+    for written in &options.volumes_from {
+        let (name, words) = written.split_once(':').unwrap_or((written, ""));
+        let found = engine.with_database(|database| match database.find_container(name)? {
+            Found::One(id) => Ok(database.container(&id)?),
+            Found::Several => Err(Error::AmbiguousContainer(name.to_owned())),
+            Found::None => Ok(None),
+        })?;
+        let other = found.ok_or_else(|| {
+            let cause = Error::NoSuchContainer(name.to_owned());
+            Error::Invalid(format!("looking up container {name:?} for volumes-from: {cause}"))
+        })?;
+        let words: Vec<&str> = words.split(',').filter(|word| !word.is_empty()).collect();
+        let access = words.iter().find(|word| ["ro", "rw"].contains(*word));
+        let anonymous = other.volumes.iter().map(|(place, name)| Volume {
+            source: VolumeSource::Named(name.clone()),
+            destination: place.clone(),
+            options: Vec::new(),
+            subpath: None,
+        });
+        let given = other.options.volumes.iter().filter(|volume| volume.source != VolumeSource::Anonymous);
+        for mut volume in anonymous.chain(given.cloned()) {
+            if let Some(access) = access {
+                volume.options.retain(|word| word != "ro" && word != "rw");
+                volume.options.insert(0, (*access).to_owned());
+            }
+            let place = &volume.destination;
+            let taken = options.volumes.iter().any(|known| known.destination == *place)
+                || options.tmpfs.iter().any(|(known, _)| known == place)
+                || options.images.iter().any(|known| known.destination == *place)
+                || options.special.iter().any(|known| known.destination == *place);
+            if !taken {
+                options.volumes.push(volume);
+            }
+        }
+    }
+    Ok(())
 }
 
 enum Candidates {
@@ -106,7 +165,7 @@ fn apply(options: &mut Options, settings: &Settings) -> Result<(), Error> {
 
 /// Everything of which it can be said now that it will not work.
 fn check(options: &Options, settings: &Settings) -> Result<(), Error> {
-    mounts::check(options)?;
+    asked::check(options)?;
     for word in options.cap_add.iter().chain(&options.cap_drop).filter(|word| !word.eq_ignore_ascii_case("all")) {
         capabilities::parse(word).map_err(spec::SpecError::from)?;
     }
@@ -119,18 +178,29 @@ fn check(options: &Options, settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
-/// The places that are volumes by the image's wish, or by `-v /place`, and a name for each.
-fn anonymous_volumes(
-    options: &Options,
-    image: &ImageConfiguration,
-) -> Result<Vec<(std::path::PathBuf, String)>, Error> {
+/// The places that are volumes by the image's wish and where nothing else is asked for.
+fn image_volumes(options: &Options, image: &ImageConfiguration) -> Vec<std::path::PathBuf> {
     let of_image = image.config().as_ref().and_then(|config| config.volumes().as_deref()).unwrap_or_default();
     let mut places: Vec<std::path::PathBuf> = of_image.iter().map(std::path::PathBuf::from).collect();
     places.retain(|place| {
         place.is_absolute()
             && !options.volumes.iter().any(|volume| volume.destination == *place)
             && !options.tmpfs.iter().any(|(tmpfs, _)| tmpfs == place)
+            && !options.images.iter().any(|image| image.destination == *place)
+            && !options.special.iter().any(|special| special.destination == *place)
     });
+    places
+}
+
+/// The places that are volumes by the image's wish, or by `-v /place`, and a name for each.
+fn anonymous_volumes(
+    options: &Options,
+    image: &ImageConfiguration,
+) -> Result<Vec<(std::path::PathBuf, String)>, Error> {
+    let mut places = match options.image_volume {
+        ImageVolume::Anonymous => image_volumes(options, image),
+        ImageVolume::Tmpfs | ImageVolume::Ignore => Vec::new(),
+    };
     let asked = options.volumes.iter().filter(|volume| volume.source == VolumeSource::Anonymous);
     places.extend(asked.map(|volume| volume.destination.clone()));
     places.sort();

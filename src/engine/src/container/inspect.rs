@@ -8,13 +8,13 @@ use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
 
 use super::options::LogDriver;
-use super::prepare::{image_of, stop_signal};
+use super::prepare::{image_of, known_volumes, stop_signal};
 use super::status::{Looker, Monitor, Seen};
 use super::{ContainerId, Details, Record, Status, Summary};
 use crate::config::containers::Settings;
 use crate::engine::{Engine, Error};
 use crate::runtime::Runtime;
-use crate::spec::{self, mounts};
+use crate::spec::{self, asked};
 use crate::userns::map::{self, Extent, Map};
 use crate::{runtime, systemd};
 
@@ -65,7 +65,10 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
         restarts: seen.last_run.as_ref().map_or(0, |run| run.restarts),
         uid_map,
         gid_map,
-        mounts: mounts::asked(&record, paths)?,
+        mounts: asked::asked(&record, paths, &known_volumes(engine, &record)?)?
+            .into_iter()
+            .map(|asked| asked.mount)
+            .collect(),
         image: (*image).clone(),
         summary: Summary { started: seen.started(), status: seen.status, record },
     })
@@ -81,8 +84,9 @@ fn written_spec(engine: &Engine, id: &ContainerId) -> Option<Spec> {
 fn made_spec(engine: &Engine, settings: &Settings, record: &Record, image: &ImageConfiguration) -> Option<Spec> {
     let init = if record.options.init { runtime::init(settings).ok() } else { None };
     let hostname = spec::hostname(record, settings);
-    let request =
-        spec::Request { record, image, settings, paths: engine.paths(), hostname: &hostname, init: init.as_deref() };
+    let volumes = known_volumes(engine, record).ok()?;
+    let (paths, init, volumes) = (engine.paths(), init.as_deref(), &volumes);
+    let request = spec::Request { record, image, settings, paths, hostname: &hostname, init, volumes };
     spec::make(&request).ok().map(|made| made.spec)
 }
 

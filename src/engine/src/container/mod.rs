@@ -124,7 +124,7 @@ pub struct Details {
 /// One mount of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
-    /// `bind`, `volume` or `tmpfs`.
+    /// `bind`, `volume`, `tmpfs`, `image`, `ramfs` or `devpts`.
     pub kind: String,
     /// A volume's name.
     pub name: Option<String>,
@@ -136,6 +136,8 @@ pub struct Mount {
     pub options: Vec<String>,
     /// Whether it can be written.
     pub writable: bool,
+    /// What of its source is mounted, when not all.
+    pub subpath: Option<std::path::PathBuf>,
 }
 
 /// What `remove` is to do.
@@ -274,6 +276,15 @@ impl Containers {
 }
 
 impl Record {
+    /// The volumes that it has, by name: those that it names, those of other containers, its anonymous ones.
+    pub fn volume_names(&self) -> impl Iterator<Item = &str> {
+        let named = self.options.volumes.iter().filter_map(|volume| match &volume.source {
+            options::VolumeSource::Named(name) => Some(name.as_str()),
+            _ => None,
+        });
+        named.chain(self.volumes.iter().map(|(_, name)| name.as_str()))
+    }
+
     /// Something that happened to it now.
     pub(crate) fn event(&self, action: &str, exit: Option<i32>) -> Event {
         Event {

@@ -25,8 +25,16 @@ pub struct Options {
     pub entrypoint: Option<Vec<String>>,
     /// `-e`: name and value; later ones win, over the image's as well.
     pub env: Vec<(String, String)>,
-    /// `-v`.
+    /// `-v`, and `--mount` of a bind mount or a volume.
     pub volumes: Vec<Volume>,
+    /// `--mount type=image`.
+    pub images: Vec<ImageMount>,
+    /// `--mount type=ramfs` and `type=devpts`.
+    pub special: Vec<Special>,
+    /// `--volumes-from`: a container, and perhaps options after a colon.
+    pub volumes_from: Vec<String>,
+    /// `--image-volume`.
+    pub image_volume: ImageVolume,
     /// `--tmpfs`: path and mount options.
     pub tmpfs: Vec<(PathBuf, Vec<String>)>,
     /// `-w`.
@@ -94,6 +102,46 @@ pub struct Volume {
     pub destination: PathBuf,
     /// `ro`, `rw`, `rslave`, `z`, `U` …, as written.
     pub options: Vec<String>,
+    /// What of it is mounted, when not all.
+    #[serde(default)]
+    pub subpath: Option<PathBuf>,
+}
+
+/// An image's files, mounted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageMount {
+    /// The image, as the user wrote it.
+    pub image: String,
+    /// Where it is inside.
+    pub destination: PathBuf,
+    /// Whether it can be written: what is written goes with the run.
+    pub writable: bool,
+    /// What of it is mounted, when not all.
+    pub subpath: Option<PathBuf>,
+}
+
+/// A mount of a file system of the kernel's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Special {
+    /// `ramfs` or `devpts`.
+    pub kind: String,
+    /// Where it is inside.
+    pub destination: PathBuf,
+    /// Its options, as the runtime takes them.
+    pub options: Vec<String>,
+}
+
+/// What becomes of the places that an image calls volumes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageVolume {
+    /// Each is an anonymous volume.
+    #[default]
+    Anonymous,
+    /// Each is a tmpfs.
+    Tmpfs,
+    /// Nothing.
+    Ignore,
 }
 
 /// Where a volume's files are.

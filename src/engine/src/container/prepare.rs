@@ -15,7 +15,7 @@ use oci_spec::runtime::LinuxCapabilities;
 
 use super::lock::Lock;
 use super::options::{Cgroups, LogDriver, Network, Restart};
-use super::start::{Plan, Root};
+use super::start::{Fresh, Part, Plan, Root, Stages};
 use super::status::{Monitor, Seen};
 use super::{ContainerId, Record, Status, create, signal};
 use crate::config::containers::Settings;
@@ -25,8 +25,11 @@ use crate::net::resolv::Resolv;
 use crate::net::{self, pasta};
 use crate::paths::Paths;
 use crate::runtime::{self, Runtime};
-use crate::spec::{self, mounts};
+use crate::spec;
+use crate::spec::asked::{self, Asked, Known, Over};
+
 use crate::state::images;
+use crate::{image, volume};
 
 /// The signal that asks a container to end when nobody says another.
 pub(super) const STOP_SIGNAL: &str = "TERM";
@@ -47,9 +50,6 @@ pub(super) struct Prepared {
     pub lock: Lock,
     pub new_volumes: Vec<NewVolume>,
 }
-
-/// What is copied from the image into a new volume: place inside, folder outside.
-type Copy = (PathBuf, PathBuf);
 
 /// A volume that is filled from the image at this start. Held locked until it is.
 pub(super) struct NewVolume {
@@ -112,6 +112,23 @@ pub(super) fn prepare(engine: &Engine, id: &ContainerId, attach: Attach) -> Resu
     Ok(Readiness::Ready(Box::new(Prepared { record, plan, lock, new_volumes })))
 }
 
+/// What the database knows of the volumes that a container has. Costs nothing when it has none.
+pub(super) fn known_volumes(engine: &Engine, record: &Record) -> Result<Known, Error> {
+    let names: Vec<&str> = record.volume_names().collect();
+    if names.is_empty() {
+        return Ok(Known::new());
+    }
+    engine.with_database(|database| {
+        let mut known = Known::new();
+        for name in names {
+            if let Some(volume) = database.volume(name)? {
+                known.insert(name.to_owned(), volume);
+            }
+        }
+        Ok(known)
+    })
+}
+
 fn make_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
@@ -126,21 +143,24 @@ fn plan(
 ) -> Result<(Plan, Vec<NewVolume>), Error> {
     let (paths, id) = (engine.paths(), &record.id);
     let io = |doing: String| move |source| Error::Io { doing, source };
-    mounts::check(&record.options)?;
+    asked::check(&record.options)?;
     let hostname = spec::hostname(record, settings);
     let (network, host_address) = network(engine, settings, record)?;
     let files = write_files(paths, settings, record, &hostname, host_address);
     files.map_err(io(format!("writing the files of container {id}")))?;
-    let (copies, new_volumes) = volumes(paths, record).map_err(io(format!("making the volumes of container {id}")))?;
+    let volumes = known_volumes(engine, record)?;
+    let asked = asked::asked(record, paths, &volumes)?;
+    let Mounts { stages, fresh, owned, new } = mounts(engine, record, &asked)?;
     let init = if record.options.init { Some(runtime::init(settings)?) } else { None };
-    let request = spec::Request { record, image, settings, paths, hostname: &hostname, init: init.as_deref() };
+    let request =
+        spec::Request { record, image, settings, paths, hostname: &hostname, init: init.as_deref(), volumes: &volumes };
     let made = spec::make(&request)?;
     if let Some(warning) = made.warning {
         engine.warn(warning);
     }
     let folder = paths.container(id);
     let root = Root {
-        lower: layers.iter().map(|layer| paths.layers().join(layer.hex()).join("diff")).collect(),
+        lower: layer_folders(paths, layers),
         upper: folder.join("upper"),
         work: folder.join("work"),
         target: folder.join("merged"),
@@ -162,11 +182,13 @@ fn plan(
         user: record.options.user.clone().or(image_user),
         capabilities_of_user: Some(of_user),
         workdir_must_exist: record.options.workdir.is_some(),
-        copies,
+        stages,
+        fresh,
+        owned,
         monitor: runtime::monitor()?,
         config: monitor_config(paths, settings, record, image, network, attach)?,
     };
-    Ok((plan, new_volumes))
+    Ok((plan, new))
 }
 
 fn monitor_config(
@@ -324,35 +346,76 @@ fn containerenv(record: &Record) -> String {
     )
 }
 
-/// Makes the volumes that are not there. Answers what is to be copied into them, and keeps them locked until it is.
-fn volumes(paths: &Paths, record: &Record) -> io::Result<(Vec<Copy>, Vec<NewVolume>)> {
-    let (mut copies, mut new) = (Vec::new(), Vec::new());
-    let asked = mounts::asked(record, paths).map_err(io::Error::other)?;
-    for mount in asked.iter().filter(|mount| mount.kind == "volume") {
-        let Some(name) = &mount.name else { continue };
-        let folder = paths.volume(name);
-        let mark = folder.join("new");
-        if !mount.source.is_dir() {
-            make_folder(&folder)?;
-            // Before its files' folder: that one's being there without a mark says that it is filled.
-            File::options().create(true).append(true).open(&mark)?;
-            match fs::DirBuilder::new().mode(0o755).create(&mount.source) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+/// What the mounts that were asked for need before the runtime mounts them.
+#[derive(Default)]
+struct Mounts {
+    stages: Stages,
+    fresh: Vec<Fresh>,
+    owned: Vec<PathBuf>,
+    /// Kept locked until they are filled.
+    new: Vec<NewVolume>,
+}
+
+/// Decides it, and makes the volumes that are not there.
+fn mounts(engine: &Engine, record: &Record, asked: &[Asked]) -> Result<Mounts, Error> {
+    let (paths, id) = (engine.paths(), &record.id);
+    let mut mounts = Mounts::default();
+    for (index, asked) in asked.iter().enumerate() {
+        let mount = &asked.mount;
+        if let Some(name) = &mount.name {
+            let failed = |source| Error::Io { doing: format!("making volume {name} of container {id}"), source };
+            let known = if asked.instead.is_some() { None } else { new_volume(paths, name).map_err(failed)? };
+            if let Some(new) = known {
+                let owner = engine.with_database(|database| Ok(database.volume(name)?))?;
+                let owner = owner.map_or((None, None), |volume| (volume.uid(), volume.gid()));
+                let (inside, outside) = (mount.destination.clone(), mount.source.clone());
+                mounts.fresh.push(Fresh { inside, outside, filled: asked.filled, owner });
+                mounts.new.push(new);
             }
         }
-        let Ok(lock) = File::options().append(true).open(&mark) else { continue };
-        // Another container that starts with it may be filling it.
-        lock.lock()?;
-        if mark.exists() {
-            let asks = record.options.volumes.iter().find(|volume| volume.destination == mount.destination);
-            if !asks.is_some_and(|volume| volume.options.iter().any(|option| option == "nocopy")) {
-                copies.push((mount.destination.clone(), mount.source.clone()));
-            }
-            new.push(NewVolume { mark, _lock: lock });
+        if asked.owned && mount.kind != "tmpfs" && asked.instead.is_none() {
+            mounts.owned.push(asked.stage(paths, id, index).map_or(mount.source.clone(), |stage| stage.join("merged")));
+        }
+        let Some(stage) = asked.stage(paths, id, index) else { continue };
+        mounts.stages.folder = Some(asked::stages(paths, id));
+        let whole = if mount.subpath.is_some() { stage.join("whole") } else { stage.join("merged") };
+        let root = |lower: Vec<PathBuf>, over: Over| Root {
+            lower,
+            upper: over.upper.unwrap_or_else(|| stage.join("upper")),
+            work: over.work.unwrap_or_else(|| stage.join("work")),
+            target: whole.clone(),
+            volatile: false,
+        };
+        let mut source = mount.source.clone();
+        if mount.kind == "image" {
+            let name = mount.source.to_string_lossy();
+            let image = engine.with_database(|database| image::names::for_start(database.reader(), &name))?;
+            mounts.stages.overlays.push(root(layer_folders(paths, &image.layers), Over::default()));
+            source.clone_from(&whole);
+        } else if let Some(over) = &asked.over {
+            mounts.stages.overlays.push(root(vec![mount.source.clone()], over.clone()));
+            source.clone_from(&whole);
+        }
+        if let Some(path) = &mount.subpath {
+            let part = Part { of: source, path: path.clone(), target: stage.join("merged") };
+            mounts.stages.parts.push(part);
         }
     }
-    Ok((copies, new))
+    Ok(mounts)
+}
+
+fn layer_folders(paths: &Paths, layers: &[crate::digest::Digest]) -> Vec<PathBuf> {
+    layers.iter().map(|layer| paths.layers().join(layer.hex()).join("diff")).collect()
+}
+
+/// Makes a volume's folder when it is not there. Answers a volume that was never mounted, locked: another container that starts at
+/// the same time may be filling it.
+fn new_volume(paths: &Paths, name: &str) -> io::Result<Option<NewVolume>> {
+    volume::make(paths, name)?;
+    let mark = paths.volume(name).join(volume::NEW);
+    let Ok(lock) = File::options().append(true).open(&mark) else { return Ok(None) };
+    lock.lock()?;
+    Ok(mark.exists().then_some(NewVolume { mark, _lock: lock }))
 }
 
 /// Shared by what needs a container's stop signal and has no image at hand.

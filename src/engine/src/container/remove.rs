@@ -131,12 +131,12 @@ impl Containers {
             Ok(aside)
         });
         let aside = gone.await?;
-        let mut garbage = vec![aside];
+        steps.run(&Step::Remove { path: aside }, Vec::new()).await?;
         if volumes {
-            garbage.extend(record.volumes.iter().map(|(_, name)| self.engine.paths().volume(name)));
-        }
-        for path in garbage {
-            steps.run(&Step::Remove { path }, Vec::new()).await?;
+            for (_, name) in &record.volumes {
+                // Those that another container has as well stay.
+                self.engine.volumes().take_away(name).await?;
+            }
         }
         if there {
             event::append(self.engine.paths(), &record.event("remove", None));

@@ -5,6 +5,7 @@ mod account;
 pub(crate) mod child;
 mod copy;
 mod place;
+mod stage;
 
 use std::path::PathBuf;
 
@@ -30,8 +31,14 @@ pub struct Plan {
     /// Whether the working folder was asked for by `-w`: then it is not made when it is missing.
     #[serde(default)]
     pub workdir_must_exist: bool,
-    /// Volumes that are new and take what the image has at their place: place inside, folder outside.
-    pub copies: Vec<(PathBuf, PathBuf)>,
+    /// What is made for mounts before the runtime mounts them.
+    #[serde(default)]
+    pub stages: Stages,
+    /// Volumes that are new.
+    pub fresh: Vec<Fresh>,
+    /// Folders and files that become the container's user's, with all that is in them (`U`).
+    #[serde(default)]
+    pub owned: Vec<PathBuf>,
     /// The monitor's program.
     pub monitor: PathBuf,
     /// What the monitor is told; its `bundle` is the folder that everything is written to.
@@ -53,6 +60,41 @@ pub struct Root {
     /// sync of the whole file system at the unmount; it cannot be mounted a second time then.
     #[serde(default)]
     pub volatile: bool,
+}
+
+/// What is made for mounts of one run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Stages {
+    /// The folder that it is all in, emptied before; nothing when there is none of it.
+    pub folder: Option<PathBuf>,
+    /// Images, and folders whose changes go elsewhere (`O`).
+    pub overlays: Vec<Root>,
+    /// Parts of volumes and images.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a folder, mounted for itself: no link in it leads out of the folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// The folder.
+    pub of: PathBuf,
+    /// The part's path in it.
+    pub path: PathBuf,
+    /// Where it is mounted.
+    pub target: PathBuf,
+}
+
+/// A volume that was never mounted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fresh {
+    /// Its place inside.
+    pub inside: PathBuf,
+    /// Its folder.
+    pub outside: PathBuf,
+    /// Whether it takes what the image has at its place.
+    pub filled: bool,
+    /// Whom it shall belong to whatever the image has.
+    pub owner: (Option<u32>, Option<u32>),
 }
 
 /// What a killed monitor left behind.

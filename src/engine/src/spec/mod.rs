@@ -4,13 +4,14 @@
 //! What only the mounted root can tell (who a user name is, where home is) is left to the child that starts the container; the
 //! cgroup's path and the network namespace's are the monitor's.
 
+pub(crate) mod asked;
 pub mod capabilities;
 pub mod limits;
 pub mod mounts;
 pub mod process;
 pub mod seccomp;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use oci_spec::image::ImageConfiguration;
@@ -23,6 +24,7 @@ use crate::container::Record;
 use crate::container::options::{Cgroups, Network, Seccomp};
 use crate::net;
 use crate::paths::Paths;
+use crate::volume;
 
 /// Where `--init`'s program is, inside.
 pub const INIT_PLACE: &str = "/run/podman-init";
@@ -77,12 +79,6 @@ pub enum SpecError {
         /// The option.
         option: String,
     },
-    /// A mount's option that this version does not have.
-    #[error("the mount option {option:?} is not supported yet")]
-    NotYet {
-        /// The option.
-        option: String,
-    },
     /// A mount's place.
     #[error("invalid container path {:?}, must be an absolute path", place.display().to_string())]
     Relative {
@@ -131,6 +127,8 @@ pub struct Request<'a> {
     pub hostname: &'a str,
     /// The program of `--init`, if it has one.
     pub init: Option<&'a Path>,
+    /// The volumes that it has, by name.
+    pub volumes: &'a BTreeMap<String, volume::Record>,
 }
 
 /// A specification and what is to be said of it.
@@ -162,9 +160,10 @@ pub fn make(request: &Request<'_>) -> Result<Made, SpecError> {
     let Request { record, settings, .. } = request;
     let options = &record.options;
     let (capabilities, added) = chosen_capabilities(request)?;
+    let asked = asked::asked(record, request.paths, request.volumes)?;
     let mounts = mounts::all(
-        record,
-        request.paths,
+        request,
+        &asked,
         &mounts::Defaults {
             bundle: &request.paths.bundle(&record.id),
             shm_size: settings.containers.shm_size.as_deref().unwrap_or("65536k"),
@@ -389,6 +388,7 @@ mod tests {
             paths: &paths,
             hostname: &hostname,
             init: record.options.init.then_some(Path::new("/usr/bin/catatonit")),
+            volumes: &BTreeMap::new(),
         };
         let made = make(&request).unwrap();
         (made.spec, made.warning)

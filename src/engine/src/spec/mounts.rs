@@ -7,10 +7,8 @@ use std::{fs, io};
 
 use oci_spec::runtime::{Mount as OciMount, MountBuilder};
 
-use super::SpecError;
-use crate::container::options::VolumeSource;
-use crate::container::{Mount, Options, Record};
-use crate::paths::Paths;
+use super::asked::{self, Asked};
+use super::{Request, SpecError};
 
 /// What is in a bundle for a container's own view: name in the bundle, place inside.
 pub const FILES: [(&str, &str); 4] = [
@@ -42,26 +40,51 @@ pub(super) struct Defaults<'a> {
     pub init: Option<&'a Path>,
 }
 
-/// Every mount of the container, each after those that it is below.
-pub(super) fn all(record: &Record, paths: &Paths, defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
-    let asked = asked(record, paths)?;
+/// Every mount of the container, each after those that it is below. `asked` are its user's.
+pub(super) fn all(request: &Request<'_>, asked: &[Asked], defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
     let covered = |place: &Path| {
-        asked.iter().any(|mount| {
-            mount.destination == place
-                || (KERNEL.iter().any(|kernel| mount.destination == Path::new(kernel))
-                    && place.starts_with(&mount.destination))
+        asked.iter().map(|asked| &asked.mount.destination).any(|asked| {
+            asked == place || (KERNEL.iter().any(|kernel| asked == Path::new(kernel)) && place.starts_with(asked))
         })
     };
     let mut mounts: Vec<OciMount> =
         of_every(defaults)?.into_iter().filter(|mount| !covered(mount.destination())).collect();
-    for mount in &asked {
-        let kind = if mount.kind == "tmpfs" { "tmpfs" } else { "bind" };
-        let source = if kind == "tmpfs" { Path::new("tmpfs") } else { &mount.source };
-        mounts.push(oci(kind, source, &mount.destination, mount.options.iter().cloned())?);
+    for (index, asked) in asked.iter().enumerate() {
+        mounts.push(of_user(request, asked, index)?);
     }
     // Stable: of two at one depth the user's comes later.
     mounts.sort_by_key(|mount| mount.destination().components().count());
     Ok(mounts)
+}
+
+/// What the runtime mounts for the `index`th that was asked for.
+fn of_user(request: &Request<'_>, asked: &Asked, index: usize) -> Result<OciMount, SpecError> {
+    let mount = &asked.mount;
+    let options: Vec<String> = asked::for_runtime(&mount.options).collect();
+    if let Some(stage) = asked.stage(request.paths, &request.record.id, index) {
+        let options = if mount.kind == "image" {
+            let access = if mount.writable { "rw" } else { "ro" };
+            [access, "rprivate", "rbind"].map(str::to_owned).to_vec()
+        } else {
+            options
+        };
+        return oci("bind", stage.join("merged"), &mount.destination, options);
+    }
+    if let Some((kind, device, words)) = &asked.instead {
+        let bind = ["", "none", "bind"].contains(&kind.as_str());
+        let access = if mount.writable { "rw" } else { "ro" };
+        let words = words.iter().filter(|word| !word.is_empty()).cloned();
+        let kind = if bind { "bind" } else { kind };
+        let rest = if bind { ["rprivate", "rbind"].as_slice() } else { &["rprivate"] };
+        let options = words.chain([access.to_owned()]).chain(rest.iter().map(|&word| word.to_owned()));
+        return oci(kind, device, &mount.destination, options.collect::<Vec<_>>());
+    }
+    match mount.kind.as_str() {
+        // `U` is left for who knows the container's user.
+        "tmpfs" => oci("tmpfs", "tmpfs", &mount.destination, mount.options.clone()),
+        "ramfs" | "devpts" => oci(&mount.kind, &mount.source, &mount.destination, options),
+        _ => oci("bind", &mount.source, &mount.destination, options),
+    }
 }
 
 /// `slave` or `shared` when a mount wants the host's mounts to go on to arrive: then the root must let them.
@@ -130,158 +153,6 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
     Ok(mounts)
 }
 
-/// The mounts that the user asks for, with every option decided.
-pub(crate) fn asked(record: &Record, paths: &Paths) -> Result<Vec<Mount>, SpecError> {
-    let mut mounts: Vec<Mount> = Vec::new();
-    let mut add = |mount: Mount| {
-        // The last for a place counts, as a later flag does.
-        mounts.retain(|known| known.destination != mount.destination);
-        mounts.push(mount);
-    };
-    for (place, name) in &record.volumes {
-        add(volume(name, place, &[], paths)?);
-    }
-    for (place, options) in &record.options.tmpfs {
-        let options = tmpfs_options(options)?;
-        let writable = !options.iter().any(|option| option == "ro");
-        add(Mount {
-            kind: "tmpfs".into(),
-            name: None,
-            source: PathBuf::new(),
-            destination: place.clone(),
-            options,
-            writable,
-        });
-    }
-    for asked in &record.options.volumes {
-        match &asked.source {
-            VolumeSource::Named(name) => add(volume(name, &asked.destination, &asked.options, paths)?),
-            VolumeSource::Path(source) => {
-                let options = bind_options(&asked.options, &[])?;
-                add(Mount {
-                    kind: "bind".into(),
-                    name: None,
-                    source: source.clone(),
-                    destination: asked.destination.clone(),
-                    writable: is_writable(&options),
-                    options,
-                });
-            }
-            VolumeSource::Anonymous => {
-                let known = record.volumes.iter().find(|(place, _)| *place == asked.destination);
-                if let Some((place, name)) = known {
-                    add(volume(name, place, &asked.options, paths)?);
-                }
-            }
-        }
-    }
-    Ok(mounts)
-}
-
-/// Whether the options make sense and what they name is there.
-pub(crate) fn check(options: &Options) -> Result<(), SpecError> {
-    for volume in &options.volumes {
-        bind_options(&volume.options, &[])?;
-        if !volume.destination.is_absolute() {
-            return Err(SpecError::Relative { place: volume.destination.clone() });
-        }
-        if let VolumeSource::Path(source) = &volume.source
-            && let Err(error) = fs::metadata(source)
-        {
-            return Err(SpecError::NoSource { path: source.clone(), source: error });
-        }
-    }
-    for (place, words) in &options.tmpfs {
-        tmpfs_options(words)?;
-        if !place.is_absolute() {
-            return Err(SpecError::Relative { place: place.clone() });
-        }
-    }
-    Ok(())
-}
-
-fn volume(name: &str, place: &Path, options: &[String], paths: &Paths) -> Result<Mount, SpecError> {
-    let options = bind_options(options, &["nosuid", "nodev"])?;
-    Ok(Mount {
-        kind: "volume".into(),
-        name: Some(name.to_owned()),
-        source: paths.volume(name).join("_data"),
-        destination: place.to_owned(),
-        writable: is_writable(&options),
-        options,
-    })
-}
-
-fn is_writable(options: &[String]) -> bool {
-    !options.iter().any(|option| option == "ro")
-}
-
-/// The options of a bind mount: those asked for, and for each kind that was not, what Podman takes.
-fn bind_options(asked: &[String], more: &[&str]) -> Result<Vec<String>, SpecError> {
-    let mut options: Vec<String> = Vec::new();
-    for word in asked.iter().map(String::as_str) {
-        match word {
-            "ro" | "rw" | "nosuid" | "suid" | "nodev" | "dev" | "noexec" | "exec" | "rbind" | "bind" | "private"
-            | "rprivate" | "slave" | "rslave" | "shared" | "rshared" | "unbindable" | "runbindable" => {
-                options.push(word.to_owned());
-            }
-            // Labels mean nothing without SELinux; copying is decided when the volume is filled.
-            "z" | "Z" | "copy" | "nocopy" | "noatime" | "relatime" => {}
-            "U" | "O" => return Err(SpecError::NotYet { option: word.to_owned() }),
-            _ => return Err(SpecError::Option { option: word.to_owned() }),
-        }
-    }
-    let mut default = |group: &[&str], value: &str| {
-        if !options.iter().any(|option| group.contains(&option.as_str())) {
-            options.push(value.to_owned());
-        }
-    };
-    default(&["ro", "rw"], "rw");
-    default(&["private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"], "rprivate");
-    if more.contains(&"nosuid") {
-        default(&["nosuid", "suid"], "nosuid");
-    }
-    if more.contains(&"nodev") {
-        default(&["nodev", "dev"], "nodev");
-    }
-    default(&["bind", "rbind"], "rbind");
-    Ok(options)
-}
-
-fn tmpfs_options(asked: &[String]) -> Result<Vec<String>, SpecError> {
-    let mut options: Vec<String> = Vec::new();
-    let mut copy_up = true;
-    for word in asked.iter().map(String::as_str) {
-        match word {
-            "notmpcopyup" => copy_up = false,
-            "tmpcopyup" => copy_up = true,
-            "ro" | "rw" | "nosuid" | "suid" | "nodev" | "dev" | "noexec" | "exec" | "noatime" | "relatime"
-            | "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => options.push(word.to_owned()),
-            _ if ["size=", "mode=", "uid=", "gid=", "nr_inodes=", "nr_blocks="]
-                .iter()
-                .any(|key| word.starts_with(key)) =>
-            {
-                options.push(word.to_owned());
-            }
-            _ => return Err(SpecError::Option { option: word.to_owned() }),
-        }
-    }
-    for (group, value) in [
-        (["ro", "rw"].as_slice(), "rw"),
-        (&["private", "rprivate", "slave", "rslave", "shared", "rshared"], "rprivate"),
-        (&["nosuid", "suid"], "nosuid"),
-        (&["nodev", "dev"], "nodev"),
-    ] {
-        if !options.iter().any(|option| group.contains(&option.as_str())) {
-            options.push(value.to_owned());
-        }
-    }
-    if copy_up {
-        options.push("tmpcopyup".to_owned());
-    }
-    Ok(options)
-}
-
 /// The host's devices, for a privileged container.
 fn devices(folder: &Path) -> Result<Vec<PathBuf>, SpecError> {
     let failed = |source: io::Error| SpecError::Devices { folder: folder.to_owned(), source };
@@ -321,7 +192,10 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::options::Volume;
+    use crate::config::containers::Settings;
+    use crate::container::options::{Volume, VolumeSource};
+    use crate::container::{Options, Record};
+    use crate::paths::Paths;
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
@@ -332,6 +206,7 @@ mod tests {
             source: source.clone(),
             destination: place.into(),
             options: words(options),
+            subpath: None,
         });
         Record {
             id: "0".repeat(64).parse().unwrap(),
@@ -356,7 +231,17 @@ mod tests {
             host_network: false,
             init: None,
         };
-        all(record, &paths, &defaults).unwrap()
+        let request = Request {
+            record,
+            image: &oci_spec::image::ImageConfiguration::default(),
+            settings: &Settings::default(),
+            paths: &paths,
+            hostname: "h",
+            init: None,
+            volumes: &asked::Known::new(),
+        };
+        let asked = asked::asked(record, &paths, &asked::Known::new()).unwrap();
+        all(&request, &asked, &defaults).unwrap()
     }
 
     fn options<'a>(mounts: &'a [OciMount], place: &str) -> Option<(&'a Path, String)> {
@@ -400,25 +285,5 @@ mod tests {
         assert_eq!(mounts.iter().filter(|mount| mount.destination().starts_with("/dev")).count(), 1);
         assert_eq!(options(&mounts, "/dev").unwrap().0, Path::new("/dev"));
         assert_eq!(options(&mounts, "/proc").unwrap().0, Path::new("/h"));
-    }
-
-    #[test]
-    fn an_option_that_is_none_is_named() {
-        let wrong = record(&[(VolumeSource::Path("/".into()), "/a", "rw bad")]);
-        assert_eq!(check(&wrong.options).unwrap_err().to_string(), "invalid option type \"bad\"");
-        let missing = record(&[(VolumeSource::Path("/nowhere".into()), "/a", "")]);
-        assert_eq!(check(&missing.options).unwrap_err().to_string(), "statfs /nowhere: no such file or directory");
-        let relative = record(&[(VolumeSource::Path("/".into()), "a", "")]);
-        assert!(check(&relative.options).unwrap_err().to_string().contains("must be an absolute path"));
-    }
-
-    #[test]
-    fn a_tmpfs_copies_up_unless_told_not_to() {
-        assert_eq!(
-            tmpfs_options(&words("size=1m noexec")).unwrap().join(" "),
-            "size=1m noexec rw rprivate nosuid nodev tmpcopyup"
-        );
-        assert_eq!(tmpfs_options(&words("ro notmpcopyup")).unwrap().join(" "), "ro rprivate nosuid nodev");
-        assert!(tmpfs_options(&words("foo")).is_err());
     }
 }

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{Database, Doing as _, StateError};
 use crate::container::{ContainerId, ContainerName, Record};
+use crate::volume;
 
 /// What came of adding a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +30,13 @@ pub enum Found {
 }
 
 impl Database {
-    /// Adds a container under the first of `names` that is free.
+    /// Adds a container under the first of `names` that is free, and those of its `volumes` that are not there; what is left in
+    /// `volumes` was added.
     pub fn add_container(
         &mut self,
         record: &mut Record,
         names: impl IntoIterator<Item = ContainerName>,
+        volumes: &mut Vec<volume::Record>,
     ) -> Result<Added, StateError> {
         self.write("adding a container", |transaction| {
             let image = record.image.to_string();
@@ -66,6 +69,13 @@ impl Database {
                         statement.execute(params![id, name, image, record.created, json])
                     })
                     .doing("adding a container")?;
+                let mut added = Vec::new();
+                for volume in volumes.drain(..) {
+                    if super::volumes::insert(transaction, &volume)? {
+                        added.push(volume);
+                    }
+                }
+                *volumes = added;
                 return Ok(Added::Done);
             }
             Ok(Added::NameInUse(taken))
@@ -225,9 +235,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(&folder);
         let (mut one, mut two, mut three) = (record("aab"), record("aac"), record("b"));
-        assert_eq!(database.add_container(&mut one, names(&["one"])).unwrap(), Added::Done);
-        assert_eq!(database.add_container(&mut two, names(&["two"])).unwrap(), Added::Done);
-        assert_eq!(database.add_container(&mut three, names(&["aa"])).unwrap(), Added::Done);
+        assert_eq!(database.add_container(&mut one, names(&["one"]), &mut Vec::new()).unwrap(), Added::Done);
+        assert_eq!(database.add_container(&mut two, names(&["two"]), &mut Vec::new()).unwrap(), Added::Done);
+        assert_eq!(database.add_container(&mut three, names(&["aa"]), &mut Vec::new()).unwrap(), Added::Done);
         let find = |text: &str| database.find_container(text).unwrap();
         assert_eq!(find("one"), Found::One(one.id));
         assert_eq!(find(&two.id.to_string()), Found::One(two.id));
@@ -244,10 +254,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(&folder);
         let (mut one, mut two) = (record("1"), record("2"));
-        assert_eq!(database.add_container(&mut one, names(&["a"])).unwrap(), Added::Done);
-        let in_use = database.add_container(&mut two, names(&["a"])).unwrap();
+        assert_eq!(database.add_container(&mut one, names(&["a"]), &mut Vec::new()).unwrap(), Added::Done);
+        let in_use = database.add_container(&mut two, names(&["a"]), &mut Vec::new()).unwrap();
         assert_eq!(in_use, Added::NameInUse(one.id.to_string()));
-        assert_eq!(database.add_container(&mut two, names(&["a", "b"])).unwrap(), Added::Done);
+        assert_eq!(database.add_container(&mut two, names(&["a", "b"]), &mut Vec::new()).unwrap(), Added::Done);
         assert_eq!(database.container(&two.id).unwrap().unwrap().name.as_str(), "b");
         assert_eq!(database.containers().unwrap().len(), 2);
     }
@@ -257,7 +267,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(&folder);
         let mut orphan = Record { image: Digest::of(b"other"), ..record("1") };
-        assert_eq!(database.add_container(&mut orphan, names(&["a"])).unwrap(), Added::NoImage);
+        assert_eq!(database.add_container(&mut orphan, names(&["a"]), &mut Vec::new()).unwrap(), Added::NoImage);
         assert_eq!(database.find_container("a").unwrap(), Found::None);
     }
 }

@@ -10,6 +10,7 @@
 
 mod containers;
 pub(crate) mod images;
+mod volumes;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,9 +20,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use containers::{Added, Found};
+pub use volumes::Removed;
 
 /// What brings a database from each version to the next; the first makes it.
-const VERSIONS: &[&str] = &[include_str!("schema.sql")];
+const VERSIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql")];
 
 /// How long the log may be, in bytes: a first reader after everyone has closed it reads through it again.
 const LONGEST_LOG: u64 = 400_000;

@@ -50,6 +50,11 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String
             remove::remove(&path).map_err(|error| error.to_string())?;
             Ok(Answer::Done)
         }
+        Step::Own { path, uid, gid } => {
+            std::os::unix::fs::chown(&path, uid, gid)
+                .map_err(|error| format!("giving {} to another user: {error}", path.display()))?;
+            Ok(Answer::Done)
+        }
         Step::Start(plan) => {
             let (starter, lock) = (descriptor()?, descriptor()?);
             start::child::begin(*plan, &starter, &lock)

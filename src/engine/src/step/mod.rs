@@ -40,6 +40,15 @@ pub enum Step {
         /// The folder.
         path: PathBuf,
     },
+    /// Gives a folder, and nothing in it, to a user or a group of the namespace. Answer: [`Answer::Done`].
+    Own {
+        /// The folder.
+        path: PathBuf,
+        /// Whom.
+        uid: Option<u32>,
+        /// To which group.
+        gid: Option<u32>,
+    },
     /// Becomes the monitor of a container. Answer: [`Answer::Pid`] (the monitor's, at once, before it mounts anything).
     /// Descriptor 0 is its starter socket; descriptor 1 the container's lock, which is held until the monitor has taken over.
     Start(Box<crate::container::start::Plan>),

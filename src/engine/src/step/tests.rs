@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::*;
-use crate::container::start::{Plan, Remains, Root};
+use crate::container::start::{Fresh, Plan, Remains, Root, Stages};
 use crate::userns::{anchor, is_root};
 
 /// A runtime folder of its own, and a zygote whose steps go there. Its anchor ends with it.
@@ -394,7 +394,9 @@ mv $b/seen $b/done
         user: None,
         capabilities_of_user: None,
         workdir_must_exist: false,
-        copies: Vec::new(),
+        stages: Stages::default(),
+        fresh: Vec::new(),
+        owned: Vec::new(),
         monitor,
         config: serde_json::from_value(serde_json::json!({
             "id": "1234", "name": "n", "image": "i", "runtime": ["true"],
@@ -495,7 +497,8 @@ async fn a_user_by_name_has_their_groups_home_capabilities_and_working_folder() 
 async fn a_new_volume_gets_what_the_image_has_in_its_place() {
     let place = Place::new();
     let (from, to) = (PathBuf::from("/data"), place.at("volume"));
-    let plan = plan(&place, |plan| plan.copies = vec![(from, to.clone()), ("/nothing".into(), to.clone())]);
+    let fresh = |inside| Fresh { inside, outside: to.clone(), filled: true, owner: (None, None) };
+    let plan = plan(&place, |plan| plan.fresh = vec![fresh(from), fresh("/nothing".into())]);
     let (_, failure) = start(&place, plan).await;
     assert!(failure.is_none(), "{failure:?}");
     assert_eq!(fs::read_to_string(to.join("file")).unwrap(), "image's");

@@ -300,7 +300,12 @@ impl View<'_> {
         Struct::of("*define.InspectContainerHostConfig")
             .with(
                 "Binds",
-                self.details.mounts.iter().filter(|mount| mount.kind != "tmpfs").map(bind).collect::<Vec<_>>(),
+                self.details
+                    .mounts
+                    .iter()
+                    .filter(|mount| !["tmpfs", "image"].contains(&mount.kind.as_str()))
+                    .map(bind)
+                    .collect::<Vec<_>>(),
             )
             .with("CgroupManager", "systemd")
             .with("CgroupMode", "private")
@@ -316,7 +321,7 @@ impl View<'_> {
             .with("AutoRemoveImage", false)
             .with("Annotations", self.annotations())
             .with("VolumeDriver", "")
-            .with("VolumesFrom", Data::List(None))
+            .with("VolumesFrom", Data::list_or_nil(self.options.volumes_from.clone()))
             .with("CapAdd", upper(&self.options.cap_add))
             .with("CapDrop", upper(&self.options.cap_drop))
             .with("Dns", Vec::<String>::new())
@@ -480,32 +485,43 @@ fn propagation(mount: &Mount) -> &str {
     mount.options.iter().map(String::as_str).find(|option| spreads.contains(option)).unwrap_or("rprivate")
 }
 
-/// The options that are shown: neither how it spreads nor whether it can be written.
+/// The options that are shown: neither how it spreads, nor its label, nor whether it can be written.
 fn other_options(mount: &Mount) -> Vec<String> {
-    let spread = propagation(mount);
-    mount.options.iter().filter(|option| *option != spread && *option != "ro" && *option != "rw").cloned().collect()
+    let shown = |option: &&String| **option != propagation(mount) && !["ro", "rw", "z", "Z"].contains(&option.as_str());
+    mount.options.iter().filter(shown).cloned().collect()
 }
 
 fn mount(mount: &Mount) -> Data {
     let driver = if mount.kind == "volume" { "local" } else { "" };
+    let is_image = mount.kind == "image";
+    let special = ["ramfs", "devpts"].contains(&mount.kind.as_str());
+    let mode = mount.options.iter().find(|option| ["z", "Z"].contains(&option.as_str()));
+    let propagation = if is_image || special { "" } else { propagation(mount) };
     Struct::of("define.InspectMount")
-        .with("Type", &mount.kind)
+        .with("Type", if special { "bind" } else { &mount.kind })
         .with_omitted("Name", "Name", mount.name.clone().unwrap_or_default())
         .with("Source", mount.source.display().to_string())
         .with("Destination", mount.destination.display().to_string())
         .with("Driver", driver)
-        .with("Mode", "")
-        .with("Options", other_options(mount))
+        .with("Mode", mode.map_or("", String::as_str))
+        .with("Options", if is_image { Data::List(None) } else { other_options(mount).into() })
         .with("RW", mount.writable)
-        .with("Propagation", propagation(mount).to_owned())
+        .with("Propagation", propagation.to_owned())
+        .with_omitted(
+            "SubPath",
+            "SubPath",
+            mount.subpath.as_ref().map_or(String::new(), |path| path.display().to_string()),
+        )
         .into()
 }
 
 fn bind(mount: &Mount) -> String {
     let source = mount.name.clone().unwrap_or_else(|| mount.source.display().to_string());
-    let mut options = vec![if mount.writable { "rw" } else { "ro" }.to_owned(), propagation(mount).to_owned()];
-    options.extend(other_options(mount));
-    format!("{source}:{}:{}", mount.destination.display(), options.join(","))
+    let place = mount.destination.display();
+    match mount.options.join(",") {
+        none if none.is_empty() => format!("{source}:{place}"),
+        options => format!("{source}:{place}:{options}"),
+    }
 }
 
 /// The bytes of the files below a folder, as far as they can be seen.

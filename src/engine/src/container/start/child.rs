@@ -14,7 +14,7 @@ use haulout_monitor::user::{self, User};
 use oci_spec::runtime::Spec;
 use rustix::fs::{CWD, Mode, OFlags};
 
-use super::{Plan, account, copy, place};
+use super::{Plan, account, copy, place, stage};
 use crate::step::Answer;
 use crate::step::fork::{self, Fork};
 use crate::store::overlay;
@@ -62,9 +62,12 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
         rustix::fs::openat(CWD, &plan.root.target, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| failure(format!("opening {}: {errno}", plan.root.target.display())))?;
     let user = finish(&mut plan, &root)?;
-    for (inside, outside) in &plan.copies {
-        copy::into_volume(root.as_fd(), inside, outside, (user.uid, user.gid))
-            .map_err(|error| failure(words(&error)))?;
+    for fresh in &plan.fresh {
+        copy::into_volume(root.as_fd(), fresh, (user.uid, user.gid)).map_err(|error| failure(words(&error)))?;
+    }
+    stage::make(&plan.stages).map_err(|error| failure(words(&error)))?;
+    for path in &plan.owned {
+        stage::own(path, user.uid, user.gid).map_err(|error| failure(words(&error)))?;
     }
     write_bundle(&plan).map_err(|(path, error)| failure(format!("writing {}: {error}", path.display())))?;
     drop(root);
@@ -81,6 +84,13 @@ fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
     let found = user::resolve(root.as_fd(), wanted).map_err(|error| Failure { status: 126, message: words(&error) })?;
     let covered = mounts(&plan.spec);
     let is_covered = |path: &Path| covered.iter().any(|mount| path.starts_with(mount));
+    for mount in plan.spec.mounts_mut().iter_mut().flatten() {
+        let of_user = mount.options().as_ref().is_some_and(|options| options.iter().any(|option| option == "U"));
+        if of_user && let Some(options) = mount.options_mut() {
+            options.retain(|option| option != "U");
+            options.extend([format!("uid={}", found.uid), format!("gid={}", found.gid)]);
+        }
+    }
     let Some(process) = plan.spec.process_mut() else { return Ok(found) };
     account::assume(process, &found, !wanted.is_empty());
     if found.uid != 0
@@ -88,8 +98,9 @@ fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
     {
         process.set_capabilities(Some(capabilities));
     }
+    // Also where a volume covers it: a new one takes it along.
+    account::mtab(root.as_fd());
     if !is_covered(Path::new("/etc")) {
-        account::mtab(root.as_fd());
         account::register(root.as_fd(), &found, wanted, process.cwd());
     }
     let workdir = process.cwd().clone();

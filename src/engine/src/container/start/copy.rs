@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::place;
+use super::{Fresh, place};
 
 /// A volume that could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -25,15 +25,18 @@ const READ_FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags
 /// Deeper trees than that are not copied: no image has them, and a hostile one would use up the descriptors.
 const DEPTH: usize = 200;
 
-/// Copies what is at `inside` in `root` into the empty folder `outside`, which itself becomes as the image's folder is. Where the
+/// Copies what is at its place in `root` into a volume's empty folder, which itself becomes as the image's folder is. Where the
 /// image has nothing, the volume becomes the container's `user`'s, as podman has it; where it is not empty, nothing is done.
-pub(super) fn into_volume(
-    root: BorrowedFd<'_>,
-    inside: &Path,
-    outside: &Path,
-    user: (u32, u32),
-) -> Result<(), CopyError> {
+pub(super) fn into_volume(root: BorrowedFd<'_>, fresh: &Fresh, user: (u32, u32)) -> Result<(), CopyError> {
+    let Fresh { inside, outside, filled, owner } = fresh;
+    let own = |to: &OwnedFd| match owner {
+        (None, None) => Ok(()),
+        (uid, gid) => rustix::fs::fchown(to, uid.map(Uid::from_raw), gid.map(Gid::from_raw)),
+    };
     let copy = || -> Result<(), Errno> {
+        if !filled {
+            return Ok(());
+        }
         let to = rustix::fs::openat(CWD, outside, READ_FOLDER, Mode::empty())?;
         if names(&to)?.next().is_some() {
             return Ok(());
@@ -41,14 +44,16 @@ pub(super) fn into_volume(
         let from = match place::open(root, inside, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC) {
             Ok(from) => from,
             Err(Errno::NOENT | Errno::NOTDIR) => {
-                return rustix::fs::fchown(&to, Some(Uid::from_raw(user.0)), Some(Gid::from_raw(user.1)));
+                rustix::fs::fchown(&to, Some(Uid::from_raw(user.0)), Some(Gid::from_raw(user.1)))?;
+                return own(&to);
             }
             Err(errno) => return Err(errno),
         };
         let stat = rustix::fs::fstat(&from)?;
         let mut links = HashMap::new();
         tree(&from, &to, &to, Path::new(""), &mut links, 0)?;
-        like(&to, &from, &stat)
+        like(&to, &from, &stat)?;
+        own(&to)
     };
     copy().map_err(|errno| CopyError { inside: inside.into(), outside: outside.into(), source: errno.into() })
 }

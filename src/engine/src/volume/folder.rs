@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! The folders of volumes.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+
+use crate::container::ContainerId;
+use crate::paths::Paths;
+
+/// The file beside a volume's files that says that it was never mounted.
+pub(crate) const NEW: &str = "new";
+
+/// A volume's folder, from the moment it is being removed.
+const REMOVING: &str = ".removing-";
+
+/// The right to make and remove volumes' folders. Held for milliseconds, also by other processes.
+pub(crate) struct Guard<'a> {
+    paths: &'a Paths,
+    _lock: File,
+}
+
+impl<'a> Guard<'a> {
+    /// Waits for it. Makes the folder of all volumes when it is not there.
+    pub(crate) fn take(paths: &'a Paths) -> io::Result<Self> {
+        let folder = paths.volumes();
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let lock = File::options().create(true).append(true).open(folder.join(".lock"))?;
+        lock.lock()?;
+        Ok(Self { paths, _lock: lock })
+    }
+
+    /// Puts every folder aside that is none of a volume that there is: of one that was removed just now, or whose maker was killed.
+    /// Answers what is to be removed.
+    pub(crate) fn garbage(&self, is_known: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
+        let mut garbage = Vec::new();
+        for entry in fs::read_dir(self.paths.volumes())? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| *name != ".lock") else { continue };
+            if name.starts_with(REMOVING) {
+                garbage.push(entry.path());
+            } else if !is_known(name) {
+                let aside = self.paths.volumes().join(format!("{REMOVING}{}", ContainerId::random()?.short()));
+                fs::rename(entry.path(), &aside)?;
+                garbage.push(aside);
+            }
+        }
+        Ok(garbage)
+    }
+}
+
+/// Makes a volume's folder, unless it is there.
+pub(crate) fn make(paths: &Paths, name: &str) -> io::Result<()> {
+    let folder = paths.volume(name);
+    let data = folder.join("_data");
+    if data.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    // Before its files' folder: that one's being there without a mark says that it is filled.
+    File::options().create(true).append(true).open(folder.join(NEW))?;
+    match DirBuilder::new().mode(0o755).create(&data) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
