@@ -3,8 +3,8 @@
 //!
 //! Two kinds of connection speak them. The *starter* is the socket that a monitor is born with (descriptor 3);
 //! any number of others come to the socket `attach` in the container's runtime folder. What such a connection is for, its
-//! first frame says: [`Kind::Attach`], [`Kind::Wait`], [`Kind::Exec`], [`Kind::Signal`] or [`Kind::Stopping`]; the last
-//! two may be followed by any of them. The path of the socket may be longer than `sun_path`: connect through
+//! first frame says: [`Kind::Attach`], [`Kind::Wait`], [`Kind::Exec`], [`Kind::Signal`], [`Kind::Stopping`] or what changes
+//! it ([`Kind::Pause`] and the like); all but the first three may be followed by any of them. The path of the socket may be longer than `sun_path`: connect through
 //! `/proc/self/fd/FOLDER/attach`.
 //!
 //! The starter sends `Cgroup` and `Go`, in either order and as early as it likes; the monitor waits for what it needs.
@@ -45,6 +45,14 @@ pub enum Kind {
     /// To the monitor, on the starter, after `Exited`: the container is removed, nobody has to clean up after it. The monitor closes
     /// the connection when everything else is given back as well. When the starter closes without it, [`crate::config::Config::cleanup`] is started.
     Removed = 11,
+    /// To the monitor: stop all processes of the container where they are (the runtime's `pause`). Answered by `Done` or `Failed`.
+    Pause = 12,
+    /// To the monitor: let them go on. Answered by `Done` or `Failed`.
+    Unpause = 13,
+    /// To the monitor: other limits, `linux.resources` of the OCI runtime specification as JSON. Answered by `Done` or `Failed`.
+    Update = 14,
+    /// To the monitor: the container has another name now, the payload.
+    Renamed = 15,
     /// From the monitor, on the starter: the container is created; `Go` starts it.
     Created = 16,
     /// From the monitor: the container's process runs; the payload is its pid in decimal.
@@ -73,11 +81,12 @@ pub enum Kind {
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
         use Kind::{
-            Attach, Cgroup, CloseStdin, Created, Done, Exec, ExecExited, ExecStarted, Exited, Failed, Go, Removed,
-            Resize, Signal, Started, Stderr, Stdin, Stdout, Stopping, Wait,
+            Attach, Cgroup, CloseStdin, Created, Done, Exec, ExecExited, ExecStarted, Exited, Failed, Go, Pause,
+            Removed, Renamed, Resize, Signal, Started, Stderr, Stdin, Stdout, Stopping, Unpause, Update, Wait,
         };
         [Stdin, CloseStdin, Resize, Cgroup, Go, Stopping, Exec, Signal, Attach, Wait, Removed]
             .into_iter()
+            .chain([Pause, Unpause, Update, Renamed])
             .chain([Created, Started, Failed, Stdout, Stderr, Exited, ExecStarted, ExecExited, Done])
             .find(|kind| *kind as u8 == byte)
     }

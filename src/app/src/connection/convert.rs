@@ -64,7 +64,7 @@ fn why_not_pulled(error: &PullError) -> Reason {
 pub fn container_in_list(found: container::Summary) -> Container {
     let record = found.record;
     let state = match found.status {
-        Status::Running(_) => State::Running { since: found.started },
+        Status::Running(_) | Status::Paused(_) => State::Running { since: found.started },
         Status::Exited(exit) => {
             State::Exited { status: exit.status, finished: exit.finished.0, out_of_memory: exit.oom_killed }
         }
@@ -95,7 +95,7 @@ fn port(publish: &Publish) -> Port {
 
 pub fn details(found: container::Details) -> Details {
     let pid = match &found.summary.status {
-        Status::Running(process) => Some(process.pid),
+        Status::Running(process) | Status::Paused(process) => Some(process.pid),
         _ => None,
     };
     let options = found.summary.record.options.clone();

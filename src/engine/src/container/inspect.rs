@@ -10,7 +10,7 @@ use oci_spec::runtime::Spec;
 use super::options::LogDriver;
 use super::prepare::{image_of, known_volumes, stop_signal};
 use super::status::{Looker, Monitor, Seen};
-use super::{ContainerId, Details, Record, Status, Summary};
+use super::{ContainerId, Details, Record, Summary};
 use crate::config::containers::Settings;
 use crate::engine::{Engine, Error};
 use crate::runtime::Runtime;
@@ -47,10 +47,7 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
         Monitor::Gone | Monitor::Absent => None,
     };
     let (uid_map, gid_map) = maps(engine, monitor);
-    let cgroup = match &seen.status {
-        Status::Running(process) => systemd::cgroup_of(process.pid),
-        _ => None,
-    };
+    let cgroup = seen.status.process().and_then(|process| systemd::cgroup_of(process.pid));
     let folder = paths.container(id);
     Ok(Details {
         spec: written_spec(engine, id).or_else(|| made_spec(engine, &settings, &record, &image)),

@@ -55,12 +55,13 @@ impl Containers {
             match (seen.monitor, seen.status) {
                 (Monitor::Absent, _) => break,
                 (Monitor::Gone, _) => self.reap_locked(&record).await?,
-                (Monitor::Alive(_), Status::Running(_)) if !options.force => {
+                (Monitor::Alive(_), status @ (Status::Running(_) | Status::Paused(_))) if !options.force => {
+                    let state = if matches!(status, Status::Paused(_)) { "paused" } else { "running" };
                     return Err(Error::WrongState(format!(
-                        "cannot remove container {id} as it is running - running or paused containers cannot be removed without force: container state improper"
+                        "cannot remove container {id} as it is {state} - running or paused containers cannot be removed without force: container state improper"
                     )));
                 }
-                (Monitor::Alive(_), Status::Running(_)) => {
+                (Monitor::Alive(_), Status::Running(_) | Status::Paused(_)) => {
                     self.end(id, &record, options.timeout).await?;
                 }
                 (Monitor::Alive(process), _) => {
@@ -78,6 +79,10 @@ impl Containers {
     pub(super) async fn remove_ended(&self, id: &ContainerId) -> Result<(), Error> {
         let record = self.record(id).await?;
         let lock = self.lock(id).await?;
+        if self.look(id).await?.status.process().is_some() {
+            // Somebody has restarted it.
+            return Ok(());
+        }
         self.take_away(&record, lock, true).await
     }
 
@@ -94,7 +99,7 @@ impl Containers {
         }
     }
 
-    async fn lock(&self, id: &ContainerId) -> Result<Lock, Error> {
+    pub(super) async fn lock(&self, id: &ContainerId) -> Result<Lock, Error> {
         let (engine, id) = (self.engine.clone(), *id);
         let taken = self.engine.blocking("locking a container", move || {
             let paths = engine.paths();
@@ -215,7 +220,7 @@ impl Containers {
         found.await
     }
 
-    async fn reap_locked(&self, record: &Record) -> Result<(), Error> {
+    pub(super) async fn reap_locked(&self, record: &Record) -> Result<(), Error> {
         let id = record.id;
         systemd::remains::kill_scopes(&id);
         let step = Step::Reap(self.remains(&id).await?);

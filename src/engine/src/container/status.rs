@@ -53,6 +53,7 @@ impl Seen {
         let status = match (init, &last_run) {
             // Between the end of its process and `last-run` saying so, it still runs.
             (Some(init), Some(LastRun { exit: Some(exit), .. })) if !init.is_alive() => Status::Exited(exit.clone()),
+            (Some(init), _) if bundle.join("paused").exists() => Status::Paused(init),
             (Some(init), _) => Status::Running(init),
             // It is being started: the run is this one.
             (None, Some(LastRun { exit: None, .. })) if matches!(monitor, Monitor::Alive(_)) => Status::Created,

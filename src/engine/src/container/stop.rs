@@ -55,9 +55,11 @@ impl Containers {
     /// Asks its process to end; kills it when it has not within the time. Answers whether it ran. What a killed monitor left is
     /// the caller's to give back.
     pub(super) async fn end(&self, id: &ContainerId, record: &Record, seconds: Option<u64>) -> Result<bool, Error> {
-        if !matches!(self.look(id).await?.monitor, Monitor::Alive(_)) {
+        let seen = self.look(id).await?;
+        if !matches!(seen.monitor, Monitor::Alive(_)) {
             return Ok(false);
         }
+        let paused = matches!(seen.status, Status::Paused(_));
         let seconds = seconds.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);
         let Some((mut receiver, sender)) = self.visit(id).await? else {
             self.outlive(id).await?;
@@ -68,6 +70,10 @@ impl Containers {
         sender.send(Kind::Stopping, &[]).await.map_err(failed)?;
         sender.send(Kind::Wait, &[]).await.map_err(failed)?;
         sender.send(Kind::Signal, number.to_string().as_bytes()).await.map_err(failed)?;
+        if paused {
+            // What is stopped where it is hears of no signal.
+            sender.send(Kind::Unpause, &[]).await.map_err(failed)?;
+        }
         let patience = if number == SIGKILL { KILLED_TIMEOUT } else { Duration::from_secs(seconds) };
         if let Ok(heard) = timeout(patience, hear_exit(&mut receiver)).await {
             heard?;
@@ -111,7 +117,7 @@ impl Containers {
     async fn outlive(&self, id: &ContainerId) -> Result<(), Error> {
         let seen = self.look(id).await?;
         if let Monitor::Alive(process) = seen.monitor
-            && !matches!(seen.status, Status::Running(_))
+            && seen.status.process().is_none()
         {
             event::end_of(process).await;
         }
@@ -146,7 +152,7 @@ impl Containers {
             self.reap_if_possible(id).await?;
         }
         match (&seen.status, seen.monitor) {
-            (Status::Running(_), Monitor::Alive(_)) => {}
+            (Status::Running(_) | Status::Paused(_), Monitor::Alive(_)) => {}
             (Status::Created, _) => return refused("created"),
             _ => return refused("exited"),
         }

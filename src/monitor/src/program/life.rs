@@ -457,6 +457,7 @@ impl Monitor {
         self.outputs.clear();
         self.input = if self.config.stdin_open { Input::open() } else { Input::default() };
         self.master = None;
+        let _ = fs::remove_file(crate::change::PAUSED);
         self.log.end();
         let Some(init) = self.init.take() else { return };
         let status = if init.timed_out { TIMED_OUT } else { init.status.unwrap_or_default() };

@@ -10,6 +10,7 @@
 
 mod anchor;
 mod cgroup;
+mod change;
 mod client;
 mod clock;
 mod exec;

@@ -19,6 +19,7 @@ use rustix::fs::Mode;
 use rustix::process::{WaitOptions, WaitStatus};
 
 use crate::cgroup::Cgroup;
+use crate::change::Change;
 use crate::client::{Client, Role};
 use crate::clock;
 use crate::exec::{Exec, State};
@@ -56,6 +57,7 @@ pub struct Monitor {
     pub init: Option<Init>,
     pub execs: Vec<Exec>,
     pub exec_number: u64,
+    pub changes: Vec<Change>,
     pub policy: Policy,
     pub last_run: LastRun,
     /// How the container ended, once it is over for good.
@@ -150,6 +152,7 @@ impl Monitor {
             init: None,
             execs: Vec::new(),
             exec_number: 0,
+            changes: Vec::new(),
             policy: Policy::new(config.restart.clone()),
             last_run,
             exit: None,
@@ -388,7 +391,7 @@ impl Monitor {
         }
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let (pid, status) = (pid.as_raw_nonzero().get(), shell_status(status));
-            if self.call_ended(pid, status) || self.exec_ended(pid, status) {
+            if self.call_ended(pid, status) || self.exec_ended(pid, status) || self.change_ended(pid, status) {
                 continue;
             }
             if let Some(init) = self.init.as_mut().filter(|init| init.pid == pid) {

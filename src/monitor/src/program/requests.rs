@@ -79,6 +79,12 @@ impl Monitor {
                 Ok(()) => client.send(Kind::Done, b""),
                 Err(failure) => client.send_json(Kind::Failed, &failure),
             },
+            Kind::Pause | Kind::Unpause | Kind::Update => {
+                if let Err(failure) = self.change(client.number, frame) {
+                    client.send_json(Kind::Failed, &failure);
+                }
+            }
+            Kind::Renamed => self.config.name = String::from_utf8_lossy(&frame.payload).into_owned(),
             Kind::CloseStdin if client.attached => self.input.close(),
             Kind::Resize if client.attached => {
                 if let (Some(size), Some(master)) = (frame.size(), &self.master) {
@@ -142,7 +148,7 @@ impl Monitor {
         }
     }
 
-    fn running_init(&self) -> Result<i32, Failure> {
+    pub fn running_init(&self) -> Result<i32, Failure> {
         match &self.init {
             Some(init) if init.status.is_none() => Ok(init.pid),
             _ => Err(not_running()),
