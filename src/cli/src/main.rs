@@ -15,6 +15,7 @@ mod names;
 mod options;
 mod output;
 mod progress;
+mod question;
 mod rows;
 mod signal;
 mod size;

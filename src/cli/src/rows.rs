@@ -14,6 +14,7 @@ pub fn state(status: &Status) -> &'static str {
     match status {
         Status::Created => "created",
         Status::Running(_) => "running",
+        Status::Paused(_) => "paused",
         Status::Exited(_) => "exited",
     }
 }
@@ -22,6 +23,7 @@ pub fn state(status: &Status) -> &'static str {
 pub fn status(summary: &Summary) -> String {
     match &summary.status {
         Status::Created => "Created".to_owned(),
+        Status::Paused(_) => "Paused".to_owned(),
         Status::Running(_) => {
             let started = summary.started.unwrap_or_default();
             format!("Up {}", time::human(time::now() - started * time::SECOND))

@@ -80,6 +80,31 @@ pub fn ago(at: i64) -> String {
     format!("{} ago", human(now() - at))
 }
 
+/// A duration as Go prints it: `1m3.5s`, `345.998082ms`, `0s`.
+pub fn go_duration(nanoseconds: i64) -> String {
+    let decimals = |number: u64, unit: u64| {
+        let text = format!("{}.{:0width$}", number / unit, number % unit, width = unit.ilog10() as usize);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    let sign = if nanoseconds < 0 { "-" } else { "" };
+    let all = nanoseconds.unsigned_abs();
+    let (minutes, hours) = (all / 60_000_000_000, all / 3_600_000_000_000);
+    match all {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{sign}{all}ns"),
+        1_000..1_000_000 => format!("{sign}{}µs", decimals(all, 1_000)),
+        1_000_000..1_000_000_000 => format!("{sign}{}ms", decimals(all, 1_000_000)),
+        _ => {
+            let seconds = decimals(all % 60_000_000_000, 1_000_000_000);
+            match (hours, minutes) {
+                (0, 0) => format!("{sign}{seconds}s"),
+                (0, _) => format!("{sign}{minutes}m{seconds}s"),
+                _ => format!("{sign}{hours}h{}m{seconds}s", minutes % 60),
+            }
+        }
+    }
+}
+
 /// A duration as Go's `time.ParseDuration` reads it (`1h30m`, `1.5s`, `250ms`), in nanoseconds.
 pub fn duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.strip_prefix('-') {
@@ -202,6 +227,23 @@ mod tests {
         assert_eq!(duration("0"), Some(0));
         for bad in ["", "x", "5", "1d", "h", "1h2", "-", "99999999999h"] {
             assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_are_printed_as_go_prints_them() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_500, "1.5µs"),
+            (7_326_000, "7.326ms"),
+            (345_998_082, "345.998082ms"),
+            (1_000_000_000, "1s"),
+            (63_500_000_000, "1m3.5s"),
+            (3_600_000_000_000, "1h0m0s"),
+            (-1_000_000, "-1ms"),
+        ] {
+            assert_eq!(go_duration(nanoseconds), text);
         }
     }
 

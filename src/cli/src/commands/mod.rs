@@ -5,6 +5,7 @@ mod attach;
 mod cleanup;
 mod container_exists;
 mod container_inspect;
+mod container_prune;
 mod create;
 mod events;
 mod exec;
@@ -17,14 +18,20 @@ mod inspect;
 mod kill;
 mod load;
 mod logs;
+mod pause;
+mod port;
 mod ps;
 mod pull;
+mod rename;
+mod restart;
 mod rm;
 mod rmi;
 mod run;
 mod start;
 mod stop;
 mod tag;
+mod top;
+mod unpause;
 mod unshare;
 mod version;
 mod volume_create;
@@ -118,14 +125,20 @@ pub static VERBS: &[Verb] = &[
     verb!(["kill"], kill, zygote),
     verb!(["load"], load, zygote),
     verb!(["logs"], logs),
+    verb!(["pause"], pause, zygote),
+    verb!(["port"], port),
     verb!(["ps"], ps),
     verb!(["pull"], pull, zygote),
+    verb!(["rename"], rename),
+    verb!(["restart"], restart, zygote),
     verb!(["rm"], rm, zygote),
     verb!(["rmi"], rmi, zygote),
     verb!(["run"], run, zygote),
     verb!(["start"], start, zygote),
     verb!(["stop"], stop, zygote),
     verb!(["tag"], tag),
+    verb!(["top"], top),
+    verb!(["unpause"], unpause, zygote),
     Verb {
         names: &["unshare"],
         usage: unshare::USAGE,
@@ -161,10 +174,17 @@ pub static GROUPS: &[Group] = &[
             verb!(["kill"], kill, zygote),
             verb!(["list", "ls", "ps"], ps),
             verb!(["logs"], logs),
+            verb!(["pause"], pause, zygote),
+            verb!(["port"], port),
+            verb!(["prune"], container_prune, zygote),
+            verb!(["rename"], rename),
+            verb!(["restart"], restart, zygote),
             verb!(["rm"], rm, zygote),
             verb!(["run"], run, zygote),
             verb!(["start"], start, zygote),
             verb!(["stop"], stop, zygote),
+            verb!(["top"], top),
+            verb!(["unpause"], unpause, zygote),
             verb!(["wait"], wait, zygote),
         ],
     },

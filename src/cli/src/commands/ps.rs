@@ -232,10 +232,7 @@ impl Line<'_> {
     }
 
     fn pid(&self) -> i32 {
-        match &self.summary.status {
-            Status::Running(process) => process.pid,
-            _ => 0,
-        }
+        self.summary.status.process().map_or(0, |process| process.pid)
     }
 
     /// Whether it ended, when (seconds since 1970), and with what.

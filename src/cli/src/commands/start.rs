@@ -66,7 +66,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         filters: &args.filter,
         ..Selection::default()
     };
-    let targets = selection.resolve(&engine, |summary| !matches!(summary.status, Status::Running(_))).await?;
+    let targets = selection.resolve(&engine, |summary| summary.status.process().is_none()).await?;
     if attach && let [target] = targets.as_slice() {
         return foreground(&args, &engine, target).await;
     }

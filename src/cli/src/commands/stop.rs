@@ -3,7 +3,6 @@
 
 use anyhow::Result;
 use futures_util::stream::{self, StreamExt as _};
-use haulout_engine::container::Status;
 
 use crate::exit::Failures;
 use crate::invocation::Invocation;
@@ -54,7 +53,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         cidfiles: &args.cidfile,
         ignore: args.ignore,
     };
-    let targets = selection.resolve(&engine, |summary| matches!(summary.status, Status::Running(_))).await?;
+    let targets = selection.resolve(&engine, |summary| summary.status.process().is_some()).await?;
     // Less than nothing is for ever.
     let timeout = args.time.map(|seconds| u64::try_from(seconds).unwrap_or(u64::from(u32::MAX)));
     let containers = &engine.containers();

@@ -8,6 +8,7 @@ use haulout_monitor::frame::{Failure, Kind};
 use tokio::task::JoinHandle;
 
 use super::connection::{self, Receiver, Sender};
+use super::lock::Lock;
 use super::options::Cgroups;
 use super::prepare::{Attach, Readiness, prepare};
 use super::status::{Monitor, Seen};
@@ -25,15 +26,20 @@ pub(super) struct Launched {
 }
 
 impl Containers {
-    /// Starts a container. Nothing when it runs already.
-    pub(super) async fn launch(&self, id: &ContainerId, attach: Attach) -> Result<Option<Launched>, Error> {
+    /// Starts a container, under its lock if the caller holds that. Nothing when it runs already.
+    pub(super) async fn launch(
+        &self,
+        id: &ContainerId,
+        attach: Attach,
+        mut lock: Option<Lock>,
+    ) -> Result<Option<Launched>, Error> {
         // The manager's handshake goes on beside everything that comes before the first process.
         let manager = tokio::spawn(UserManager::connect());
         let steps = self.engine.steps().await?;
         let (engine, id) = (self.engine.clone(), *id);
         let mut prepared = loop {
-            let shared = engine.clone();
-            match engine.blocking("starting a container", move || prepare(&shared, &id, attach)).await? {
+            let (shared, lock) = (engine.clone(), lock.take());
+            match engine.blocking("starting a container", move || prepare(&shared, &id, attach, lock)).await? {
                 Readiness::Ready(prepared) => break prepared,
                 Readiness::Runs => return Ok(None),
                 Readiness::Orphaned => drop(self.reap(&id).await?),

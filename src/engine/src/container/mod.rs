@@ -2,6 +2,7 @@
 //! Containers.
 
 mod attach;
+mod change;
 pub(crate) mod connection;
 mod create;
 mod exec;
@@ -13,7 +14,10 @@ mod logs;
 mod names;
 pub mod options;
 mod prepare;
+pub mod processes;
 mod remove;
+mod rename;
+mod restart;
 pub mod session;
 pub mod signal;
 pub mod start;
@@ -49,6 +53,8 @@ pub enum Status {
     Created,
     /// Its process runs.
     Running(Process),
+    /// Its processes are stopped where they are.
+    Paused(Process),
     /// It ran and ended; an exit whose status nobody saw has none.
     Exited(Exit),
 }
@@ -189,6 +195,16 @@ pub enum Condition {
     Removed,
 }
 
+impl Status {
+    /// Its process, as long as it has one.
+    pub fn process(&self) -> Option<Process> {
+        match self {
+            Self::Running(process) | Self::Paused(process) => Some(*process),
+            Self::Created | Self::Exited(_) => None,
+        }
+    }
+}
+
 impl Containers {
     pub(crate) fn of(engine: Engine) -> Self {
         Self { engine }
@@ -224,7 +240,7 @@ impl Containers {
 
     /// Starts one, and answers when its process runs. Starting a running one does nothing.
     pub async fn start(&self, id: &ContainerId) -> Result<(), Error> {
-        self.launch(id, prepare::Attach::default()).await.map(drop)
+        self.launch(id, prepare::Attach::default(), None).await.map(drop)
     }
 
     /// Starts one with its output and input connected from the first byte. `size` is the terminal's, columns then rows. Of a
@@ -241,6 +257,31 @@ impl Containers {
     /// Runs a command in a running one.
     pub async fn exec(&self, id: &ContainerId, exec: Exec) -> Result<Session, Error> {
         self.run_exec(id, exec).await
+    }
+
+    /// Stops it if it runs (as [`Containers::stop`] does) and starts it. A container that would be removed when it ends stays.
+    pub async fn restart(&self, id: &ContainerId, timeout: Option<u64>) -> Result<(), Error> {
+        self.restart_one(id, timeout).await
+    }
+
+    /// Gives it another name.
+    pub async fn rename(&self, id: &ContainerId, name: ContainerName) -> Result<(), Error> {
+        self.rename_one(id, name).await
+    }
+
+    /// Stops all processes of a running one where they are.
+    pub async fn pause(&self, id: &ContainerId) -> Result<(), Error> {
+        self.pause_one(id).await
+    }
+
+    /// Lets the processes of a paused one go on.
+    pub async fn unpause(&self, id: &ContainerId) -> Result<(), Error> {
+        self.unpause_one(id).await
+    }
+
+    /// The processes of a running one.
+    pub async fn processes(&self, id: &ContainerId) -> Result<Vec<processes::Process>, Error> {
+        self.list_processes(id).await
     }
 
     /// Asks it to end, and kills it after `timeout` seconds (its own when nothing). Answers when it has ended; an

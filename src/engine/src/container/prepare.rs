@@ -68,14 +68,22 @@ pub(super) enum Readiness {
     Ending(haulout_monitor::process::Process),
 }
 
-/// Decides everything. Blocks.
-pub(super) fn prepare(engine: &Engine, id: &ContainerId, attach: Attach) -> Result<Readiness, Error> {
+/// Decides everything, with the container's lock if the caller has it. Blocks.
+pub(super) fn prepare(
+    engine: &Engine,
+    id: &ContainerId,
+    attach: Attach,
+    lock: Option<Lock>,
+) -> Result<Readiness, Error> {
     let paths = engine.paths();
     let failed = |doing: &str| {
         let doing = format!("{doing} container {id}");
         move |source| Error::Io { doing, source }
     };
-    let lock = Lock::take(paths, id).map_err(failed("locking"))?;
+    let lock = match lock {
+        Some(lock) => lock,
+        None => Lock::take(paths, id).map_err(failed("locking"))?,
+    };
     let found = engine.with_database(|database| {
         let Some(record) = database.container(id)? else { return Ok(None) };
         let found = images::Found { id: record.image, name: None };
@@ -91,6 +99,11 @@ pub(super) fn prepare(engine: &Engine, id: &ContainerId, attach: Attach) -> Resu
     let seen = Seen::look(paths, id).map_err(failed("looking at"))?;
     match (seen.monitor, &seen.status) {
         (Monitor::Alive(_), Status::Running(_)) => return Ok(Readiness::Runs),
+        (Monitor::Alive(_), Status::Paused(_)) => {
+            return Err(Error::WrongState(format!(
+                "unable to start container \"{id}\": container {id} must be in Created or Stopped state to be started: container state improper"
+            )));
+        }
         (Monitor::Alive(process), _) => return Ok(Readiness::Ending(process)),
         (Monitor::Gone, _) => return Ok(Readiness::Orphaned),
         (Monitor::Absent, _) => {}

@@ -163,6 +163,40 @@ impl Database {
         Ok(usize::try_from(count).unwrap_or_default())
     }
 
+    /// Changes a container's record by `change`. Its name may be another one afterwards: who has that already is answered. Nothing
+    /// when there is no such container.
+    pub fn change_container(
+        &mut self,
+        id: &ContainerId,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<Option<Added>, StateError> {
+        self.write("changing a container", |transaction| {
+            let found = transaction
+                .prepare_cached("SELECT record FROM containers WHERE id = ?1")
+                .and_then(|mut statement| statement.query_row([id.to_string()], json).optional())
+                .doing("reading a container")?;
+            let Some(found) = found else { return Ok(None) };
+            let mut record = parse(&found)?;
+            change(&mut record);
+            let holder: Option<String> = transaction
+                .prepare_cached("SELECT id FROM containers WHERE name = ?1 AND id <> ?2")
+                .and_then(|mut statement| {
+                    statement.query_row(params![record.name.as_str(), id.to_string()], |row| row.get(0)).optional()
+                })
+                .doing("looking for a container's name")?;
+            if let Some(holder) = holder {
+                return Ok(Some(Added::NameInUse(holder)));
+            }
+            let json = serde_json::to_string(&record)
+                .map_err(|error| StateError::Corrupt { what: format!("a container's record: {error}") })?;
+            transaction
+                .prepare_cached("UPDATE containers SET name = ?2, record = ?3 WHERE id = ?1")
+                .and_then(|mut statement| statement.execute(params![id.to_string(), record.name.as_str(), json]))
+                .doing("changing a container")?;
+            Ok(Some(Added::Done))
+        })
+    }
+
     /// Takes a container away. Whether it was there.
     pub fn remove_container(&mut self, id: &ContainerId) -> Result<bool, StateError> {
         self.write("removing a container", |transaction| {
@@ -260,6 +294,24 @@ mod tests {
         assert_eq!(database.add_container(&mut two, names(&["a", "b"]), &mut Vec::new()).unwrap(), Added::Done);
         assert_eq!(database.container(&two.id).unwrap().unwrap().name.as_str(), "b");
         assert_eq!(database.containers().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_container_gets_another_name_unless_that_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = database(&folder);
+        let (mut one, mut two) = (record("1"), record("2"));
+        database.add_container(&mut one, names(&["a"])).unwrap();
+        database.add_container(&mut two, names(&["b"])).unwrap();
+        let mut rename = |id: &ContainerId, name: &str| {
+            database.change_container(id, |record| record.name = name.parse().unwrap()).unwrap()
+        };
+        assert_eq!(rename(&one.id, "b"), Some(Added::NameInUse(two.id.to_string())));
+        assert_eq!(rename(&one.id, "c"), Some(Added::Done));
+        assert_eq!(rename(&one.id, "c"), Some(Added::Done));
+        assert_eq!(rename(&record("3").id, "d"), None);
+        assert_eq!(database.find_container("c").unwrap(), Found::One(one.id));
+        assert_eq!(database.find_container("a").unwrap(), Found::None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags};
 
 use crate::container::start::Root;
+use crate::step::remove;
 
 /// The smallest page that a kernel has: mount(2) takes no longer options.
 const PAGE: usize = 4096;
@@ -65,7 +66,15 @@ fn prepare(root: &Root) -> Result<Vec<PathBuf>, Failure> {
         lower.push(none);
     }
     make_folder(&root.target, 0o700)?;
-    make_folder(&root.work, 0o700)?;
+    if !make_folder(&root.work, 0o700)? && root.volatile {
+        // The kernel's mark that changes may have been lost in a power cut. Then the container would be gone as well: it was only
+        // stopped, to be started again.
+        let mark = root.work.join("work/incompat");
+        remove::remove(&mark).map_err(|error| Failure {
+            doing: format!("removing {}", mark.display()),
+            source: io::Error::other(error),
+        })?;
+    }
     if make_folder(&root.upper, 0o755)? {
         // The root folder itself is the upper one's: it begins as the image has it.
         let top = &lower[0];

@@ -52,7 +52,7 @@ impl View<'_> {
         let folder = self.engine.paths().container(&record.id);
         let bundle = self.engine.paths().bundle(&record.id);
         let at = |base: &Path, name: &str| base.join(name).display().to_string();
-        let running = matches!(self.details.summary.status, Status::Running(_));
+        let running = self.details.summary.status.process().is_some();
         let shown = |path: String| if running { path } else { String::new() };
         let (path, arguments) = match self.words().split_first() {
             // A command of one word is its own argument; so says podman.
@@ -119,11 +119,12 @@ impl View<'_> {
     fn state(&self) -> Data {
         let summary = &self.details.summary;
         let (pid, exit) = match &summary.status {
-            Status::Running(process) => (process.pid, None),
+            Status::Running(process) | Status::Paused(process) => (process.pid, None),
             Status::Exited(exit) => (0, Some(exit)),
             Status::Created => (0, None),
         };
         let running = pid != 0;
+        let paused = matches!(summary.status, Status::Paused(_));
         let finished = exit.map(|exit| exit.finished.0 * time::SECOND + i64::from(exit.finished.1));
         let monitor = std::fs::read_to_string(self.engine.paths().bundle(&summary.record.id).join("monitor.pid"));
         let monitor =
@@ -134,8 +135,8 @@ impl View<'_> {
         Struct::of("*define.InspectContainerState")
             .with("OciVersion", self.spec["ociVersion"].as_str().unwrap_or("1.2.0"))
             .with("Status", rows::state(&summary.status))
-            .with("Running", running)
-            .with("Paused", false)
+            .with("Running", running && !paused)
+            .with("Paused", paused)
             .with("Restarting", false)
             .with("OOMKilled", exit.is_some_and(|exit| exit.oom_killed))
             .with("Dead", false)
