@@ -11,7 +11,7 @@ use haulout_engine::{Engine, Paths};
 
 use crate::commands::{self, GROUPS, VERBS, Verb};
 use crate::exit::{ENGINE, Failure};
-use crate::{exit, flags, output, usage};
+use crate::{completion, exit, flags, output, usage};
 
 /// The version of podman whose command line this is; said by that name.
 pub const PODMAN: &str = "5.4.2";
@@ -94,8 +94,10 @@ fn call(words: impl Iterator<Item = OsString>) -> Result<u8> {
         .collect::<Result<Vec<String>>>()?;
     let name = argv.first().and_then(|word| Path::new(word).file_name()?.to_str()).unwrap_or("haulout");
     let program = if name == "podman" { "podman" } else { "haulout" };
-    let command = flags::as_podman_takes_them(Root::augment_args(Command::new(program)));
-    let command = command.mut_arg("help", |arg| arg.short('h'));
+    if completion::answer(program) {
+        return Ok(0);
+    }
+    let command = root(program);
     let given = argv.get(1..).unwrap_or_default();
     let root = Root::from_arg_matches(&parse(&command, program, given)?)?;
     let mut invocation =
@@ -135,6 +137,11 @@ fn call(words: impl Iterator<Item = OsString>) -> Result<u8> {
         invocation.steps = Some(Steps::fork().context("forking the process that enters the user namespace")?);
     }
     (verb.run)(&matches, &invocation)
+}
+
+/// The program's command: the flags before a verb.
+pub fn root(program: &'static str) -> Command {
+    flags::as_podman_takes_them(Root::augment_args(Command::new(program))).mut_arg("help", |arg| arg.short('h'))
 }
 
 fn parse(command: &Command, path: &str, words: &[String]) -> Result<ArgMatches> {

@@ -5,6 +5,7 @@
 //! same program.
 
 mod commands;
+mod completion;
 mod conversation;
 mod exit;
 mod filter;
@@ -21,6 +22,7 @@ mod signal;
 mod size;
 mod terminal;
 mod time;
+mod tree;
 mod usage;
 
 fn main() {

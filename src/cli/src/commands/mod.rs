@@ -3,6 +3,7 @@
 
 mod attach;
 mod cleanup;
+mod completion;
 mod container_exists;
 mod container_inspect;
 mod container_prune;
@@ -18,6 +19,7 @@ mod inspect;
 mod kill;
 mod load;
 mod logs;
+mod manual;
 mod pause;
 mod port;
 mod ps;
@@ -115,6 +117,7 @@ macro_rules! verb {
 /// The verbs.
 pub static VERBS: &[Verb] = &[
     verb!(["attach"], attach),
+    verb!(["completion"], completion),
     verb!(["create"], create, zygote),
     verb!(["events"], events),
     verb!(["exec"], exec),
@@ -127,6 +130,7 @@ pub static VERBS: &[Verb] = &[
     verb!(["logs"], logs),
     verb!(["pause"], pause, zygote),
     verb!(["port"], port),
+    Verb { hidden: true, ..verb!(["manual"], manual) },
     verb!(["ps"], ps),
     verb!(["pull"], pull, zygote),
     verb!(["rename"], rename),
