@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """Completion, in a real shell with a real tab key, and the manual pages."""
 
+import os
 import subprocess
 
 from session import BUSYBOX, SessionTest
@@ -56,5 +57,8 @@ class Manual(SessionTest):
         pages = {page.name for page in folder.iterdir()}
         self.assertLessEqual({"haulout.1", "haulout-run.1", "haulout-container-stop.1", "haulout-image-rm.1"}, pages)
         for page in folder.iterdir():
-            warnings = subprocess.run(["man", "--warnings", "--local-file", page], capture_output=True, text=True, check=True)
+            # Wide, because words that do not fit into a line are warned of too.
+            wide = os.environ | {"MANWIDTH": "500"}
+            command = ["man", "--warnings", "--local-file", page]
+            warnings = subprocess.run(command, capture_output=True, text=True, check=True, env=wide)
             self.assertEqual(warnings.stderr, "", page.name)

@@ -11,16 +11,16 @@ impl Containers {
     pub(super) async fn pause_one(&self, id: &ContainerId) -> Result<(), Error> {
         match self.running(id).await? {
             Status::Running(_) => self.change(id, Kind::Pause, &[]).await,
-            Status::Paused(_) => improper(format!("\"{id}\" is already paused")),
-            Status::Created => improper("\"created\" is not running, can't pause".to_owned()),
-            Status::Exited(_) => improper("\"exited\" is not running, can't pause".to_owned()),
+            Status::Paused(_) => improper(&format!("\"{id}\" is already paused")),
+            Status::Created => improper("\"created\" is not running, can't pause"),
+            Status::Exited(_) => improper("\"exited\" is not running, can't pause"),
         }
     }
 
     pub(super) async fn unpause_one(&self, id: &ContainerId) -> Result<(), Error> {
         match self.running(id).await? {
             Status::Paused(_) => self.change(id, Kind::Unpause, &[]).await,
-            _ => improper(format!("\"{id}\" is not paused, can't unpause")),
+            _ => improper(&format!("\"{id}\" is not paused, can't unpause")),
         }
     }
 
@@ -36,7 +36,7 @@ impl Containers {
 
     /// Has the monitor do it, and waits until it has.
     pub(super) async fn change(&self, id: &ContainerId, kind: Kind, payload: &[u8]) -> Result<(), Error> {
-        let ended = || improper(format!("container {id} has ended"));
+        let ended = || improper(&format!("container {id} has ended"));
         let failed = |source| Error::Io { doing: format!("speaking to the monitor of container {id}"), source };
         let Some((mut receiver, sender)) = self.visit(id).await? else { return ended() };
         sender.send(kind, payload).await.map_err(failed)?;
@@ -51,6 +51,6 @@ impl Containers {
     }
 }
 
-fn improper(what: String) -> Result<(), Error> {
+fn improper(what: &str) -> Result<(), Error> {
     Err(Error::WrongState(format!("{what}: container state improper")))
 }

@@ -301,8 +301,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(&folder);
         let (mut one, mut two) = (record("1"), record("2"));
-        database.add_container(&mut one, names(&["a"])).unwrap();
-        database.add_container(&mut two, names(&["b"])).unwrap();
+        database.add_container(&mut one, names(&["a"]), &mut Vec::new()).unwrap();
+        database.add_container(&mut two, names(&["b"]), &mut Vec::new()).unwrap();
         let mut rename = |id: &ContainerId, name: &str| {
             database.change_container(id, |record| record.name = name.parse().unwrap()).unwrap()
         };
