@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
 import unittest
 
 from registry import INDEX, Image, Registry, digest, layer, refusal, tar
-from session import DATA, REGISTRY, SessionTest, run, wait_until
+from session import BUSYBOX, DATA, REGISTRY, SessionTest, run, wait_until
 
 LAYERS = DATA / "layers"
 
@@ -204,6 +205,27 @@ class Faults(RegistryTest):
         # Its children were killed with it, but that takes a moment, and what they hold is not removed.
         wait_until(lambda: self.pull(self.name) and kept() == recorded(), "only what is recorded")
 
+    def test_what_a_killed_one_left_goes_with_the_next_pull_or_run_whatever_that_is_of(self):
+        stalled, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+        self.pull(BUSYBOX)
+
+        @self.registry.instead(self.blob)
+        def stall(handler):
+            handler.say(200, self.blob[:5000], length=len(self.blob))
+            stalled.set()
+            go_on.wait(60)
+
+        # An image that is here already, and a container: neither writes a layer.
+        for next_one in (["pull", "-q", "--tls-verify=false", BUSYBOX], ["run", "--rm", "--network", "none", BUSYBOX, "true"]):
+            stalled.clear()
+            pulling = self.spawn("haulout", "pull", "--tls-verify=false", self.name)
+            self.assertTrue(stalled.wait(20))
+            pulling.kill()
+            pulling.communicate(timeout=20)
+            self.assertTrue(list(LAYERS.glob(".staging-*")))
+            wait_until(lambda: self.haulout(*next_one) and kept() == recorded(), f"all is removed by {next_one[0]}")
+
     def test_five_who_want_the_same_image_fetch_it_once(self):
         pulling = [self.spawn("haulout", "pull", "-q", "--tls-verify=false", self.name) for _ in range(5)]
         for one in pulling:
@@ -314,6 +336,71 @@ class Access(RegistryTest):
         self.haulout("pull", "-q", "--cert-dir", self.folder, name)
         self.haulout("rmi", name)
         self.pull(name)
+
+    def certificate(self, *options, name="own", alternative="IP:127.0.0.1,DNS:localhost"):
+        """What `openssl req -x509` makes: a certificate that is its own authority (CA:TRUE). Its file and its key's."""
+        files = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=registry", *options]
+        self.check(0, *made, "-addext", f"subjectAltName={alternative}", "-out", files[0], "-keyout", files[1])
+        return files
+
+    def trusting(self, host, certificate):
+        """The environment of a user whose certs.d trusts that certificate for that host."""
+        home = self.folder / f"trusting-{certificate.stem}"
+        place = home / "containers/certs.d" / host
+        place.mkdir(parents=True)
+        shutil.copy(certificate, place / "ca.crt")
+        return {"XDG_CONFIG_HOME": str(home)}
+
+    @unittest.skipUnless(shutil.which("openssl"), "there is no openssl here to make a certificate")
+    def test_a_certificate_that_is_its_own_authority_is_taken_from_who_is_trusted(self):
+        def served(certificate, key):
+            pem = self.folder / f"{certificate.stem}.pem"
+            pem.write_text(certificate.read_text() + key.read_text())
+            registry = Registry(self, certificate=pem)
+            return registry, registry.add("secured", self.app)
+
+        own = self.certificate()
+        registry, name = served(*own)
+        self.haulout("pull", "-q", name, env=self.trusting(registry.host, own[0]))
+        self.haulout("rmi", name)
+        other = self.certificate(name="other")
+        # The same names and dates, another key: who has it is somebody else.
+        done = self.haulout("pull", name, status=125, env=self.trusting(registry.host, other[0]))
+        self.assertIn("x509: certificate signed by unknown authority", done.stderr)
+        for what, certificate in {
+            "NotValidForName": self.certificate(name="far", alternative="DNS:far.example"),
+            "expired": self.certificate("-not_before", "20200101000000Z", "-not_after", "20200102000000Z", name="old"),
+            "not valid yet": self.certificate("-not_before", "20900101000000Z", "-not_after", "20900102000000Z", name="new"),
+        }.items():
+            registry, name = served(*certificate)
+            done = self.haulout("pull", name, status=125, env=self.trusting(registry.host, certificate[0]))
+            self.assertIn("certificate", done.stderr, what)
+            self.assertEqual(registry.asked, [], what)
+
+    @unittest.skipUnless(shutil.which("openssl") and shutil.which("docker-registry"), "there is no registry that speaks TLS")
+    def test_docker_registry_with_such_a_certificate_is_pulled_from(self):
+        certificate, key = self.certificate()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            host = f"localhost:{free.getsockname()[1]}"
+        (self.folder / "registry.yml").write_text(
+            "version: 0.1\n"
+            f"storage:\n  filesystem:\n    rootdirectory: {self.folder}/storage\n"
+            f"http:\n  addr: {host}\n  tls:\n    certificate: {certificate}\n    key: {key}\n"
+        )
+        self.spawn("docker-registry", "serve", self.folder / "registry.yml", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: run("curl", "-sf", "--cacert", certificate, f"https://{host}/v2/").returncode == 0, "it answers")
+        copy = ["skopeo", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false"]
+        self.check(0, *copy, f"docker://{BUSYBOX}", f"docker://{host}/secured")
+        env = self.trusting(host, certificate)
+        self.assertIn("unknown authority", self.haulout("pull", f"{host}/secured", status=125).stderr)
+        self.haulout("pull", "-q", f"{host}/secured", env=env)
+        # Podman thinks the same of it.
+        place = f"{env['XDG_CONFIG_HOME']}/containers/certs.d/{host}"
+        self.podman("pull", "-q", "--cert-dir", place, f"{host}/secured")
+        self.podman("rmi", f"{host}/secured")
+        self.assertEqual(self.haulout("run", "--rm", "--network", "none", f"{host}/secured", "echo", "there").stdout, "there\n")
+        self.haulout("rmi", f"{host}/secured")
 
     def test_a_mirror_is_asked_first_and_the_image_keeps_its_name(self):
         env = self.configured(

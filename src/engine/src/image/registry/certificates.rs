@@ -5,30 +5,68 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use reqwest::{Certificate, ClientBuilder, Identity};
+use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::trust::{Anyone, Trust};
 use crate::config::Folders;
 
-/// Gives `builder` what the first folder for `registry` holds, or what `instead` holds.
-pub(super) fn add(mut builder: ClientBuilder, registry: &str, instead: Option<&Path>) -> Result<ClientBuilder, String> {
-    let Some(folder) = instead.map(Path::to_owned).or_else(|| folder(registry)) else { return Ok(builder) };
-    for path in files(&folder, "crt")? {
-        let bundle = read(&path)?;
-        let certificates =
-            Certificate::from_pem_bundle(&bundle).map_err(|error| format!("{}: {error}", path.display()))?;
-        builder = builder.tls_certs_merge(certificates);
+/// How TLS is spoken with `registry`: with the certificates of the first folder for it, or of `instead`.
+pub(super) fn tls(registry: &str, insecure: bool, instead: Option<&Path>) -> Result<ClientConfig, String> {
+    let folder = instead.map(Path::to_owned).or_else(|| folder(registry));
+    let (authorities, identity) = match &folder {
+        Some(folder) => (authorities(folder)?, identity(folder)?),
+        None => (Vec::new(), None),
+    };
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier: Arc<dyn ServerCertVerifier> = if insecure {
+        Arc::new(Anyone(provider.clone()))
+    } else {
+        Arc::new(Trust::new(provider.clone(), authorities)?)
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|error| error.to_string())?,
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec!["h2".into(), "http/1.1".into()];
+    Ok(config)
+}
+
+/// Who may vouch for a registry: every `*.crt`.
+fn authorities(folder: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut found = Vec::new();
+    for path in files(folder, "crt")? {
+        found.extend(certificates(&path)?);
     }
-    for path in files(&folder, "cert")? {
-        let key = path.with_extension("key");
-        let mut pem = read(&path)?;
-        pem.push(b'\n');
-        pem.extend(read(&key)?);
-        let identity =
-            Identity::from_pem(&pem).map_err(|error| format!("{} with {}: {error}", path.display(), key.display()))?;
-        builder = builder.identity(identity);
-    }
-    Ok(builder)
+    Ok(found)
+}
+
+/// Who we are, with the key to it: the last `NAME.cert`.
+fn identity(folder: &Path) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, String> {
+    let Some(path) = files(folder, "cert")?.pop() else { return Ok(None) };
+    let key = path.with_extension("key");
+    let secret = PrivateKeyDer::from_pem_slice(&read(&key)?).map_err(|error| unreadable(&key, &error))?;
+    Ok(Some((certificates(&path)?, secret)))
+}
+
+/// Every certificate of a file, in its order.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+    found.map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &pem::Error) -> String {
+    format!("{}: {error}", path.display())
 }
 
 fn folder(registry: &str) -> Option<PathBuf> {

@@ -8,6 +8,7 @@ mod blob;
 mod certificates;
 mod challenge;
 mod resolve;
+mod trust;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -187,7 +188,9 @@ impl Repository {
         let place = endpoint.reference.clone();
         let tls = |message: String| RegistryError::Tls { registry: place.registry().to_owned(), message };
         let insecure = endpoint.insecure;
+        let config = certificates::tls(place.registry(), insecure, access.certificates.as_deref()).map_err(tls)?;
         let mut builder = Client::builder()
+            .tls_backend_preconfigured(config)
             .user_agent(concat!("haulout/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_PATIENCE)
             .read_timeout(patience)
@@ -198,10 +201,6 @@ impl Repository {
             // As every Go program does: a proxy's loopback is not ours.
             builder = builder.no_proxy();
         }
-        if insecure {
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        }
-        builder = certificates::add(builder, place.registry(), access.certificates.as_deref()).map_err(tls)?;
         let client = builder.build().map_err(|error| tls(words(&error)))?;
         Ok(Self(Arc::new(Inner {
             client,
@@ -439,10 +438,8 @@ fn words(error: &reqwest::Error) -> String {
         return "timed out: nothing came for too long".to_owned();
     }
     let text = cause.to_string();
-    if text.contains("CaUsedAsEndEntity") {
-        return "its certificate is one of an authority (CA:TRUE), which may sign a server's but not be it; make one with CA:FALSE, \
-            or allow the registry to be insecure"
-            .to_owned();
+    if text == "invalid peer certificate: UnknownIssuer" {
+        return "tls: failed to verify certificate: x509: certificate signed by unknown authority".to_owned();
     }
     match text.strip_suffix(')').and_then(|text| text.rsplit_once(" (os error ")) {
         // In the words that C and Go have for it.
