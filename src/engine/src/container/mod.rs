@@ -235,7 +235,11 @@ impl Containers {
     /// Makes one. The image must be here ([`crate::image::Images::pull`] fetches it).
     pub async fn create(&self, options: Options) -> Result<ContainerId, Error> {
         let engine = self.engine.clone();
-        self.engine.blocking("making a container", move || create::create(&engine, options)).await
+        let made = self.engine.blocking("making a container", move || create::create(&engine, options)).await;
+        // Beside the start: this is what people do most, and disks are small.
+        let engine = self.engine.clone();
+        tokio::spawn(async move { crate::image::sweep_litter(&engine).await });
+        made
     }
 
     /// Starts one, and answers when its process runs. Starting a running one does nothing.

@@ -151,11 +151,15 @@ impl Archive {
     pub(super) fn open(file: File) -> Result<Self, ArchiveError> {
         let file = Arc::new(file);
         let reader = At::beginning(Arc::clone(&file)).map_err(ArchiveError::Read)?;
-        let not_tar = |error: io::Error| ArchiveError::Unknown(error.to_string());
         let mut members = HashMap::new();
         let mut archive = tar::Archive::new(reader);
-        for entry in archive.entries_with_seek().map_err(not_tar)? {
-            let entry = entry.map_err(not_tar)?;
+        for entry in archive.entries_with_seek().map_err(ArchiveError::Read)? {
+            let entry = entry.map_err(|error| match error.raw_os_error() {
+                Some(_) => ArchiveError::Read(error),
+                // Its own words repeat what it read, which may be anything.
+                None if members.is_empty() => ArchiveError::Unknown("it is no tar".to_owned()),
+                None => ArchiveError::Unknown(format!("it is a broken tar, after {} members", members.len())),
+            })?;
             if members.len() >= MEMBERS_MAX {
                 return Err(ArchiveError::Unknown(format!("it has more than {MEMBERS_MAX} members")));
             }

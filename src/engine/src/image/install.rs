@@ -76,6 +76,9 @@ pub(super) async fn install(
     let mut installation =
         Installation { engine, image: &image, source, reporter, staging: None, unpacked: Vec::new() };
     let outcome = installation.run().await;
+    if installation.staging.is_none() {
+        sweep_litter(engine).await;
+    }
     installation.finish().await;
     outcome
 }
@@ -240,4 +243,14 @@ pub(super) fn sweep(engine: &Engine, garbage: Vec<PathBuf>) -> Option<AbortHandl
         }
     });
     Some(task.abort_handle())
+}
+
+/// Looks for what killed processes left, and begins to remove it.
+pub(crate) async fn sweep_litter(engine: &Engine) {
+    let paths = engine.paths().clone();
+    let found = engine.state(move |database| Ok(store::litter(database, &paths))).await;
+    match found.and_then(|found| Ok(found?)) {
+        Ok(garbage) => drop(sweep(engine, garbage)),
+        Err(error) => tracing::warn!("looking for what killed processes left: {error}"),
+    }
 }

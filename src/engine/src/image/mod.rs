@@ -27,6 +27,7 @@ use crate::engine::{Engine, Error, Progress};
 use crate::event::{Event, Kind};
 
 pub use archive::ArchiveError;
+pub(crate) use install::sweep_litter;
 pub use manifest::ManifestError;
 pub use pull::PullError;
 pub use registry::{Reason, RegistryError};

@@ -8,7 +8,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::{Guard, StoreError, Unpacked, failed, sync_folder};
+use super::staging::{self, Unpacked};
+use super::{Guard, StoreError, failed, sync_folder};
 use crate::digest::Digest;
 use crate::paths::Paths;
 use crate::state::{Database, images};
@@ -73,6 +74,10 @@ fn move_in(
         images::add_layer(transaction, &unpacked.layer, unpacked.blob.as_ref())?;
     }
     if moved {
+        // Now, not when the image is recorded: whoever is killed after that has nothing left to remove.
+        if let Some(emptied) = commit.unpacked.first().and_then(|layer| layer.folder.parent()) {
+            staging::remove_empty(emptied);
+        }
         sync_folder(guard.folder())?;
     }
     Ok(Committed::Done)

@@ -25,7 +25,7 @@ pub(crate) use turn::Turn;
 
 use crate::digest::Digest;
 use crate::paths::Paths;
-use crate::state::{StateError, images};
+use crate::state::{Database, StateError, images};
 use crate::step::{Step, StepError, Steps};
 
 const STAGING: &str = ".staging-";
@@ -141,6 +141,18 @@ impl Guard {
             }
         }
         Ok(garbage)
+    }
+}
+
+/// What killed processes left behind, found for whoever would not look at the layers otherwise: nearly always there is nothing,
+/// and then this is one look into a folder. Blocks.
+pub(crate) fn litter(database: &Database, paths: &Paths) -> Result<Vec<PathBuf>, StoreError> {
+    let Ok(mut entries) = fs::read_dir(paths.layers()) else { return Ok(Vec::new()) };
+    let is_litter = |name: &str| name.starts_with(STAGING) || name.starts_with(GARBAGE);
+    if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_litter))) {
+        Guard::take(paths)?.collect(database.reader())
+    } else {
+        Ok(Vec::new())
     }
 }
 

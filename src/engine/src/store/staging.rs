@@ -289,13 +289,16 @@ async fn clean(engine: &Engine, path: PathBuf) -> Result<(), Error> {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // After a commit there is nothing but the lock.
-    let lock = path.join("lock");
-    if fs::remove_file(&lock).is_ok() && fs::remove_dir(&path).is_ok() {
-        return Ok(());
+    if !remove_empty(&path) && path.exists() {
+        super::remove(engine.steps().await?, vec![path]).await?;
     }
-    super::remove(engine.steps().await?, vec![path]).await?;
     Ok(())
+}
+
+/// Removes a staging folder of whose maker there is nothing left but the lock; whether it is gone now.
+pub(super) fn remove_empty(path: &Path) -> bool {
+    let _ = fs::remove_file(path.join("lock"));
+    fs::remove_dir(path).is_ok()
 }
 
 /// Whether someone, or a step of someone, still works in a staging folder.
