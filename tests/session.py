@@ -44,8 +44,11 @@ def environment():
 
 
 ENVIRONMENT = environment()
-DATA = Path(ENVIRONMENT.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "containers/haulout"
-RUNTIME = Path(ENVIRONMENT["XDG_RUNTIME_DIR"]) / "haulout"
+if os.geteuid() == 0:
+    DATA, RUNTIME, MANAGER = Path("/var/lib/containers/haulout"), Path("/run/haulout"), ["systemctl"]
+else:
+    DATA = Path(ENVIRONMENT.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "containers/haulout"
+    RUNTIME, MANAGER = Path(ENVIRONMENT["XDG_RUNTIME_DIR"]) / "haulout", ["systemctl", "--user"]
 
 
 def run(*command, stdin="", env=None, timeout=60, cwd=None):
@@ -131,8 +134,8 @@ def mounts(pid="self"):
 
 
 def scopes():
-    """The scopes of containers that the user manager has."""
-    command = ["systemctl", "--user", "list-units", "--all", "--plain", "--no-legend", "haulout-*.scope"]
+    """The scopes of containers that the service manager has."""
+    command = [*MANAGER, "list-units", "--all", "--plain", "--no-legend", "haulout-*.scope"]
     listed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     return [line.split()[0] for line in listed.splitlines() if not line.startswith("haulout-anchor")]
 
@@ -161,8 +164,8 @@ def leftovers():
 
 def forget_everything():
     """Ends every process of Haulout's and deletes all that it keeps, without asking it."""
-    for scope in scopes() + ["haulout-anchor.scope"]:
-        subprocess.run(["systemctl", "--user", "kill", "--signal=KILL", scope], capture_output=True, check=False)
+    for scope in [*scopes(), "haulout-anchor-*.scope"]:
+        subprocess.run([*MANAGER, "kill", "--signal=KILL", scope], capture_output=True, check=False)
     for process in processes():
         if process.name.startswith("haulout"):
             try:

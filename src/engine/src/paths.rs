@@ -5,6 +5,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use haulout_monitor::process::is_root_of_machine;
+
 use crate::container::ContainerId;
 
 /// The two folders that everything lives below.
@@ -20,7 +22,7 @@ impl Paths {
     /// Those of whoever runs this process: `$XDG_DATA_HOME` and `$XDG_RUNTIME_DIR`, or what stands in for them; root's are in `/var`
     /// and `/run`. Root of a user namespace that is not the machine's (`haulout unshare`) has the user's.
     pub fn of_user() -> Self {
-        if is_real_root() {
+        if is_root_of_machine() {
             return Self { data: "/var/lib/containers/haulout".into(), runtime: "/run/haulout".into() };
         }
         let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -88,15 +90,13 @@ impl Paths {
 /// `$XDG_RUNTIME_DIR/haulout`. Where that is not set or is another user's (su, cron): the same below `/run/user/UID`, else a folder
 /// of the user's own in `/tmp`, as podman does.
 pub(crate) fn runtime_of_user() -> PathBuf {
-    if is_real_root() {
+    if is_root_of_machine() {
         return "/run/haulout".into();
     }
-    let uid = rustix::process::geteuid().as_raw();
-    let logged_in = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
-    let by_uid = Some(PathBuf::from(format!("/run/user/{uid}")));
-    if let Some(found) = [logged_in, by_uid].into_iter().flatten().find(|path| is_own_folder(path, uid)) {
+    if let Some(found) = folder_of_login() {
         return found.join("haulout");
     }
+    let uid = rustix::process::geteuid().as_raw();
     let own = PathBuf::from(format!("/tmp/haulout-run-{uid}"));
     let _ = fs::DirBuilder::new().mode(0o700).create(&own);
     if is_own_folder(&own, uid) {
@@ -106,18 +106,17 @@ pub(crate) fn runtime_of_user() -> PathBuf {
     own.join("is-not-yours")
 }
 
+/// `$XDG_RUNTIME_DIR`, or `/run/user/UID` where that is not set or is another user's.
+pub(crate) fn folder_of_login() -> Option<PathBuf> {
+    let uid = rustix::process::geteuid().as_raw();
+    let told = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    let by_uid = Some(PathBuf::from(format!("/run/user/{uid}")));
+    [told, by_uid].into_iter().flatten().find(|path| is_own_folder(path, uid))
+}
+
 /// A folder, no link, that is `uid`'s.
 fn is_own_folder(path: &Path, uid: u32) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == uid)
-}
-
-/// Root, and not of a user namespace that maps another user to it.
-fn is_real_root() -> bool {
-    rustix::process::geteuid().is_root()
-        && fs::read_to_string("/proc/self/uid_map").map_or(true, |map| {
-            let mut numbers = map.split_ascii_whitespace();
-            (numbers.next(), numbers.next()) == (Some("0"), Some("0"))
-        })
 }
 
 fn home_by_passwd() -> PathBuf {

@@ -7,6 +7,15 @@
 use std::path::Path;
 use std::{fmt, fs, io};
 
+/// Whether this process is root, and not of a user namespace that maps another user to it.
+pub fn is_root_of_machine() -> bool {
+    rustix::process::geteuid().is_root()
+        && fs::read_to_string("/proc/self/uid_map").map_or(true, |map| {
+            let mut numbers = map.split_ascii_whitespace();
+            (numbers.next(), numbers.next()) == (Some("0"), Some("0"))
+        })
+}
+
 /// A process, alive or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Process {

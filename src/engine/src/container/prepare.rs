@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use haulout_monitor::config as monitor;
+use haulout_monitor::process::is_root_of_machine;
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::LinuxCapabilities;
 
@@ -286,6 +287,10 @@ fn network(
     let abilities = pasta::abilities(&program, &engine.paths().runtime.join("pasta"))
         .map_err(|source| Error::Io { doing: format!("asking {} what it can do", program.display()), source })?;
     let mut command = vec![program.display().to_string()];
+    if is_root_of_machine() {
+        // As nobody, which it becomes otherwise, it may not enter a network namespace that is root's.
+        command.extend(["--runas".to_owned(), "0:0".to_owned()]);
+    }
     command.extend(pasta::arguments(&record.ports, settings.network.pasta_options.items(), asked, abilities));
     Ok((monitor::Network::Pasta { command }, abilities.map_guest_addr.then_some(net::HOST_ADDRESS)))
 }
@@ -350,12 +355,13 @@ fn hosts(settings: &Settings, record: &Record, hostname: &str, host_address: Opt
 /// What a privileged container may know of itself, as Podman has it.
 fn containerenv(record: &Record) -> String {
     format!(
-        "engine=\"haulout-{}\"\nname={:?}\nid=\"{}\"\nimage={:?}\nimageid=\"{}\"\nrootless=1\n",
+        "engine=\"haulout-{}\"\nname={:?}\nid=\"{}\"\nimage={:?}\nimageid=\"{}\"\nrootless={}\n",
         env!("CARGO_PKG_VERSION"),
         record.name.as_str(),
         record.id,
         record.image_name,
-        record.image.hex()
+        record.image.hex(),
+        u8::from(!is_root_of_machine())
     )
 }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use haulout_monitor::process::is_root_of_machine;
 use oci_spec::runtime::{
     LinuxCpuBuilder, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, PosixRlimit, PosixRlimitBuilder,
     PosixRlimitType,
@@ -12,6 +13,7 @@ use rustix::process::Resource;
 
 use super::SpecError;
 use crate::container::options::{Cgroups, Limits};
+use crate::systemd;
 
 /// Processes of a container when nothing is said.
 const PIDS: i64 = 2048;
@@ -29,15 +31,12 @@ pub fn cgroup_mount() -> PathBuf {
     if unified.join("cgroup.procs").exists() { unified.into() } else { "/sys/fs/cgroup".into() }
 }
 
-/// The controllers that a container's cgroup can have: those that the user manager was given, or of our own cgroup.
+/// The controllers that a container's cgroup can have: those that systemd's manager was given, or of our own cgroup.
 pub fn controllers(cgroups: Cgroups) -> Vec<String> {
     let folder = match cgroups {
         Cgroups::Disabled => None,
         Cgroups::Split => own_cgroup(),
-        Cgroups::Enabled => {
-            let uid = rustix::process::getuid().as_raw();
-            Some(format!("user.slice/user-{uid}.slice/user@{uid}.service"))
-        }
+        Cgroups::Enabled => Some(systemd::cgroup_of_manager()),
     };
     let text =
         folder.and_then(|folder| fs::read_to_string(cgroup_mount().join(folder).join("cgroup.controllers")).ok());
@@ -87,10 +86,12 @@ pub fn resources(
         }
     }
     let warning = (!dropped.is_empty()).then(|| {
-        format!(
-            "the container runs without {}: the user manager was not given what it needs (Delegate= of user@.service)",
-            dropped.join(", ")
-        )
+        let why = if is_root_of_machine() {
+            "the machine's cgroup2 tree has not what it needs"
+        } else {
+            "the user manager was not given what it needs (Delegate= of user@.service)"
+        };
+        format!("the container runs without {}: {why}", dropped.join(", "))
     });
     Ok((resources, warning))
 }

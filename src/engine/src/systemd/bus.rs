@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The user manager on the session bus, by zbus.
-
-use std::path::Path;
+//! The manager on its bus, by zbus.
 
 use futures_util::StreamExt as _;
 use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue};
@@ -18,11 +16,9 @@ pub(super) struct Bus {
 }
 
 impl Bus {
-    /// Connects to the session bus, which is `socket` where the environment does not say.
-    pub(super) async fn connect(socket: &Path) -> Result<Self, zbus::Error> {
-        let address =
-            std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap_or_else(|_| format!("unix:path={}", socket.display()));
-        let connection = zbus::connection::Builder::address(address.as_str())?.build().await?;
+    /// Connects to the bus at `address` (D-Bus specification, server addresses).
+    pub(super) async fn connect(address: &str) -> Result<Self, zbus::Error> {
+        let connection = zbus::connection::Builder::address(address)?.build().await?;
         Ok(Self { connection })
     }
 
@@ -44,7 +40,7 @@ impl Bus {
                 return Ok(result);
             }
         }
-        Err("the session bus closed the connection".to_owned())
+        Err("the bus closed the connection".to_owned())
     }
 
     async fn jobs(&self) -> Result<MessageStream, zbus::Error> {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The user's systemd over D-Bus (org.freedesktop.systemd1(5)): a scope for every container.
+//! The user's systemd over D-Bus (org.freedesktop.systemd1(5)), of root the machine's: a scope for every container.
 //!
 //! A container that stayed in the cgroup of whoever started it would be killed with that: an app that D-Bus started takes its
-//! cgroup along when it ends. The user manager is spoken to on its private socket, without a bus daemon between, and on the session
-//! bus where there is no such socket.
+//! cgroup along when it ends. The manager is spoken to on its private socket, without a bus daemon between, and on its bus where there
+//! is no such socket.
 
 mod bus;
 mod private;
@@ -13,10 +13,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{fs, io};
 
+use haulout_monitor::process::is_root_of_machine;
 use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Value};
 
 use bus::Bus;
 use private::{Body, Incoming, Private};
+
+use crate::paths::folder_of_login;
 
 /// How long the user manager may take: it is busy at login, and never this busy.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,12 +29,20 @@ const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// What a scope is of: the slice that Podman's are in too.
-const SLICE: &str = "user.slice";
+fn slice() -> &'static str {
+    if is_root_of_machine() { "machine.slice" } else { "user.slice" }
+}
+
+/// The path, below the cgroup2 mount, of the cgroup in which the manager has its slices.
+pub(crate) fn cgroup_of_manager() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    if is_root_of_machine() { String::new() } else { format!("user.slice/user-{uid}.slice/user@{uid}.service") }
+}
 
 /// The arguments of the signal `JobRemoved`: number, path, unit, result.
 type JobRemoved = (u32, OwnedObjectPath, String, String);
 
-/// The user's systemd.
+/// The user's systemd, or root's.
 #[derive(Debug)]
 pub struct UserManager {
     way: Way,
@@ -48,7 +59,7 @@ enum Way {
 #[non_exhaustive]
 pub enum SystemdError {
     /// There is none, or it does not answer.
-    #[error("no systemd user manager answers ({0})")]
+    #[error("no systemd manager answers ({0})")]
     NoManager(String),
     /// It refused.
     #[error("systemd did not make {unit}: {reason}")]
@@ -69,17 +80,13 @@ pub enum SystemdError {
 impl UserManager {
     /// Connects to it.
     pub async fn connect() -> Result<Self, SystemdError> {
-        let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let Some(runtime) = given.or_else(of_user) else {
-            return Err(SystemdError::NoManager("there is no XDG_RUNTIME_DIR".to_owned()));
-        };
-        let private = runtime.join("systemd/private");
+        let (private, bus) = addresses()?;
         if let Ok(Ok(private)) = tokio::time::timeout(PATIENCE, Private::connect(&private)).await {
             return Ok(Self { way: Way::Private(private) });
         }
-        match tokio::time::timeout(PATIENCE, Bus::connect(&runtime.join("bus"))).await {
+        match tokio::time::timeout(PATIENCE, Bus::connect(&bus)).await {
             Ok(bus) => Ok(Self { way: Way::Bus(bus.map_err(|error| SystemdError::NoManager(error.to_string()))?) }),
-            Err(_) => Err(SystemdError::NoManager("the session bus is silent".to_owned())),
+            Err(_) => Err(SystemdError::NoManager("the bus is silent".to_owned())),
         }
     }
 
@@ -90,7 +97,7 @@ impl UserManager {
         let properties: Vec<(&str, Value<'_>)> = vec![
             ("Description", description.into()),
             ("PIDs", pids.into()),
-            ("Slice", SLICE.into()),
+            ("Slice", slice().into()),
             ("Delegate", true.into()),
             ("CollectMode", "inactive-or-failed".into()),
         ];
@@ -173,10 +180,17 @@ async fn answer(private: &mut Private, serial: u32) -> Result<Body, String> {
     }
 }
 
-/// `/run/user/UID` where the environment does not say (su, cron).
-fn of_user() -> Option<PathBuf> {
-    let folder = PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()));
-    folder.is_dir().then_some(folder)
+/// The manager's private socket, and the address of its bus.
+fn addresses() -> Result<(PathBuf, String), SystemdError> {
+    let bus_at = |socket: PathBuf| format!("unix:path={}", socket.display());
+    if is_root_of_machine() {
+        return Ok(("/run/systemd/private".into(), bus_at("/run/dbus/system_bus_socket".into())));
+    }
+    let Some(runtime) = folder_of_login() else {
+        return Err(SystemdError::NoManager("the user is not logged in: there is no XDG_RUNTIME_DIR".to_owned()));
+    };
+    let bus = std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap_or_else(|_| bus_at(runtime.join("bus")));
+    Ok((runtime.join("systemd/private"), bus))
 }
 
 /// The path of the cgroup that a process is in, below the cgroup2 mount.

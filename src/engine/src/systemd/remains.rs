@@ -38,9 +38,7 @@ pub(crate) fn empty_scopes(is_known: impl Fn(&ContainerId) -> bool) -> Vec<Strin
     empty.collect()
 }
 
-/// Where the user manager's scopes are.
+/// Where the containers' scopes are.
 fn scopes() -> PathBuf {
-    let uid = rustix::process::getuid().as_raw();
-    let slice = format!("user.slice/user-{uid}.slice/user@{uid}.service/{}", super::SLICE);
-    limits::cgroup_mount().join(slice)
+    limits::cgroup_mount().join(super::cgroup_of_manager()).join(super::slice())
 }

@@ -5,11 +5,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use haulout_monitor::frame::Failure;
+use haulout_monitor::process::is_root_of_machine;
 use rustix::fs::{CWD, FileType, Mode};
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::kernel;
 use crate::runtime::failure;
@@ -23,8 +26,12 @@ const WORDS: &str = "pasta.log";
 /// The network, while the container lives.
 #[derive(Debug)]
 pub struct Network {
-    /// Holds the namespace, and is what `BUNDLE/netns` leads to.
-    namespace: OwnedFd,
+    /// Holds the namespace.
+    _namespace: OwnedFd,
+    /// Where pasta finds it.
+    path: PathBuf,
+    /// Where it is mounted, if it is.
+    mounted: Option<PathBuf>,
     command: Vec<String>,
     /// pasta's process, as long as it runs.
     pasta: Option<i32>,
@@ -39,15 +46,31 @@ enum Ready {
 }
 
 impl Network {
-    /// Makes the namespace, links `netns` in the working folder to it, and starts pasta with `command`.
+    /// Makes the namespace, which `netns` in the bundle leads to, and starts pasta with `command`.
     pub fn start(bundle: &Path, command: &[String]) -> Result<Self, Failure> {
         let namespace = kernel::network_namespace()
             .map_err(|error| failure(125, format!("making the container's network namespace: {error}")))?;
-        let target = format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd());
-        let link = bundle.join("netns");
-        let _ = fs::remove_file(&link);
-        symlink(target, &link).map_err(|error| failure(125, format!("linking {}: {error}", link.display())))?;
-        let mut network = Self { namespace, command: command.to_vec(), pasta: None, ready: Ready::Yes };
+        let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd()));
+        let netns = bundle.join("netns");
+        let failed = |error: io::Error| failure(125, format!("making {}: {error}", netns.display()));
+        let _ = fs::remove_file(&netns);
+        let mut network = Self {
+            _namespace: namespace,
+            path,
+            mounted: None,
+            command: command.to_vec(),
+            pasta: None,
+            ready: Ready::Yes,
+        };
+        if is_root_of_machine() {
+            // pasta gives capabilities away before it opens the namespace, and may not look into a process then that has them
+            // all. The mount is seen by nobody else: it is in the monitor's own mount namespace.
+            File::create(&netns).and_then(|_| Ok(mount_bind(&network.path, &netns)?)).map_err(failed)?;
+            network.mounted = Some(netns.clone());
+            network.path = netns;
+        } else {
+            symlink(&network.path, &netns).map_err(failed)?;
+        }
         network.start_pasta()?;
         Ok(network)
     }
@@ -67,7 +90,7 @@ impl Network {
         command
             .args(arguments)
             .args(["--foreground", "--pid", READY, "--netns"])
-            .arg(format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd()))
+            .arg(&self.path)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(words);
@@ -118,11 +141,28 @@ impl Network {
         was
     }
 
-    /// Ends pasta.
-    pub fn stop(&mut self) {
-        if let Some(pid) = self.pasta.and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    /// Waits for the end of pasta after [`Network::stop`]: until then it holds the ports.
+    pub fn wait(&mut self) {
+        if let Some(pid) = self.pasta.take().and_then(Pid::from_raw) {
+            let _ = rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
         }
+    }
+
+    /// Ends pasta, for good.
+    pub fn stop(&mut self) {
+        if let Some(pid) = self.pasta.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        if let Some(netns) = self.mounted.take() {
+            let _ = unmount(&netns, UnmountFlags::DETACH);
+        }
+    }
+}
+
+impl Drop for Network {
+    /// What is mounted cannot be removed with the bundle.
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+"""Haulout as root of the machine: `tests/host/run --root tests/run root`. It needs no user namespace then, and systemd is the machine's."""
+
+import os
+import unittest
+
+from session import BUSYBOX, SessionTest, run, scopes, wait_until
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only as root")
+class Root(SessionTest):
+    """See the module."""
+
+    def test_every_network_works(self):
+        for network, interfaces in {"none": ["lo"], "pasta": ["eth0", "lo"], "": ["eth0", "lo"]}.items():
+            words = ["--network", network] if network else []
+            listed = self.haulout("run", "--rm", *words, BUSYBOX, "ls", "/sys/class/net").stdout.split()
+            self.assertEqual(sorted(set(listed) & {"eth0", "lo"}), interfaces, network)
+        own = os.readlink("/proc/self/ns/net")
+        done = self.haulout("run", "--rm", "--network", "host", BUSYBOX, "readlink", "/proc/self/ns/net")
+        self.assertEqual(done.stdout.strip(), own)
+
+    def test_a_published_port_is_served_after_every_start(self):
+        serve = ["sh", "-c", "while :; do echo hello | nc -l -p 80; done"]
+        self.haulout("run", "--detach", "--name", "c", "--publish", "127.0.0.1::80", BUSYBOX, *serve)
+        for _ in range(2):
+            port = self.inspect("c")["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"]
+            fetch = ["socat", "-T2", "-", f"TCP:127.0.0.1:{port}"]
+            wait_until(lambda: run(*fetch).stdout == "hello\n", "the container answers")
+            self.haulout("stop", "--time", "0", "c")
+            self.haulout("start", "c")
+
+    def test_a_container_lives_in_a_scope_of_the_machines_systemd(self):
+        self.haulout("run", "--detach", "--name", "c", "--network", "none", BUSYBOX, "sleep", "100000")
+        container = self.inspect("c")["Id"]
+        self.assertIn(f"haulout-{container}.scope", scopes())
+        pid = self.inspect("c")["State"]["Pid"]
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+            self.assertIn(f"/machine.slice/haulout-{container}.scope/container", file.read())
+        self.assertEqual(self.haulout("exec", "--user", "guest", "c", "id", "-u").stdout, "1000\n")
+        self.haulout("stop", "--time", "0", "c")
+        wait_until(lambda: not scopes(), "its scope is gone")
+
+
+if __name__ == "__main__":
+    unittest.main()
