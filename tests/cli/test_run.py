@@ -136,6 +136,15 @@ class Run(SessionTest):
 
         self.assertEqual(wait_until(fetch, "the web server answers"), b"hello\n")
 
+    def test_a_port_is_free_again_when_the_run_that_published_it_is_over(self):
+        port = free_port()
+        for _ in range(20):
+            self.haulout("run", "--rm", "--publish", f"{port}:80", BUSYBOX, "true")
+        self.haulout("create", "--name", "c", "--publish", f"{port}:80", BUSYBOX, "sleep", "100000")
+        for _ in range(10):
+            self.haulout("start", "c")
+            self.haulout("stop", "--time", "0", "c")
+
     def test_a_free_port_is_chosen_when_none_is_named_and_shown(self):
         identity = self.detached("-p", "127.0.0.1::80", "-p", "81/udp", BUSYBOX, "sleep", "100", network="pasta")
         ports = self.inspect(identity)["NetworkSettings"]["Ports"]

@@ -476,6 +476,12 @@ impl Monitor {
             network.stop();
         }
         let call = Call::start(&self.config, "delete", &["--force"], Path::new("runtime.log"), Streams::default());
+        if rest.is_none()
+            && let Some(network) = &mut self.network
+        {
+            // Whoever hears of the end may publish the same ports the next moment.
+            network.wait();
+        }
         if let Ending::Exited(exit) = &ending {
             self.last_run.exit = Some(exit.clone());
             // A disk that takes no more cannot be helped; clients are told all the same.
@@ -554,6 +560,7 @@ impl Monitor {
     fn leave(&mut self, ending: Option<Ending>) {
         if let Some(network) = &mut self.network {
             network.stop();
+            network.wait();
         }
         self.listener = None;
         self.unmount();
