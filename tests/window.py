@@ -139,7 +139,7 @@ class Widget:
                 yield from widget.below()
 
     def look(self, role=None, name=None):
-        """What is there now of that role, and of that name: a text, or a compiled pattern."""
+        """What is there now of that role, and of that name: a text, or a compiled pattern. None when that could not be seen."""
         found = []
         try:
             for widget in self.below():
@@ -147,7 +147,7 @@ class Widget:
                     found.append(widget)
         except GLib.Error:
             # An object went while it was asked: the next look sees what came instead.
-            found = []
+            return None
         return found
 
     def find(self, role=None, name=None, seconds=20):
@@ -164,14 +164,14 @@ class Widget:
     def menu_item(self, key):
         """The entry of the open menu with that mnemonic: GTK gives entries no name."""
         def look():
-            items = self.look("menu item")
+            items = self.look("menu item") or []
             return next((item for item in items if item.accessible.get_attributes().get("keyshortcuts") == f"Alt+{key}"), None)
 
         return wait_until(look, f"there is a menu with an entry for the key {key}")
 
     def gone(self, role=None, name=None, seconds=20):
         """Waits until there is none of them."""
-        wait_until(lambda: not self.look(role, name), f"no {role} {name!r} is left in {self!r}", seconds)
+        wait_until(lambda: self.look(role, name) == [], f"no {role} {name!r} is left in {self!r}", seconds)
 
     def wait_for(self, text, seconds=20):
         """Waits until it contains the text."""

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Haulout's main job, by clicking: pull an image, run a container, read its log, open a terminal in it, stop, remove.
 
-`main_job.py FOLDER` does it in the app as it is on the PATH, and leaves a picture of each step in the folder.
+`main_job.py FOLDER` does it in the app as it is on the PATH, and leaves a picture of each step in the folder. It looks for what
+stays, not for what is shown for five seconds: a busy machine reads the window more slowly than that.
 """
 
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from session import BUSYBOX  # noqa: E402
+from session import BUSYBOX, run as run_command  # noqa: E402
 from window import App, Display  # noqa: E402
 
 NAME = "lighthouse"
@@ -25,7 +26,7 @@ def pull(app, picture, image=BUSYBOX):
     picture("pull")
     dialog.find("button", "Pull").click()
     app.gone("dialog", "Pull an Image", 60)
-    app.find("label", f"Pulled “{image}”")
+    app.find("button", f"Run a Container from {image.rpartition(':')[0]}")
     picture("images")
 
 
@@ -38,7 +39,7 @@ def run(app, picture, image=BUSYBOX, name=NAME, command=COMMAND):
     picture("run")
     dialog.find("button", "Run").click()
     app.gone("dialog", "Run a Container")
-    app.find("label", f"Started “{name}”")
+    app.find("label", name)
     app.find("label", "Running")
     picture("overview")
 
@@ -61,7 +62,6 @@ def use_terminal(app, picture):
 
 def stop(app, picture, name=NAME):
     app.find("button", "Stop").click()
-    app.find("label", f"Stopped “{name}”")
     app.find("button", "Start")
     picture("stopped")
 
@@ -72,12 +72,14 @@ def remove(app, picture, name=NAME):
     question = app.find("alert", f"Remove “{name}”?")
     picture("remove")
     question.find("button", "Remove").click()
-    app.find("label", f"Removed “{name}”")
+    app.gone("label", name)
     picture("removed")
 
 
 def main():
     folder = Path(sys.argv[1])
+    # One who was interrupted before left it behind.
+    run_command("haulout", "rm", "--force", "--time", "0", "--ignore", NAME)
     taken = 0
     with Display(1000, 680) as display, App(display) as app:
 
