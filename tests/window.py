@@ -243,7 +243,8 @@ class App(Widget):
     def __init__(self, display, command=("haulout-app",), env=None):
         self.display = display
         self.command = command
-        self.env = env or {}
+        # What a window remembers is nothing that another test wants to know.
+        self.env = {"GSETTINGS_BACKEND": "memory"} | (env or {})
 
     def __enter__(self):
         self.log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")

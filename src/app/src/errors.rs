@@ -14,6 +14,8 @@ pub enum Doing {
     Act(Action, String),
     Creating,
     Starting(String),
+    /// A container that has no name of its own yet.
+    StartingNew,
     Pulling(String),
     RemovingImage(String),
     Tagging(String),
@@ -43,6 +45,7 @@ fn title(doing: &Doing) -> String {
         Doing::Listing => return gettext("Could Not Read Containers and Images"),
         Doing::Following => return gettext("Live Updates Have Stopped"),
         Doing::Creating => return gettext("Could Not Create the Container"),
+        Doing::StartingNew => return gettext("Could Not Start the Container"),
         Doing::Act(Action::Start, name) | Doing::Starting(name) => (gettext("Could Not Start “{}”"), name),
         Doing::Act(Action::Stop, name) => (gettext("Could Not Stop “{}”"), name),
         Doing::Act(Action::Restart, name) => (gettext("Could Not Restart “{}”"), name),
@@ -73,6 +76,16 @@ fn body(doing: &Doing, failure: &Failure) -> String {
             gettext("Its command was not found in the image. Check the command for a typing mistake.")
         }
         Reason::NotStarted(126) => gettext("Its command is there, but it may not be run. Check that it is a program."),
+        Reason::PortInUse(port) => fill(
+            &gettext(
+                "Another program or container of this computer listens on port {} already. Stop it, or publish another port.",
+            ),
+            &[&port.to_string()],
+        ),
+        Reason::PortForbidden(port) => fill(
+            &gettext("Port {} of this computer is reserved for the system. Publish a higher one, from 1024 on."),
+            &[&port.to_string()],
+        ),
         Reason::Unreachable(registry) => fill(
             &gettext("The registry {} does not answer. Check the name of the image and the network, then try again."),
             &[registry],

@@ -25,7 +25,7 @@ impl From<Error> for Failure {
             Error::ImageInUse { containers, .. } => Reason::ImageInUse(containers.clone()),
             Error::WrongState(_) => Reason::WrongState,
             Error::Invalid(_) | Error::Reference(_) => Reason::Invalid,
-            Error::Start { status, .. } => Reason::NotStarted(*status),
+            Error::Start { status, message } => why_not_started(*status, message),
             Error::NoSteps | Error::Step(StepError::Gone | StepError::Io(_)) => Reason::NoWorker,
             Error::Io { .. } => Reason::System,
             Error::Pull(error) => why_not_pulled(error),
@@ -40,6 +40,18 @@ impl From<Error> for Failure {
         // An error that prints its cause and also names it as its source would say everything twice.
         details.dedup_by(|cause, outer| outer.contains(cause.as_str()));
         Self { reason, details }
+    }
+}
+
+/// pasta tells of a port in words only: `Failed to bind port 80 (Permission denied) for option …`.
+fn why_not_started(status: u8, message: &str) -> Reason {
+    let bound = message.split_once("Failed to bind port ").map(|(_, rest)| rest.split([' ', '(', ')']));
+    let Some(mut words) = bound else { return Reason::NotStarted(status) };
+    let port = words.next().and_then(|port| port.parse().ok());
+    match (port, words.nth(1)) {
+        (Some(port), Some("Address")) => Reason::PortInUse(port),
+        (Some(port), Some("Permission")) => Reason::PortForbidden(port),
+        _ => Reason::Other,
     }
 }
 
@@ -264,4 +276,19 @@ fn publish(port: &Port) -> Result<Publish, String> {
         count: port.count,
         protocol: if port.udp { Protocol::Udp } else { Protocol::Tcp },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::why_not_started;
+    use crate::connection::Reason;
+
+    #[test]
+    fn a_port_that_could_not_be_opened_is_named() {
+        let said = "setting up Pasta: pasta failed with exit code 1:\nFailed to bind port 81 (Permission denied) for option '-t 81-81:80-80'";
+        assert_eq!(why_not_started(126, said), Reason::PortForbidden(81));
+        let said = "Failed to bind port 18080 (Address already in use) for option '-t 18080-18080:80-80'";
+        assert_eq!(why_not_started(126, said), Reason::PortInUse(18080));
+        assert_eq!(why_not_started(127, "executable file not found"), Reason::NotStarted(127));
+    }
 }

@@ -79,6 +79,10 @@ pub enum Reason {
     WrongState,
     /// The container's own process did not start; the exit status a shell would give.
     NotStarted(u8),
+    /// Something else listens on this port of the host.
+    PortInUse(u16),
+    /// This port of the host is not for ordinary users.
+    PortForbidden(u16),
     /// An option makes no sense.
     Invalid,
     /// A registry does not answer.

@@ -49,16 +49,28 @@ fn done_to_many(action: Action, count: usize) -> String {
 
 /// Does `action` to all of `items` at the same time, after a question where something is lost.
 pub fn act(context: &Context, items: Vec<ContainerItem>, action: Action) {
+    act_and(context, items, action, || {});
+}
+
+/// The same; `begun` is called when nothing more is asked.
+pub fn act_and(context: &Context, items: Vec<ContainerItem>, action: Action, begun: impl FnOnce() + 'static) {
     let items: Vec<ContainerItem> = items.into_iter().filter(|item| item.busy().is_empty()).collect();
     if items.is_empty() {
+        begun();
         return;
     }
     match action {
-        Action::Start | Action::Stop | Action::Restart => carry_out(context, items, action),
+        Action::Start | Action::Stop | Action::Restart => {
+            begun();
+            carry_out(context, items, action);
+        }
         Action::Kill | Action::Remove => {
             let (title, lost, answer) = question(&items, action);
             let again = context.clone();
-            confirm::ask(&context.toasts, &title, &lost, &answer, move || carry_out(&again, items, action));
+            confirm::ask(&context.toasts, &title, &lost, &answer, move || {
+                begun();
+                carry_out(&again, items, action);
+            });
         }
     }
 }

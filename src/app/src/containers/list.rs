@@ -35,7 +35,7 @@ pub struct List {
     check: gtk::ColumnViewColumn,
     filter: gtk::CustomFilter,
     sought: Rc<std::cell::RefCell<String>>,
-    selecting: Selecting,
+    pub selecting: Selecting,
 }
 
 impl List {

@@ -69,7 +69,7 @@ pub fn install(page: &adw::NavigationPage, list: &List, sender: &ComponentSender
     ];
     for (name, action) in life {
         let sender = sender.clone();
-        add(name, Box::new(move |id| sender.input(Input::Act(id, action))));
+        add(name, Box::new(move |id| sender.input_sender().emit(Input::Act(id, action))));
     }
     let open = sender.clone();
     add(
@@ -79,7 +79,7 @@ pub fn install(page: &adw::NavigationPage, list: &List, sender: &ComponentSender
         }),
     );
     let select = sender.clone();
-    add("select", Box::new(move |id| select.input(Input::SelectOne(id))));
+    add("select", Box::new(move |id| select.input_sender().emit(Input::SelectOne(id))));
     let clipboard = list.columns.clipboard();
     add("copy-id", Box::new(move |id| clipboard.set_text(&id)));
     page.insert_action_group("containers", Some(&group));

@@ -16,6 +16,7 @@ use relm4::gtk::glib;
 use relm4::prelude::*;
 
 pub use actions::act;
+use actions::act_and;
 use list::{Clicks, List};
 
 use crate::connection::Action;
@@ -97,6 +98,14 @@ impl Component for Containers {
                         set_visible: !model.selecting,
                         connect_clicked[sender] => move |_| { let _ = sender.output(Output::Run); },
                     },
+                    pack_start = &gtk::Button {
+                        set_icon_name: "edit-select-all-symbolic",
+                        set_tooltip_text: Some(&gettext("Select All")),
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Select All"))],
+                        #[watch]
+                        set_visible: model.selecting,
+                        connect_clicked => Input::SelectAll,
+                    },
                     #[wrap(Some)]
                     set_title_widget = &adw::WindowTitle {
                         #[watch]
@@ -126,7 +135,7 @@ impl Component for Containers {
                         set_tooltip_text: Some(&gettext("Search")),
                         update_property: &[gtk::accessible::Property::Label(&gettext("Search"))],
                         #[watch]
-                        set_visible: model.has_rows(),
+                        set_visible: !model.selecting && model.has_rows(),
                     },
                 },
                 #[name = "search_bar"]
@@ -140,7 +149,7 @@ impl Component for Containers {
                             set_hexpand: true,
                             set_placeholder_text: Some(&gettext("Search containers")),
                             update_property: &[gtk::accessible::Property::Label(&gettext("Search containers"))],
-                            connect_search_changed[sender] => move |entry| sender.input(Input::Seek(entry.text().into())),
+                            connect_search_changed[sender] => move |entry| sender.input_sender().emit(Input::Seek(entry.text().into())),
                         },
                     },
                 },
@@ -156,7 +165,7 @@ impl Component for Containers {
                         add_named[Some("empty")] = &adw::StatusPage {
                             set_icon_name: Some("haulout-container-symbolic"),
                             set_title: &gettext("No Containers"),
-                            set_description: Some(&gettext("A container runs a program in an image of a system of its own")),
+                            set_description: Some(&gettext("Containers that you run appear here")),
                             gtk::Box {
                                 set_orientation: gtk::Orientation::Vertical,
                                 set_spacing: 12,
@@ -210,12 +219,6 @@ impl Component for Containers {
                         set_sensitive: model.selected > 0,
                         connect_clicked => Input::ActOnSelected(Action::Stop),
                     },
-                    #[wrap(Some)]
-                    set_center_widget = &gtk::Button {
-                        set_label: &gettext("Select All"),
-                        set_css_classes: &["flat"],
-                        connect_clicked => Input::SelectAll,
-                    },
                     pack_end = &gtk::Button {
                         set_label: &gettext("Remove…"),
                         set_css_classes: &["destructive-action"],
@@ -241,7 +244,7 @@ impl Component for Containers {
             }),
             ticked: Rc::new({
                 let sender = sender.clone();
-                move || sender.input(Input::Ticked)
+                move || sender.input_sender().emit(Input::Ticked)
             }),
             menu: Rc::new(menu::of),
         };
@@ -280,18 +283,20 @@ impl Component for Containers {
         let menu_of: row_menu::MenuOf = Rc::new(move |id| known.containers.get(id).map(|item| menu::of(&item)));
         row_menu::install(&model.list.columns, &menu_of);
         row_menu::install(&model.list.rows, &menu_of);
+        let escaped = sender.clone();
+        model.list.selecting.end_by_escape(&root, move || escaped.input_sender().emit(Input::Select(false)));
         let activate = |sender: &ComponentSender<Self>| {
             let sender = sender.clone();
-            move |position| sender.input(Input::Activate(position))
+            move |position| sender.input_sender().emit(Input::Activate(position))
         };
         let to = activate(&sender);
         model.list.columns.connect_activate(move |_, position| to(position));
         let to = activate(&sender);
         model.list.rows.connect_activate(move |_, position| to(position));
         let counted = sender.clone();
-        model.list.shown.connect_items_changed(move |_, _, _, _| counted.input(Input::Counted));
+        model.list.shown.connect_items_changed(move |_, _, _, _| counted.input_sender().emit(Input::Counted));
         let entered = sender.clone();
-        model.context.model.watch_phase(move |phase| entered.input(Input::Phase(phase.clone())));
+        model.context.model.watch_phase(move |phase| entered.input_sender().emit(Input::Phase(phase.clone())));
         ComponentParts { model, widgets }
     }
 
@@ -311,7 +316,7 @@ impl Component for Containers {
             }
             Input::Counted => {
                 if self.selecting && !self.has_rows() {
-                    sender.input(Input::Select(false));
+                    sender.input_sender().emit(Input::Select(false));
                 }
                 self.count_selected();
             }
@@ -345,7 +350,7 @@ impl Component for Containers {
             Input::SelectOne(id) => {
                 if let Some(item) = self.context.model.containers.get(&id) {
                     item.set_selected(true);
-                    sender.input(Input::Select(true));
+                    sender.input_sender().emit(Input::Select(true));
                 }
             }
             Input::Ticked => self.count_selected(),
@@ -364,8 +369,8 @@ impl Component for Containers {
                     Action::Remove => true,
                 };
                 let items = self.list.all().into_iter().filter(|item| item.selected() && sensible(item)).collect();
-                act(&self.context, items, action);
-                sender.input(Input::Select(false));
+                let sender = sender.clone();
+                act_and(&self.context, items, action, move || sender.input_sender().emit(Input::Select(false)));
             }
             Input::Act(id, action) => {
                 if let Some(item) = self.context.model.containers.get(&id) {

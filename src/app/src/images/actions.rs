@@ -11,10 +11,10 @@ use crate::model::ImageItem;
 use crate::widgets::{confirm, failure};
 use crate::window::Context;
 
-/// Asks, then removes every name of the images, and so the images.
-pub fn remove(context: &Context, items: Vec<ImageItem>) {
+/// Asks, then removes every name of the images, and so the images; `begun` is called when the answer was yes.
+pub fn remove(context: &Context, items: Vec<ImageItem>, begun: impl FnOnce() + 'static) {
     let items: Vec<ImageItem> = items.into_iter().filter(|item| !item.busy()).collect();
-    let Some(first) = items.first() else { return };
+    let Some(first) = items.first() else { return begun() };
     let number = plural_number(i64::try_from(items.len()).unwrap_or(i64::MAX));
     let title = match items.len() {
         1 => fill(&gettext("Remove “{}”?"), &[&called(first)]),
@@ -27,7 +27,10 @@ pub fn remove(context: &Context, items: Vec<ImageItem>) {
         lost.push_str(&names.join("\n"));
     }
     let again = context.clone();
-    confirm::ask(&context.toasts, &title, &lost, &gettext("_Remove"), move || carry_out(&again, items));
+    confirm::ask(&context.toasts, &title, &lost, &gettext("_Remove"), move || {
+        begun();
+        carry_out(&again, items);
+    });
 }
 
 /// Gives the image one more name.

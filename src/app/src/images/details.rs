@@ -14,7 +14,7 @@ use crate::connection::Defaults;
 use crate::language::fill;
 use crate::measure;
 use crate::model::{ImageItem, short_id};
-use crate::widgets::copy;
+use crate::widgets::{copy, focus};
 use crate::window::Context;
 
 /// Shows it; `run` runs a container from the image.
@@ -77,7 +77,7 @@ pub fn show(context: &Context, item: &ImageItem, run: impl Fn() + 'static) {
         if let Some(dialog) = closing.upgrade() {
             dialog.close();
         }
-        actions::remove(&context_of, vec![removed.clone()]);
+        actions::remove(&context_of, vec![removed.clone()], || {});
     });
     let (followed, shown) = (item.clone(), names.clone());
     let handler = item.connect_notify_local(None, move |_, property| {
@@ -85,12 +85,26 @@ pub fn show(context: &Context, item: &ImageItem, run: impl Fn() + 'static) {
             shown.fill();
         }
     });
-    let handler = std::cell::Cell::new(Some(handler));
-    dialog.connect_closed(move |_| {
-        if let Some(handler) = handler.take() {
-            followed.disconnect(handler);
+    let (store, context_of, closing) = (context.model.images.store().clone(), context.clone(), dialog.downgrade());
+    let gone = item.clone();
+    let removal = store.connect_items_changed(move |store, _, removed, _| {
+        if let Some(dialog) = closing.upgrade()
+            && removed > 0
+            && store.find(&gone).is_none()
+        {
+            dialog.close();
+            context_of.tell(&fill(&gettext("“{}” was removed"), &[&actions::called(&gone)]));
         }
     });
+    let handlers = std::cell::Cell::new(Some((handler, removal)));
+    dialog.connect_closed(move |_| {
+        if let Some((handler, removal)) = handlers.take() {
+            followed.disconnect(handler);
+            store.disconnect(removal);
+        }
+    });
+    dialog.set_default_widget(Some(&start));
+    focus::first(&dialog, &start);
     dialog.present(Some(&context.toasts));
 }
 

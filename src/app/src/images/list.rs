@@ -38,7 +38,7 @@ pub struct List {
     check: gtk::ColumnViewColumn,
     filter: gtk::CustomFilter,
     sought: Rc<RefCell<String>>,
-    selecting: Selecting,
+    pub selecting: Selecting,
 }
 
 impl List {

@@ -49,7 +49,7 @@ pub fn install(page: &adw::NavigationPage, list: &List, sender: &ComponentSender
     let make: [fn(String) -> Input; 4] = [Input::Show, Input::Run, Input::SelectOne, Input::Remove];
     for (name, input) in ["show", "run", "select", "remove"].into_iter().zip(make) {
         let sender = sender.clone();
-        add(name, Box::new(move |id| sender.input(input(id))));
+        add(name, Box::new(move |id| sender.input_sender().emit(input(id))));
     }
     let clipboard = list.columns.clipboard();
     add("copy", Box::new(move |text| clipboard.set_text(&text)));

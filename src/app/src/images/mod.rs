@@ -96,6 +96,14 @@ impl Component for Images {
                         set_visible: !model.selecting,
                         connect_clicked[sender] => move |_| { let _ = sender.output(Output::Pull); },
                     },
+                    pack_start = &gtk::Button {
+                        set_icon_name: "edit-select-all-symbolic",
+                        set_tooltip_text: Some(&gettext("Select All")),
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Select All"))],
+                        #[watch]
+                        set_visible: model.selecting,
+                        connect_clicked => Input::SelectAll,
+                    },
                     #[wrap(Some)]
                     set_title_widget = &adw::WindowTitle {
                         #[watch]
@@ -125,7 +133,7 @@ impl Component for Images {
                         set_tooltip_text: Some(&gettext("Search")),
                         update_property: &[gtk::accessible::Property::Label(&gettext("Search"))],
                         #[watch]
-                        set_visible: model.has_rows(),
+                        set_visible: !model.selecting && model.has_rows(),
                     },
                 },
                 #[name = "search_bar"]
@@ -139,7 +147,7 @@ impl Component for Images {
                             set_hexpand: true,
                             set_placeholder_text: Some(&gettext("Search images")),
                             update_property: &[gtk::accessible::Property::Label(&gettext("Search images"))],
-                            connect_search_changed[sender] => move |entry| sender.input(Input::Seek(entry.text().into())),
+                            connect_search_changed[sender] => move |entry| sender.input_sender().emit(Input::Seek(entry.text().into())),
                         },
                     },
                 },
@@ -155,7 +163,7 @@ impl Component for Images {
                         add_named[Some("empty")] = &adw::StatusPage {
                             set_icon_name: Some("haulout-image-symbolic"),
                             set_title: &gettext("No Images"),
-                            set_description: Some(&gettext("An image is what containers are made from")),
+                            set_description: Some(&gettext("Images that you pull appear here, to run containers from")),
                             gtk::Button {
                                 set_label: &gettext("_Pull an Image…"),
                                 set_use_underline: true,
@@ -187,11 +195,6 @@ impl Component for Images {
                     add_breakpoint = narrow.clone(),
                 },
                 add_bottom_bar = &gtk::ActionBar {
-                    pack_start = &gtk::Button {
-                        set_label: &gettext("Select All"),
-                        set_css_classes: &["flat"],
-                        connect_clicked => Input::SelectAll,
-                    },
                     pack_end = &gtk::Button {
                         set_label: &gettext("Remove…"),
                         set_css_classes: &["destructive-action"],
@@ -210,11 +213,11 @@ impl Component for Images {
         let clicks = Clicks {
             main: Rc::new({
                 let sender = sender.clone();
-                move |item: &ImageItem| sender.input(Input::Run(item.id()))
+                move |item: &ImageItem| sender.input_sender().emit(Input::Run(item.id()))
             }),
             ticked: Rc::new({
                 let sender = sender.clone();
-                move || sender.input(Input::Ticked)
+                move || sender.input_sender().emit(Input::Ticked)
             }),
             menu: Rc::new(menu::of),
         };
@@ -253,18 +256,20 @@ impl Component for Images {
         let menu_of: row_menu::MenuOf = Rc::new(move |id| known.images.get(id).map(|item| menu::of(&item)));
         row_menu::install(&model.list.columns, &menu_of);
         row_menu::install(&model.list.rows, &menu_of);
+        let escaped = sender.clone();
+        model.list.selecting.end_by_escape(&root, move || escaped.input_sender().emit(Input::Select(false)));
         let activate = |sender: &ComponentSender<Self>| {
             let sender = sender.clone();
-            move |position| sender.input(Input::Activate(position))
+            move |position| sender.input_sender().emit(Input::Activate(position))
         };
         let to = activate(&sender);
         model.list.columns.connect_activate(move |_, position| to(position));
         let to = activate(&sender);
         model.list.rows.connect_activate(move |_, position| to(position));
         let counted = sender.clone();
-        model.list.shown.connect_items_changed(move |_, _, _, _| counted.input(Input::Counted));
+        model.list.shown.connect_items_changed(move |_, _, _, _| counted.input_sender().emit(Input::Counted));
         let entered = sender.clone();
-        model.context.model.watch_phase(move |phase| entered.input(Input::Phase(phase.clone())));
+        model.context.model.watch_phase(move |phase| entered.input_sender().emit(Input::Phase(phase.clone())));
         ComponentParts { model, widgets }
     }
 
@@ -284,7 +289,7 @@ impl Component for Images {
             }
             Input::Counted => {
                 if self.selecting && !self.has_rows() {
-                    sender.input(Input::Select(false));
+                    sender.input_sender().emit(Input::Select(false));
                 }
                 self.count_selected();
             }
@@ -301,7 +306,7 @@ impl Component for Images {
                     if self.selecting {
                         item.set_selected(!item.selected());
                     } else {
-                        sender.input(Input::Show(item.id()));
+                        sender.input_sender().emit(Input::Show(item.id()));
                     }
                 }
             }
@@ -318,7 +323,7 @@ impl Component for Images {
             Input::SelectOne(id) => {
                 if let Some(item) = self.context.model.images.get(&id) {
                     item.set_selected(true);
-                    sender.input(Input::Select(true));
+                    sender.input_sender().emit(Input::Select(true));
                 }
             }
             Input::Ticked => self.count_selected(),
@@ -331,12 +336,13 @@ impl Component for Images {
                 self.count_selected();
             }
             Input::RemoveSelected => {
-                actions::remove(&self.context, self.list.all().into_iter().filter(ImageItem::selected).collect());
-                sender.input(Input::Select(false));
+                let items = self.list.all().into_iter().filter(ImageItem::selected).collect();
+                let sender = sender.clone();
+                actions::remove(&self.context, items, move || sender.input_sender().emit(Input::Select(false)));
             }
             Input::Remove(id) => {
                 if let Some(item) = self.context.model.images.get(&id) {
-                    actions::remove(&self.context, vec![item]);
+                    actions::remove(&self.context, vec![item], || {});
                 }
             }
             Input::Run(id) => {
@@ -348,7 +354,7 @@ impl Component for Images {
                 if let Some(item) = self.context.model.images.get(&id) {
                     details::show(&self.context, &item, {
                         let sender = sender.clone();
-                        move || sender.input(Input::Run(id.clone()))
+                        move || sender.input_sender().emit(Input::Run(id.clone()))
                     });
                 }
             }

@@ -11,6 +11,7 @@ use crate::connection::Failure;
 use crate::errors::{Doing, words};
 use crate::widgets::copy::CommandRow;
 use crate::widgets::failure::FailureRow;
+use crate::widgets::focus;
 use crate::window::Context;
 
 /// The dialog.
@@ -83,17 +84,16 @@ impl Component for PullDialog {
                 #[wrap(Some)]
                 set_content = &gtk::Stack {
                     set_vhomogeneous: false,
-                    set_interpolate_size: true,
                     set_transition_type: gtk::StackTransitionType::Crossfade,
                     add_named[Some("asking")] = &adw::PreferencesPage {
                         add: &model.failed.group,
                         adw::PreferencesGroup {
-                            set_description: Some(&gettext("A name alone is looked for in the registries of your settings. A full name says where the image comes from: docker.io/library/nginx:latest")),
+                            set_description: Some(&gettext("Enter a full name, such as docker.io/library/nginx:latest. A short name is looked up in the registries of your settings.")),
                             #[name = "entry"]
                             adw::EntryRow {
                                 set_title: &gettext("Image"),
                                 set_input_purpose: gtk::InputPurpose::Url,
-                                connect_changed[sender] => move |entry| sender.input(PullInput::Name(entry.text().trim().to_owned())),
+                                connect_changed[sender] => move |entry| sender.input_sender().emit(PullInput::Name(entry.text().trim().to_owned())),
                                 connect_entry_activated => PullInput::Pull,
                             },
                         },
@@ -126,7 +126,7 @@ impl Component for PullDialog {
             work: None,
         };
         let widgets = view_output!();
-        root.set_focus(Some(&widgets.entry));
+        focus::first(&root, &widgets.entry);
         root.set_default_widget(Some(&widgets.pull_button));
         ComponentParts { model, widgets }
     }
@@ -144,6 +144,7 @@ impl Component for PullDialog {
                 if self.stage == Stage::Failed && self.name != name {
                     self.failed.show(None);
                     self.stage = Stage::Asking;
+                    fit(root);
                 }
                 self.name = name;
             }
@@ -157,7 +158,7 @@ impl Component for PullDialog {
                 let (progress, name, sender) = (self.progress.clone(), self.name.clone(), sender.clone());
                 self.work = Some(relm4::spawn_local(async move {
                     let ended = progress.follow(&name, flow).await;
-                    sender.input(PullInput::Ended(ended));
+                    sender.input_sender().emit(PullInput::Ended(ended));
                 }));
             }
             PullInput::Ended(Ok(name)) => {
@@ -166,8 +167,14 @@ impl Component for PullDialog {
             }
             PullInput::Ended(Err(failure)) => {
                 self.failed.show(Some(&words(&Doing::Pulling(self.name.clone()), &failure)));
-                widgets.entry.grab_focus();
                 self.stage = Stage::Failed;
+                // Once it is in sight again.
+                let entry = widgets.entry.clone();
+                glib::idle_add_local_once(move || {
+                    entry.grab_focus();
+                    entry.set_position(-1);
+                });
+                fit(root);
             }
             // With the work its flow goes, and with that the pull.
             PullInput::Closed => {
@@ -178,4 +185,15 @@ impl Component for PullDialog {
         }
         self.update_view(widgets, sender);
     }
+}
+
+/// Gives the dialog the height of what it shows: by itself it keeps that of what it showed first.
+fn fit(dialog: &adw::Dialog) {
+    let dialog = dialog.clone();
+    glib::idle_add_local_once(move || {
+        if let Some(child) = dialog.child() {
+            let (_, natural, _, _) = child.measure(gtk::Orientation::Vertical, child.width());
+            dialog.set_content_height(natural);
+        }
+    });
 }

@@ -33,6 +33,21 @@ impl Selecting {
         });
     }
 
+    /// Lets Escape end the mode on `page`, by `leave`.
+    pub fn end_by_escape(&self, page: &impl IsA<gtk::Widget>, leave: impl Fn() + 'static) {
+        let watched = self.0.clone();
+        let action = gtk::CallbackAction::new(move |_, _| {
+            let on = watched.borrow().on;
+            if on {
+                leave();
+            }
+            on.into()
+        });
+        let keys = gtk::ShortcutController::new();
+        keys.add_shortcut(gtk::Shortcut::new(gtk::ShortcutTrigger::parse_string("Escape"), Some(action)));
+        page.add_controller(keys);
+    }
+
     /// Shows or hides `check` as the mode goes.
     pub fn watch(&self, check: &gtk::CheckButton) {
         let mut watched = self.0.borrow_mut();

@@ -47,6 +47,8 @@ impl CommandRow {
             .selectable(true)
             .css_classes(["monospace"])
             .build();
+        // The button copies it; with the keyboard all of it would be selected on the way.
+        label.set_focusable(false);
         let shown = Rc::new(label.clone());
         let copy = button(move || shown.text().into());
         let inner = gtk::Box::builder().spacing(6).build();

@@ -5,5 +5,6 @@ pub mod cells;
 pub mod confirm;
 pub mod copy;
 pub mod failure;
+pub mod focus;
 pub mod row_menu;
 pub mod status;

@@ -29,7 +29,6 @@ use crate::images::pull_dialog::{PullDialog, PullOutput};
 use crate::images::{self, Images};
 use crate::model::{Model, Phase};
 use crate::settings;
-use crate::widgets::failure;
 
 /// Ages are said anew this often, and only while somebody can see them.
 const TICK_SECONDS: u32 = 60;
@@ -42,6 +41,8 @@ pub struct Shell {
     images: Controller<Images>,
     machine: Controller<Machine>,
     detail: Option<Controller<Detail>>,
+    /// Containers' pages that were left and are still seen going: they answer to clicks until then.
+    leaving: Vec<Controller<Detail>>,
     /// Dialogs that are open, so that they live as long.
     run: Option<Controller<RunDialog>>,
     pull: Option<Controller<PullDialog>>,
@@ -73,9 +74,12 @@ pub enum Input {
     /// An image was chosen in the search.
     ShowImage(String),
     /// A container's page was left.
-    DetailClosed,
+    Left(adw::NavigationPage),
+    /// A page that was left is out of sight.
+    OutOfSight(adw::NavigationPage),
     Pulled(String),
-    Created(String),
+    /// A container was made and started in the dialog.
+    Started(String),
     Tick,
 }
 
@@ -150,7 +154,7 @@ impl Component for Shell {
         let context = Context { model: Model::of(connection.clone()), connection, toasts: toasts.clone() };
         let sidebar = Sidebar::new(&context, {
             let sender = sender.clone();
-            move |place| sender.input(Input::Go(place))
+            move |place| sender.input_sender().emit(Input::Go(place))
         });
         let containers =
             Containers::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
@@ -178,6 +182,7 @@ impl Component for Shell {
             images,
             machine,
             detail: None,
+            leaving: Vec::new(),
             run: None,
             pull: None,
             search: None,
@@ -191,12 +196,21 @@ impl Component for Shell {
         tell_time(&root, &sender);
 
         let closed = sender.clone();
-        widgets.container_pages.connect_popped(move |_, _| closed.input(Input::DetailClosed));
+        widgets.container_pages.connect_popped(move |_, page| {
+            closed.input_sender().emit(Input::Left(page.clone()));
+            let closed = closed.clone();
+            let hidden = move |page: &adw::NavigationPage| closed.input_sender().emit(Input::OutOfSight(page.clone()));
+            if page.is_mapped() {
+                page.connect_unmap(hidden);
+            } else {
+                hidden(page);
+            }
+        });
         let again = model.context.model.clone();
         widgets.stale_banner.connect_button_clicked(move |_| again.fill());
         let entered = sender.clone();
-        model.context.model.watch_phase(move |phase| entered.input(Input::Phase(phase.clone())));
-        sender.input(Input::CheckMachine);
+        model.context.model.watch_phase(move |phase| entered.input_sender().emit(Input::Phase(phase.clone())));
+        sender.input_sender().emit(Input::CheckMachine);
         ComponentParts { model, widgets }
     }
 
@@ -220,7 +234,7 @@ impl Component for Shell {
                 let (asked, sender) = (self.context.connection.missing(), sender.clone());
                 relm4::spawn_local(async move {
                     if let Ok(missing) = asked.await {
-                        sender.input(Input::Missing(missing));
+                        sender.input_sender().emit(Input::Missing(missing));
                     }
                 });
             }
@@ -260,7 +274,7 @@ impl Component for Shell {
                 let dialog = RunDialog::builder().launch((self.context.clone(), image)).forward(
                     sender.input_sender(),
                     |output| match output {
-                        RunOutput::Created(id) => Input::Created(id),
+                        RunOutput::Started(id) => Input::Started(id),
                     },
                 );
                 dialog.widget().present(Some(root));
@@ -277,13 +291,19 @@ impl Component for Shell {
                 self.pull = Some(dialog);
             }
             Input::Pulled(name) => self.tell_pulled(&name, &sender),
-            Input::Created(id) => self.start(id, &sender),
-            Input::Open(id) => self.open(widgets, &id, &sender),
+            Input::Started(id) => self.show_started(id, &sender),
+            Input::Open(id) => self.open(widgets, &id),
             Input::ShowImage(id) => {
                 self.go(widgets, Place::Images);
                 self.images.emit(images::Input::Show(id));
             }
-            Input::DetailClosed => self.detail = None,
+            // Another container's page may have taken its place already.
+            Input::Left(page) => {
+                if let Some(detail) = self.detail.take_if(|detail| detail.widget() == &page) {
+                    self.leaving.push(detail);
+                }
+            }
+            Input::OutOfSight(page) => self.leaving.retain(|detail| detail.widget() != &page),
             Input::Tick => self.context.model.tick(),
         }
         self.update_view(widgets, sender);
@@ -308,21 +328,17 @@ impl Shell {
     }
 
     /// Shows the page of the container `id` above the list.
-    fn open(&mut self, widgets: &mut ShellWidgets, id: &str, sender: &ComponentSender<Self>) {
+    fn open(&mut self, widgets: &mut ShellWidgets, id: &str) {
         self.go(widgets, Place::Containers);
         let Some(item) = self.context.model.containers.get(id) else { return };
         if self.detail.as_ref().is_some_and(|detail| detail.model().is_of(&item)) {
             return;
         }
-        let animate = self.detail.is_none();
+        let former = self.detail.take();
+        let animate = former.is_none();
+        self.leaving.extend(former);
         widgets.container_pages.pop_to_tag("containers");
-        let detail =
-            Detail::builder().launch((self.context.clone(), item)).forward(
-                sender.input_sender(),
-                |output| match output {
-                    detail::Output::Gone => Input::DetailClosed,
-                },
-            );
+        let detail = Detail::builder().launch((self.context.clone(), item)).detach();
         widgets.container_pages.set_animate_transitions(animate);
         widgets.container_pages.push(detail.widget());
         widgets.container_pages.set_animate_transitions(true);
@@ -334,30 +350,21 @@ impl Shell {
         let toast =
             adw::Toast::builder().title(glib::markup_escape_text(&title)).button_label(gettext("_Run…")).build();
         let (sender, name) = (sender.clone(), name.to_owned());
-        toast.connect_button_clicked(move |_| sender.input(Input::Run(Some(name.clone()))));
+        toast.connect_button_clicked(move |_| sender.input_sender().emit(Input::Run(Some(name.clone()))));
         self.context.toasts.add_toast(toast);
     }
 
-    /// Starts what the dialog has made, and shows it.
-    fn start(&self, id: String, sender: &ComponentSender<Self>) {
+    /// Shows what the dialog has started.
+    fn show_started(&self, id: String, sender: &ComponentSender<Self>) {
         let (context, sender) = (self.context.clone(), sender.clone());
         relm4::spawn_local(async move {
             context.model.refresh(&id).await;
-            sender.input(Input::Open(id.clone()));
-            let item = context.model.containers.get(&id);
-            if let Some(item) = &item {
-                item.put_busy(Some(&gettext("Starting…")));
-            }
-            let name = item.as_ref().map_or_else(|| id.chars().take(12).collect(), crate::model::ContainerItem::name);
-            let started = context.connection.act(&id, crate::connection::Action::Start).await;
-            context.model.refresh(&id).await;
-            if let Some(item) = &item {
-                item.put_busy(None);
-            }
-            match started {
-                Ok(()) => context.tell(&crate::language::fill(&gettext("Started “{}”"), &[&name])),
-                Err(failure) => failure::present(&words(&Doing::Starting(name), &failure), &context.toasts),
-            }
+            let Some(item) = context.model.containers.get(&id) else {
+                // With --rm, and already at its end.
+                return context.tell(&gettext("The container has run and was removed"));
+            };
+            context.tell(&crate::language::fill(&gettext("Started “{}”"), &[&item.name()]));
+            sender.input_sender().emit(Input::Open(id));
         });
     }
 }
@@ -373,8 +380,13 @@ fn install_actions(window: &adw::ApplicationWindow, sender: &ComponentSender<She
     entries.insert("images", || Input::Go(Place::Images));
     for (name, input) in entries {
         let action = gio::SimpleAction::new(name, None);
-        let sender = sender.clone();
-        action.connect_activate(move |_, _| sender.input(input()));
+        let (sender, of) = (sender.clone(), window.downgrade());
+        action.connect_activate(move |_, _| {
+            // One thing at a time: keys reach the window below a dialog, too.
+            if of.upgrade().is_some_and(|window| window.visible_dialog().is_none()) {
+                sender.input_sender().emit(input());
+            }
+        });
         window.add_action(&action);
     }
     let add = |name: &str, show: fn(&adw::ApplicationWindow)| {
@@ -400,10 +412,10 @@ fn tell_time(window: &adw::ApplicationWindow, sender: &ComponentSender<Shell>) {
             source.remove();
         }
         if !window.is_suspended() {
-            let _ = sender.input_sender().send(Input::Tick);
+            sender.input_sender().emit(Input::Tick);
             let sender = sender.clone();
             let source = glib::timeout_add_seconds_local(TICK_SECONDS, move || {
-                let _ = sender.input_sender().send(Input::Tick);
+                sender.input_sender().emit(Input::Tick);
                 glib::ControlFlow::Continue
             });
             ticking.replace(Some(source));

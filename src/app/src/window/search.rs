@@ -59,7 +59,7 @@ impl Component for SearchDialog {
                         set_hexpand: true,
                         set_placeholder_text: Some(&gettext("Search containers and images")),
                         update_property: &[gtk::accessible::Property::Label(&gettext("Search containers and images"))],
-                        connect_search_changed[sender] => move |entry| sender.input(SearchInput::Seek(entry.text().into())),
+                        connect_search_changed[sender] => move |entry| sender.input_sender().emit(SearchInput::Seek(entry.text().into())),
                         connect_activate => SearchInput::First,
                         connect_stop_search[root] => move |_| { root.close(); },
                     },
@@ -78,7 +78,7 @@ impl Component for SearchDialog {
                             add_css_class: "boxed-list",
                             update_property: &[gtk::accessible::Property::Label(&gettext("Results"))],
                             connect_row_activated[sender] => move |_, row| {
-                                sender.input(SearchInput::Choose(usize::try_from(row.index()).unwrap_or_default()));
+                                sender.input_sender().emit(SearchInput::Choose(usize::try_from(row.index()).unwrap_or_default()));
                             },
                         },
                     },
@@ -97,7 +97,7 @@ impl Component for SearchDialog {
         let model = Self { context, found: Vec::new() };
         let widgets = view_output!();
         root.set_focus(Some(&widgets.entry));
-        sender.input(SearchInput::Seek(String::new()));
+        sender.input_sender().emit(SearchInput::Seek(String::new()));
         ComponentParts { model, widgets }
     }
 
@@ -117,7 +117,7 @@ impl Component for SearchDialog {
                 }
                 widgets.stack.set_visible_child_name(if self.found.is_empty() { "nothing" } else { "list" });
             }
-            SearchInput::First => sender.input(SearchInput::Choose(0)),
+            SearchInput::First => sender.input_sender().emit(SearchInput::Choose(0)),
             SearchInput::Choose(index) => {
                 if let Some(found) = self.found.get(index) {
                     let _ = sender.output(match found {

@@ -83,7 +83,7 @@ impl Component for Logs {
                     set_icon_name: "haulout-time-symbolic",
                     set_tooltip_text: Some(&gettext("Show Times")),
                     update_property: &[gtk::accessible::Property::Label(&gettext("Show Times"))],
-                    connect_toggled[sender] => move |button| sender.input(Input::Times(button.is_active())),
+                    connect_toggled[sender] => move |button| sender.input_sender().emit(Input::Times(button.is_active())),
                 },
                 gtk::Button {
                     set_icon_name: "edit-copy-symbolic",
@@ -105,7 +105,7 @@ impl Component for Logs {
                             set_hexpand: true,
                             set_placeholder_text: Some(&gettext("Search in the log")),
                             update_property: &[gtk::accessible::Property::Label(&gettext("Search in the log"))],
-                            connect_search_changed[sender] => move |entry| sender.input(Input::Seek(entry.text().into())),
+                            connect_search_changed[sender] => move |entry| sender.input_sender().emit(Input::Seek(entry.text().into())),
                             connect_activate => Input::Find { forward: true },
                             connect_next_match => Input::Find { forward: true },
                             connect_previous_match => Input::Find { forward: false },
@@ -199,7 +199,7 @@ impl Component for Logs {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let again = sender.clone();
-        let failed = FailurePage::new(move || again.input(Input::Again));
+        let failed = FailurePage::new(move || again.input_sender().emit(Input::Again));
         failed.page.add_css_class("compact");
         let model = Self {
             context,
@@ -279,7 +279,7 @@ impl Component for Logs {
                 self.count = self.text.mark(&text);
                 self.sought = text;
                 if self.count > 0 {
-                    sender.input(Input::Find { forward: false });
+                    sender.input_sender().emit(Input::Find { forward: false });
                 }
             }
             Input::Find { forward } => {

@@ -14,6 +14,7 @@ use relm4::prelude::*;
 
 use super::{act, menu};
 use crate::connection::Action;
+use crate::language::fill;
 use crate::model::ContainerItem;
 use crate::window::Context;
 use logs::Logs;
@@ -46,18 +47,11 @@ pub enum Input {
     Removed,
 }
 
-/// What the page cannot do by itself.
-#[derive(Debug)]
-pub enum Output {
-    /// The container is gone; so is the page.
-    Gone,
-}
-
 #[relm4::component(pub)]
 impl Component for Detail {
     type Init = (Context, ContainerItem);
     type Input = Input;
-    type Output = Output;
+    type Output = ();
     type CommandOutput = ();
 
     view! {
@@ -130,7 +124,7 @@ impl Component for Detail {
                 let changed = sender.clone();
                 item.connect_notify_local(Some(property), move |_, _| {
                     // The page may be on its way out.
-                    let _ = changed.input_sender().send(Input::Changed);
+                    changed.input_sender().emit(Input::Changed);
                 })
             })
             .collect();
@@ -138,7 +132,7 @@ impl Component for Detail {
         let widgets = view_output!();
         let shown = sender.clone();
         tabs.connect_visible_child_name_notify(move |tabs| {
-            shown.input(Input::Tab(tabs.visible_child_name().map(Into::into).unwrap_or_default()));
+            shown.input_sender().emit(Input::Tab(tabs.visible_child_name().map(Into::into).unwrap_or_default()));
         });
         let item = model.item.clone();
         widgets.menu_button.set_create_popup_func(move |button| button.set_menu_model(Some(&menu::on_page(&item))));
@@ -146,7 +140,7 @@ impl Component for Detail {
         let (store, id, gone) = (model.context.model.containers.store().clone(), model.item.clone(), sender.clone());
         let handler = store.connect_items_changed(move |store, _, removed, _| {
             if removed > 0 && store.find(&id).is_none() {
-                let _ = gone.input_sender().send(Input::Removed);
+                gone.input_sender().emit(Input::Removed);
             }
         });
         let watched = std::cell::RefCell::new(Some(handler));
@@ -188,12 +182,11 @@ impl Component for Detail {
             Input::Removed => {
                 self.gone = true;
                 let view = root.ancestor(adw::NavigationView::static_type()).and_downcast::<adw::NavigationView>();
-                match view {
-                    Some(view) if view.visible_page().as_ref() == Some(root) => {
-                        view.pop();
-                    }
-                    _ => {
-                        let _ = sender.output(Output::Gone);
+                if let Some(view) = view.filter(|view| view.visible_page().as_ref() == Some(root)) {
+                    view.pop();
+                    // Who removed it here is told so by what did it.
+                    if self.item.busy().is_empty() {
+                        self.context.tell(&fill(&gettext("“{}” was removed"), &[&self.item.name()]));
                     }
                 }
             }
@@ -201,7 +194,7 @@ impl Component for Detail {
         self.update_view(widgets, sender);
     }
 
-    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<Output>) {
+    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<()>) {
         for handler in self.handlers.drain(..) {
             self.item.disconnect(handler);
         }

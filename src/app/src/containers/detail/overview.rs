@@ -61,11 +61,11 @@ impl Component for Overview {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let again = sender.clone();
-        let failed = FailurePage::new(move || again.input(Input::Changed));
+        let failed = FailurePage::new(move || again.input_sender().emit(Input::Changed));
         failed.page.add_css_class("compact");
         let model = Self { context, item, details: None, failed, failure: false, groups: Vec::new() };
         let widgets = view_output!();
-        sender.input(Input::Changed);
+        sender.input_sender().emit(Input::Changed);
         ComponentParts { model, widgets }
     }
 
@@ -252,8 +252,8 @@ fn environment(env: &[(String, String)]) -> Option<adw::PreferencesGroup> {
 fn process(details: &Details) -> adw::PreferencesGroup {
     let group = adw::PreferencesGroup::builder().title(gettext("Process")).build();
     let network = match details.network {
-        Network::Private => gettext("Of its own, joined to the host’s"),
-        Network::Host => gettext("The host’s"),
+        Network::Private => gettext("Private, connected through this computer"),
+        Network::Host => gettext("Shared with this computer"),
         Network::None => gettext("None"),
     };
     group.add(&fact(&gettext("Network"), &network));

@@ -147,7 +147,7 @@ impl Component for Terminal {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let again = sender.clone();
-        let failed = FailurePage::new(move || again.input(Input::Connect));
+        let failed = FailurePage::new(move || again.input_sender().emit(Input::Connect));
         failed.page.add_css_class("compact");
         let way = Way::default();
         let model = Self {
@@ -171,7 +171,7 @@ impl Component for Terminal {
         let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
         widgets.shell.set_model(Some(&gtk::StringList::new(&choices)));
         let chosen = sender.clone();
-        widgets.shell.connect_selected_notify(move |_| chosen.input(Input::Connect));
+        widgets.shell.connect_selected_notify(move |_| chosen.input_sender().emit(Input::Connect));
         ComponentParts { model, widgets }
     }
 

@@ -110,13 +110,18 @@ impl Form {
 }
 
 impl PortField {
-    pub fn wrong(&self) -> Option<String> {
-        let container = self.container.parse::<u16>();
-        let host = if self.host.is_empty() { Ok(1) } else { self.host.parse::<u16>() };
-        match (host, container) {
-            (Ok(1..), Ok(1..)) => None,
-            _ => Some(gettext("A port is a number between 1 and 65535")),
-        }
+    /// What is wrong with the port of the host, which may be left to chance.
+    pub fn wrong_host(&self) -> Option<String> {
+        if self.host.is_empty() { None } else { wrong_port(&self.host) }
+    }
+
+    /// What is wrong with the port of the container.
+    pub fn wrong_container(&self) -> Option<String> {
+        wrong_port(&self.container)
+    }
+
+    fn wrong(&self) -> Option<String> {
+        self.wrong_host().or_else(|| self.wrong_container())
     }
 
     fn port(&self) -> Option<Port> {
@@ -133,21 +138,38 @@ impl PortField {
     }
 }
 
+/// What is wrong with a port's number.
+fn wrong_port(text: &str) -> Option<String> {
+    match text.parse::<u16>() {
+        Ok(1..) => None,
+        _ => Some(gettext("A port is a number between 1 and 65535")),
+    }
+}
+
 impl VolumeField {
-    pub fn wrong(&self) -> Option<String> {
-        let named = |text: &str| text.starts_with(|first: char| first.is_ascii_alphanumeric()) && !text.contains('/');
-        if self.source.contains(':') || self.destination.contains(':') {
+    /// What is wrong with the folder or the volume's name.
+    pub fn wrong_source(&self) -> Option<String> {
+        let letter = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+        let named =
+            self.source.starts_with(|first: char| first.is_ascii_alphanumeric()) && self.source.chars().all(letter);
+        if self.source.starts_with('/') {
+            return self.source.contains(':').then(|| gettext("A path with a colon cannot be mounted"));
+        }
+        (!named)
+            .then(|| gettext("A folder’s path begins with “/”; a volume’s name has letters, digits, “_”, “.” and “-”"))
+    }
+
+    /// What is wrong with the path in the container.
+    pub fn wrong_destination(&self) -> Option<String> {
+        if self.destination.contains(':') {
             return Some(gettext("A path with a colon cannot be mounted"));
         }
-        if !self.source.starts_with('/') && !named(&self.source) {
-            return Some(gettext(
-                "A folder’s path begins with “/”; a volume’s name has letters, digits, “_”, “.” and “-”",
-            ));
-        }
-        if !self.destination.starts_with('/') || self.destination == "/" {
-            return Some(gettext("The path in the container begins with “/”"));
-        }
-        None
+        (!self.destination.starts_with('/') || self.destination == "/")
+            .then(|| gettext("The path in the container begins with “/”"))
+    }
+
+    fn wrong(&self) -> Option<String> {
+        self.wrong_source().or_else(|| self.wrong_destination())
     }
 
     fn volume(&self) -> Volume {

@@ -15,15 +15,16 @@ use relm4::gtk::glib;
 use relm4::prelude::*;
 
 use form::{EnvField, Form, PortField, VolumeField};
-use rows::{EnvRow, PortRow, Told, VolumeRow};
+use rows::{EnvRow, PortRow, Told, VolumeRow, WrongRow};
 
-use crate::connection::{Defaults, Failure};
+use crate::connection::{Action, Defaults, Failure, Request, Shared};
 use crate::errors::{Doing, words};
 use crate::images::progress::Progress;
 use crate::language::fill;
 use crate::model::ContainerItem;
 use crate::widgets::copy::CommandRow;
-use crate::widgets::failure::FailureRow;
+use crate::widgets::failure::{self, FailureRow};
+use crate::widgets::focus;
 use crate::window::Context;
 
 /// The dialog.
@@ -37,10 +38,15 @@ pub struct RunDialog {
     command: CommandRow,
     progress: Progress,
     failed: FailureRow,
+    wrong_name: WrongRow,
+    wrong_words: WrongRow,
     /// What the image says, when it is here.
     defaults: Option<Defaults>,
+    /// Whether that is still being asked.
+    asking: bool,
     stage: Stage,
     work: Option<glib::JoinHandle<()>>,
+    closed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +54,7 @@ enum Stage {
     Asking,
     /// The image is coming.
     Pulling,
-    /// The container is being made.
+    /// The container is being made and started.
     Creating,
 }
 
@@ -63,14 +69,14 @@ pub enum RunInput {
     RemoveRow(adw::PreferencesRow),
     Run,
     Pulled(Result<String, Failure>),
-    Created(Result<String, Failure>),
+    Started(Result<String, (Doing, Failure)>),
     Closed,
 }
 
 #[derive(Debug)]
 pub enum RunOutput {
-    /// The container with this id was made, to be started.
-    Created(String),
+    /// The container with this id was made and started.
+    Started(String),
 }
 
 #[relm4::component(pub)]
@@ -98,8 +104,7 @@ impl Component for RunDialog {
                     },
                     #[name = "run_button"]
                     pack_end = &gtk::Button {
-                        #[watch]
-                        set_label: &model.answer(),
+                        set_label: &gettext("_Run"),
                         set_use_underline: true,
                         add_css_class: "suggested-action",
                         #[watch]
@@ -110,6 +115,7 @@ impl Component for RunDialog {
                 #[wrap(Some)]
                 set_content = &gtk::Stack {
                     set_transition_type: gtk::StackTransitionType::Crossfade,
+                    #[name = "page"]
                     add_named[Some("asking")] = &adw::PreferencesPage {
                         add: &model.failed.group,
                         adw::PreferencesGroup {
@@ -125,7 +131,7 @@ impl Component for RunDialog {
                                     set_tooltip_text: Some(&gettext("Choose an Image")),
                                     update_property: &[gtk::accessible::Property::Label(&gettext("Choose an Image"))],
                                 },
-                                connect_changed[sender] => move |entry| sender.input(RunInput::Image(entry.text().trim().to_owned())),
+                                connect_changed[sender] => move |entry| sender.input_sender().emit(RunInput::Image(entry.text().trim().to_owned())),
                                 connect_entry_activated => RunInput::Run,
                             },
                             #[name = "name"]
@@ -134,22 +140,16 @@ impl Component for RunDialog {
                                 connect_changed => RunInput::Changed,
                                 connect_entry_activated => RunInput::Run,
                             },
+                            #[local_ref]
+                            wrong_name -> adw::PreferencesRow {},
                             #[name = "words"]
                             adw::EntryRow {
                                 set_title: &gettext("Command (optional)"),
                                 connect_changed => RunInput::Changed,
                                 connect_entry_activated => RunInput::Run,
                             },
-                        },
-                        #[name = "wrong_group"]
-                        adw::PreferencesGroup {
-                            set_visible: false,
-                            #[name = "wrong"]
-                            gtk::Label {
-                                set_wrap: true,
-                                set_xalign: 0.0,
-                                set_css_classes: &["error", "caption"],
-                            },
+                            #[local_ref]
+                            wrong_words -> adw::PreferencesRow {},
                         },
                         #[name = "hint_group"]
                         adw::PreferencesGroup {
@@ -232,28 +232,33 @@ impl Component for RunDialog {
             volumes: Vec::new(),
             env: Vec::new(),
             told: Told {
-                changed: Rc::new(move || changed.input(RunInput::Changed)),
-                removed: Rc::new(move |row| removed.input(RunInput::RemoveRow(row.clone()))),
+                changed: Rc::new(move || changed.input_sender().emit(RunInput::Changed)),
+                removed: Rc::new(move |row| removed.input_sender().emit(RunInput::RemoveRow(row.clone()))),
             },
             command: CommandRow::new(&gettext("Equivalent Command")),
             progress: Progress::new(),
             failed: FailureRow::new(),
+            wrong_name: WrongRow::new(),
+            wrong_words: WrongRow::new(),
             defaults: None,
+            asking: false,
             stage: Stage::Asking,
             work: None,
+            closed: false,
         };
         let chosen = image;
+        let (wrong_name, wrong_words) = (&model.wrong_name.row, &model.wrong_words.row);
         let widgets = view_output!();
         choice::offer(&model.context.model, &widgets.images, &widgets.image);
         root.set_default_widget(Some(&widgets.run_button));
         match chosen {
             Some(image) => {
                 widgets.image.set_text(&image);
-                root.set_focus(Some(&widgets.name));
+                focus::first(&root, &widgets.name);
             }
-            None => root.set_focus(Some(&widgets.image)),
+            None => focus::first(&root, &widgets.image),
         }
-        sender.input(RunInput::Changed);
+        sender.input_sender().emit(RunInput::Changed);
         ComponentParts { model, widgets }
     }
 
@@ -273,6 +278,7 @@ impl Component for RunDialog {
             RunInput::Defaults(image, defaults) => {
                 if image == self.form.image {
                     self.defaults = defaults;
+                    self.asking = false;
                 }
             }
             RunInput::AddPort => {
@@ -306,17 +312,26 @@ impl Component for RunDialog {
             RunInput::Pulled(Err(failure)) => {
                 self.stage = Stage::Asking;
                 self.failed.show(Some(&words(&Doing::Pulling(self.form.image.clone()), &failure)));
+                widgets.page.scroll_to_top();
             }
-            RunInput::Created(Ok(id)) => {
-                let _ = sender.output(RunOutput::Created(id));
+            RunInput::Started(Ok(id)) => {
+                let _ = sender.output(RunOutput::Started(id));
                 root.close();
             }
-            RunInput::Created(Err(failure)) => {
+            RunInput::Started(Err((doing, failure))) => {
                 self.stage = Stage::Asking;
-                self.failed.show(Some(&words(&Doing::Creating, &failure)));
+                let words = words(&doing, &failure);
+                if self.closed {
+                    failure::toast(&words, &self.context.toasts);
+                } else {
+                    self.failed.show(Some(&words));
+                    widgets.page.scroll_to_top();
+                }
             }
+            // A pull is cancelled; what is being made comes to its end.
             RunInput::Closed => {
-                if let Some(work) = self.work.take() {
+                self.closed = true;
+                if let Some(work) = self.work.take_if(|_| self.stage == Stage::Pulling) {
                     work.abort();
                 }
             }
@@ -326,15 +341,14 @@ impl Component for RunDialog {
 }
 
 impl RunDialog {
-    /// What the button says.
-    fn answer(&self) -> String {
-        let here = self.form.image.is_empty() || self.defaults.is_some();
-        if here { gettext("_Run") } else { gettext("_Pull and Run") }
-    }
-
-    /// What the image says of itself.
+    /// What the image says of itself, or that it is not here.
     fn hint(&self) -> Option<String> {
-        let defaults = self.defaults.as_ref()?;
+        if self.form.image.is_empty() || self.asking {
+            return None;
+        }
+        let Some(defaults) = &self.defaults else {
+            return Some(gettext("Not on this computer yet: it is pulled first"));
+        };
         let mut lines = Vec::new();
         let command = shell_words::join(defaults.entrypoint.iter().chain(&defaults.command));
         if self.form.command.is_empty() && !command.is_empty() {
@@ -381,6 +395,28 @@ impl RunDialog {
         VolumeField { destination: open.next().cloned().unwrap_or_default(), ..VolumeField::default() }
     }
 
+    /// What stands against a port of the host: a container that has it now, or another row.
+    fn taken(&self, port: &PortField) -> Option<String> {
+        let number = port.host.parse::<u16>().ok()?;
+        let same = |other: &&PortField| other.udp == port.udp && other.host.parse() == Ok(number);
+        if self.form.ports.iter().filter(same).count() > 1 {
+            return Some(fill(&gettext("Port {} is given twice"), &[&port.host]));
+        }
+        let containers = self.context.model.containers.all();
+        let running =
+            containers.iter().filter_map(ContainerItem::data).filter(|container| container.state.is_running());
+        let mut theirs = running.flat_map(|container| {
+            let name = container.name;
+            container.ports.into_iter().map(move |port| (name.clone(), port))
+        });
+        let (name, _) = theirs.find(|(_, other)| {
+            let first = other.host.unwrap_or_default();
+            other.udp == port.udp
+                && (u32::from(first)..u32::from(first) + u32::from(other.count.max(1))).contains(&number.into())
+        })?;
+        Some(fill(&gettext("The running container “{}” has port {} already"), &[&name, &port.host]))
+    }
+
     /// Takes over what is typed, says what is wrong with it, and shows the command.
     fn read(&mut self, widgets: &RunDialogWidgets) {
         self.form = Form {
@@ -402,18 +438,9 @@ impl RunDialog {
         let containers = self.context.model.containers.all();
         let name = self.form.wrong_name(|name| containers.iter().any(|container| container.name() == name));
         let command = self.form.wrong_command();
-        for (row, wrong) in [(&widgets.name, &name), (&widgets.words, &command)] {
-            if wrong.is_some() {
-                row.add_css_class("error");
-            } else {
-                row.remove_css_class("error");
-            }
-        }
-        let wrong = name.or(command);
-        widgets.wrong_group.set_visible(wrong.is_some());
-        widgets.wrong.set_text(wrong.as_deref().unwrap_or_default());
-        let mut right = wrong.is_none();
-        for fine in self.ports.iter().map(|row| row.check(insist)) {
+        let mut right = self.wrong_name.say(&widgets.name, name.as_deref());
+        right &= self.wrong_words.say(&widgets.words, command.as_deref());
+        for fine in self.ports.iter().map(|row| row.check(insist, |port| self.taken(port))) {
             right &= fine;
         }
         for fine in self.volumes.iter().map(|row| row.check(insist)) {
@@ -441,6 +468,7 @@ impl RunDialog {
     /// Asks what `image` says of its containers.
     fn ask_defaults(&mut self, image: &str, sender: &ComponentSender<Self>) {
         self.defaults = None;
+        self.asking = !image.is_empty();
         if image.is_empty() {
             return;
         }
@@ -448,7 +476,7 @@ impl RunDialog {
         let (image, sender) = (image.to_owned(), sender.clone());
         relm4::spawn_local(async move {
             let defaults = asked.await.unwrap_or_default();
-            sender.input(RunInput::Defaults(image, defaults));
+            sender.input_sender().emit(RunInput::Defaults(image, defaults));
         });
     }
 
@@ -464,19 +492,29 @@ impl RunDialog {
         let (progress, name, sender) = (self.progress.clone(), self.form.image.clone(), sender.clone());
         self.work = Some(relm4::spawn_local(async move {
             let pulled = progress.follow(&name, flow).await;
-            sender.input(RunInput::Pulled(pulled));
+            sender.input_sender().emit(RunInput::Pulled(pulled));
         }));
     }
 
     fn create(&mut self, sender: &ComponentSender<Self>) {
         self.stage = Stage::Creating;
-        let created = self.context.connection.create(self.form.request());
-        let sender = sender.clone();
+        let (connection, request, sender) = (self.context.connection.clone(), self.form.request(), sender.clone());
         self.work = Some(relm4::spawn_local(async move {
-            let created = created.await;
-            sender.input(RunInput::Created(created));
+            let started = run(&connection, request).await;
+            sender.input_sender().emit(RunInput::Started(started));
         }));
     }
+}
+
+/// Makes a container and starts it. One that does not start is taken away again: what was wrong with it can be mended in
+/// the dialog and tried under the same name.
+async fn run(connection: &Shared, request: Request) -> Result<String, (Doing, Failure)> {
+    let name = request.name.clone();
+    let id = connection.create(request).await.map_err(|failure| (Doing::Creating, failure))?;
+    let Err(failure) = connection.act(&id, Action::Start).await else { return Ok(id) };
+    // With --rm it is gone already.
+    let _ = connection.act(&id, Action::Remove).await;
+    Err((name.map_or(Doing::StartingNew, Doing::Starting), failure))
 }
 
 /// Puts `row` before the group's button, which stays last.

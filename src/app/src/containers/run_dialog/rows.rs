@@ -81,13 +81,67 @@ impl Frame {
         entry
     }
 
-    fn say(&self, wrong: Option<&str>, insist: bool) {
+    /// Says what is wrong with which of the fields; answers whether nothing is.
+    fn say(&self, fields: &[(&gtk::Entry, Option<String>)], insist: bool) -> bool {
         if insist {
             self.said.set(true);
         }
-        let wrong = wrong.filter(|_| self.said.get());
-        self.wrong.set_visible(wrong.is_some());
-        self.wrong.set_text(wrong.unwrap_or_default());
+        let said = self.said.get();
+        for (entry, wrong) in fields {
+            mark(*entry, said && wrong.is_some());
+        }
+        let first = fields.iter().find_map(|(_, wrong)| wrong.as_deref());
+        self.wrong.set_visible(said && first.is_some());
+        self.wrong.set_text(first.unwrap_or_default());
+        first.is_none()
+    }
+}
+
+/// Marks a field as wrong, for eyes and for screen readers.
+fn mark(field: &impl IsA<gtk::Widget>, wrong: bool) {
+    let field = field.as_ref();
+    let state = if wrong { gtk::AccessibleInvalidState::True } else { gtk::AccessibleInvalidState::False };
+    field.update_state(&[gtk::accessible::State::Invalid(state)]);
+    if wrong {
+        field.add_css_class("error");
+    } else {
+        field.remove_css_class("error");
+    }
+}
+
+/// What is wrong with the field in the row above this one.
+#[derive(Clone)]
+pub struct WrongRow {
+    pub row: adw::PreferencesRow,
+    label: gtk::Label,
+}
+
+impl WrongRow {
+    pub fn new() -> Self {
+        let label = gtk::Label::builder()
+            .xalign(0.0)
+            .wrap(true)
+            .css_classes(["error", "caption"])
+            .margin_start(12)
+            .margin_end(12)
+            .margin_top(8)
+            .margin_bottom(8)
+            .build();
+        let row =
+            adw::PreferencesRow::builder().activatable(false).focusable(false).visible(false).child(&label).build();
+        Self { row, label }
+    }
+
+    /// Says it, or that nothing is; answers whether nothing is.
+    pub fn say(&self, field: &adw::EntryRow, wrong: Option<&str>) -> bool {
+        if self.label.text() != wrong.unwrap_or_default() {
+            let widget: &gtk::Widget = field.upcast_ref();
+            widget.update_relation(&[gtk::accessible::Relation::ErrorMessage(&[self.label.upcast_ref()])]);
+            self.label.set_text(wrong.unwrap_or_default());
+        }
+        self.row.set_visible(wrong.is_some());
+        mark(field, wrong.is_some());
+        wrong.is_none()
     }
 }
 
@@ -140,11 +194,12 @@ impl PortRow {
         }
     }
 
-    /// Says what is wrong (`insist`: also in a row that nobody has left yet); answers whether anything is.
-    pub fn check(&self, insist: bool) -> bool {
-        let wrong = self.field().wrong();
-        self.frame.say(wrong.as_deref(), insist);
-        wrong.is_none()
+    /// Says what is wrong (`insist`: also in a row that nobody has left yet); answers whether nothing is. `taken` tells
+    /// what stands against a port of the host.
+    pub fn check(&self, insist: bool, taken: impl Fn(&PortField) -> Option<String>) -> bool {
+        let field = self.field();
+        let host = field.wrong_host().or_else(|| taken(&field));
+        self.frame.say(&[(&self.host, host), (&self.container, field.wrong_container())], insist)
     }
 }
 
@@ -198,9 +253,9 @@ impl VolumeRow {
     }
 
     pub fn check(&self, insist: bool) -> bool {
-        let wrong = self.field().wrong();
-        self.frame.say(wrong.as_deref(), insist);
-        wrong.is_none()
+        let field = self.field();
+        let fields = [(&self.source, field.wrong_source()), (&self.destination, field.wrong_destination())];
+        self.frame.say(&fields, insist)
     }
 }
 
@@ -259,8 +314,6 @@ impl EnvRow {
     }
 
     pub fn check(&self, insist: bool) -> bool {
-        let wrong = self.field().wrong();
-        self.frame.say(wrong.as_deref(), insist);
-        wrong.is_none()
+        self.frame.say(&[(&self.name, self.field().wrong())], insist)
     }
 }
