@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::wire::{self, Request};
 use super::{Answer, Step, fork, reap, remove};
 use crate::container::start;
-use crate::store::unpack;
+use crate::store::{pack, unpack};
 use crate::userns::anchor;
 
 /// Does it, answers, and ends.
@@ -45,6 +45,10 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String
                 size: unpacked.size,
                 entries: unpacked.entries,
             })
+        }
+        Step::Pack { layer, diff_id } => {
+            pack::pack(&layer, descriptor()?, &diff_id).map_err(|error| error.to_string())?;
+            Ok(Answer::Done)
         }
         Step::Remove { path } => {
             remove::remove(&path).map_err(|error| error.to_string())?;

@@ -35,6 +35,13 @@ pub enum Step {
         /// How the stream is packed.
         compression: Compression,
     },
+    /// Writes a layer's tar, put together again, to descriptor 0. Answer: [`Answer::Done`].
+    Pack {
+        /// The layer's folder, `layers/<diffID>`.
+        layer: PathBuf,
+        /// What the tar has to hash to.
+        diff_id: Digest,
+    },
     /// Removes a folder and everything in it, whoever owns it; it need not be there. Answer: [`Answer::Done`].
     Remove {
         /// The folder.

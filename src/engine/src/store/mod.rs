@@ -8,6 +8,8 @@
 
 mod commit;
 pub mod overlay;
+pub mod pack;
+mod parts;
 mod staging;
 mod turn;
 pub mod unpack;

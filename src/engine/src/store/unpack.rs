@@ -16,6 +16,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
+use super::parts::{self, Recorder};
 use crate::digest::Digest;
 use crate::step::Compression;
 use entry::Entry;
@@ -128,23 +129,27 @@ pub enum UnpackError {
     },
 }
 
-/// Unpacks the tar that `from` carries into the empty folder `into`, and reads `from` to its end. Nothing is synced.
+/// Unpacks the tar that `from` carries into the empty folder `into`, and reads `from` to its end. What `into` has no place for goes
+/// beside it, so that [`super::pack`] can put the same tar together again. Nothing is synced.
 ///
 /// # Errors
 /// What stopped it; the folder holds a part of the layer then.
 pub fn unpack(from: OwnedFd, into: &Path, compression: Compression, limits: &Limits) -> Result<Unpacked, UnpackError> {
+    let parts = into.with_file_name(parts::PARTS);
+    let unrecorded = |source| UnpackError::Folder { path: into.with_file_name(parts::PARTS), source };
+    let recorder = Recorder::create(&parts).map_err(unrecorded)?;
     let mut tree = Tree::open(into, limits)?;
     let (blocks, filled) = mpsc::sync_channel(stream::BLOCKS);
     let (empty, recycled) = mpsc::channel();
     let most = limits.tar_size;
     let source = std::thread::spawn(move || stream::pump(from, compression, most, &blocks, &recycled));
-    let mut blocks = Blocks::new(filled, empty);
+    let mut blocks = Blocks::new(filled, empty, Some(recorder));
     let written = write(&mut blocks, &mut tree, limits);
     if !matches!(written, Ok(_) | Err(UnpackError::Short(_))) {
         // Not waited for: it may be waiting itself, for bytes that come slowly, and ends when it finds nobody who wants them.
         return Err(written.err().unwrap_or(UnpackError::Short(String::new())));
     }
-    let Hashed { diff_id, tar_size } = blocks.drain();
+    let drained = blocks.drain();
     // A broken stream shows on this side as one that ends too soon: its own words are the better ones.
     match source.join() {
         Ok(Ok(())) => {}
@@ -153,6 +158,7 @@ pub fn unpack(from: OwnedFd, into: &Path, compression: Compression, limits: &Lim
         Ok(Err(StreamError::Closed)) | Err(_) => return Err(UnpackError::Stream(io::ErrorKind::BrokenPipe.into())),
     }
     let entries = written?;
+    let Hashed { diff_id, tar_size } = drained.map_err(unrecorded)?;
     let size = tree.finish()?;
     Ok(Unpacked { diff_id, tar_size, size, entries })
 }

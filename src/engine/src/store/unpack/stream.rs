@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
 use crate::step::Compression;
+use crate::store::parts::Recorder;
 
 /// The bytes of a block: a multiple of a tar's own blocks, so that headers seldom lie across two.
 const BLOCK: usize = 256 << 10;
@@ -157,11 +158,42 @@ pub(super) struct Blocks {
     at: usize,
     hash: Sha256,
     tar_size: u64,
+    /// Where everything goes that is not a file's content.
+    parts: Option<Recorder>,
+    /// Whether what is consumed now is a file's content.
+    content: bool,
 }
 
 impl Blocks {
-    pub(super) fn new(filled: Receiver<Vec<u8>>, empty: Sender<Vec<u8>>) -> Self {
-        Self { filled, empty, block: Vec::new(), at: 0, hash: Sha256::new(), tar_size: 0 }
+    pub(super) fn new(filled: Receiver<Vec<u8>>, empty: Sender<Vec<u8>>, parts: Option<Recorder>) -> Self {
+        Self { filled, empty, block: Vec::new(), at: 0, hash: Sha256::new(), tar_size: 0, parts, content: false }
+    }
+
+    /// What is consumed from here on is the content of the file `path`, in these regions of it (nothing: from its beginning on).
+    pub(super) fn begin_content(&mut self, path: impl FnOnce() -> Vec<u8>, regions: &[(u64, u64)], size: u64) {
+        if let Some(parts) = &mut self.parts
+            && size > 0
+        {
+            parts.content(&path(), regions, size);
+            self.content = true;
+        }
+    }
+
+    /// It is no more.
+    pub(super) fn end_content(&mut self) {
+        self.content = false;
+    }
+
+    /// What was written under `path`, or below it, is now what `kept` has under that number.
+    pub(super) fn replaced(&mut self, path: &[u8], kept: u64) {
+        if let Some(parts) = &mut self.parts {
+            parts.replaced(path, kept);
+        }
+    }
+
+    /// Whether it is to be put together again: then nothing of it may get lost.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.parts.is_some()
     }
 
     /// The bytes that come next, in one piece: at least so many, fewer only at the end of the stream.
@@ -197,7 +229,13 @@ impl Blocks {
 
     /// Goes on behind `count` bytes that were looked at.
     pub(super) fn consume(&mut self, count: usize) {
-        self.at = (self.at + count).min(self.block.len());
+        let end = (self.at + count).min(self.block.len());
+        if let Some(parts) = &mut self.parts
+            && !self.content
+        {
+            parts.raw(&self.block[self.at..end]);
+        }
+        self.at = end;
     }
 
     /// Skips `count` bytes; `false` when the stream ends before.
@@ -214,11 +252,18 @@ impl Blocks {
     }
 
     /// Reads what is left: what the whole stream came to.
-    pub(super) fn drain(mut self) -> Hashed {
+    pub(super) fn drain(mut self) -> io::Result<Hashed> {
+        self.consume(self.block.len());
         while let Some(block) = self.next() {
+            if let Some(parts) = &mut self.parts {
+                parts.raw(&block);
+            }
             let _ = self.empty.send(block);
         }
-        Hashed { diff_id: Digest::from_bytes(self.hash.finalize().into()), tar_size: self.tar_size }
+        if let Some(parts) = self.parts {
+            parts.finish()?;
+        }
+        Ok(Hashed { diff_id: Digest::from_bytes(self.hash.finalize().into()), tar_size: self.tar_size })
     }
 
     /// The next block; nothing at the end of the stream.

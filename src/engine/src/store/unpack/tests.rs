@@ -14,6 +14,8 @@ use super::archive::{Archive, Item, checksum};
 use super::{Limits, UnpackError, Unpacked, unpack};
 use crate::digest::Digest;
 use crate::step::Compression;
+use crate::store::pack::{PackError, pack};
+use crate::store::parts::{KEPT, PARTS};
 
 /// A layer's folder, with things beside it that must stay as they are.
 struct Place {
@@ -24,7 +26,7 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("layer")).unwrap();
+        fs::create_dir(folder.path().join("diff")).unwrap();
         let outside = folder.path().join("outside");
         fs::create_dir(&outside).unwrap();
         fs::write(outside.join("file"), "outside").unwrap();
@@ -35,7 +37,7 @@ impl Place {
     }
 
     fn layer(&self) -> PathBuf {
-        self.folder.path().join("layer")
+        self.folder.path().join("diff")
     }
 
     fn unpack(&self, tar: &[u8]) -> Result<Unpacked, UnpackError> {
@@ -46,7 +48,22 @@ impl Place {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
-        unpack(OwnedFd::from(file), &self.layer(), compression, limits)
+        let _ = fs::remove_file(self.folder.path().join(PARTS));
+        let _ = fs::remove_dir_all(self.folder.path().join(KEPT));
+        let unpacked = unpack(OwnedFd::from(file), &self.layer(), compression, limits)?;
+        self.assert_it_can_be_packed_again(&unpacked);
+        Ok(unpacked)
+    }
+
+    /// The same tar comes out of it.
+    fn assert_it_can_be_packed_again(&self, unpacked: &Unpacked) {
+        let mut file = tempfile::tempfile().unwrap();
+        match pack(self.folder.path(), OwnedFd::from(file.try_clone().unwrap()), &unpacked.diff_id) {
+            // An ordinary user's own file without a right to read.
+            Err(PackError::File { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => return,
+            packed => packed.unwrap(),
+        }
+        assert_eq!(std::io::Seek::stream_position(&mut file).unwrap(), unpacked.tar_size);
     }
 
     /// Nothing outside the layer changed, and nothing came to be beside it.
@@ -54,8 +71,9 @@ impl Place {
         assert_eq!(snapshot(&self.folder.path().join("outside")), self.before);
         let mut beside: Vec<_> =
             fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        beside.retain(|name| *name != PARTS && *name != KEPT);
         beside.sort();
-        assert_eq!(beside, ["layer", "outside"]);
+        assert_eq!(beside, ["diff", "outside"]);
     }
 }
 
@@ -553,7 +571,7 @@ prop_compose! {
     /// Names that are hostile more often than not.
     fn name()(parts in prop::collection::vec(prop::sample::select(vec![
         "a", "b", "c", "..", ".", "", "l", "outside", "file", ".wh.a", ".wh.b", ".wh..wh..opq", ".wh...", ".wh..",
-        "layer", "\0", "...", "é",
+        "diff", "\0", "...", "é",
     ]), 1..5), absolute in prop::bool::weighted(0.1)) -> String {
         format!("{}{}", if absolute { "/" } else { "" }, parts.join("/"))
     }

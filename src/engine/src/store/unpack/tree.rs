@@ -4,9 +4,11 @@
 //! The folders on the way to the present entry stay open, because archives are in the order of their folders: the next
 //! entry needs one `openat` at most. A folder's mode and time are set when it is left, since its entries change them.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags};
@@ -16,6 +18,7 @@ use super::entry::{Entry, Kind};
 use super::stream::Blocks;
 use super::{Limits, UnpackError};
 use crate::step::remove;
+use crate::store::parts::KEPT;
 
 const CHANGING_OWNER: &str = "changing the owner";
 /// A tar's blocks.
@@ -38,6 +41,8 @@ pub(super) struct Tree<'a> {
     own: (Uid, Gid),
     limits: &'a Limits,
     size: u64,
+    /// How many replaced files and folders are kept.
+    kept: Cell<u64>,
 }
 
 /// An open folder.
@@ -47,6 +52,8 @@ struct Open {
     end: usize,
     /// Whether new entries take its group instead of the creator's (set-group-id).
     inherits: bool,
+    /// Whether it, or one above it, was reached by a link.
+    linked: bool,
 }
 
 /// What a folder is to be when it is left.
@@ -84,6 +91,7 @@ impl<'a> Tree<'a> {
             own: (rustix::process::geteuid(), rustix::process::getegid()),
             limits,
             size: 0,
+            kept: Cell::new(0),
         })
     }
 
@@ -108,26 +116,31 @@ impl<'a> Tree<'a> {
         self.enter(&entry.parent).map_err(|failure| failed(entry, failure))?;
         match &entry.kind {
             Kind::File => {
-                let file = self.create(entry, owner)?;
+                let file = self.create(entry, owner, blocks)?;
                 self.count(entry.size)?;
+                blocks.begin_content(|| self.place(entry), &[], entry.size);
                 fill(&file, entry, entry.size, blocks)?;
+                blocks.end_content();
                 finish_file(&file, entry).map_err(|failure| failed(entry, failure))?;
                 if blocks.skip(padded - entry.size) { Ok(()) } else { Err(short()) }
             }
             Kind::Sparse(map, length) => {
-                let file = self.create(entry, owner)?;
+                let file = self.create(entry, owner, blocks)?;
                 self.count(entry.size)?;
                 let cannot = |errno| failed(entry, Failure { doing: "making its holes", errno });
                 rustix::fs::ftruncate(&file, *length).map_err(cannot)?;
+                let regions: Vec<(u64, u64)> = map.iter().map(|region| (region.offset, region.length)).collect();
+                blocks.begin_content(|| self.place(entry), &regions, entry.size);
                 for region in map {
                     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(region.offset)).map_err(cannot)?;
                     fill(&file, entry, region.length, blocks)?;
                 }
+                blocks.end_content();
                 finish_file(&file, entry).map_err(|failure| failed(entry, failure))?;
                 if blocks.skip(padded - entry.size) { Ok(()) } else { Err(short()) }
             }
             _ => {
-                self.make(entry, owner).map_err(|failure| failed(entry, failure))?;
+                self.make(entry, owner, blocks).map_err(|failure| failed(entry, failure))?;
                 if blocks.skip(padded) { Ok(()) } else { Err(short()) }
             }
         }
@@ -139,6 +152,20 @@ impl<'a> Tree<'a> {
             return Err(UnpackError::Limit { what: "bytes of files", limit: self.limits.size });
         }
         Ok(())
+    }
+
+    /// Where the entry really is in the layer: links on the way may be replaced later.
+    fn place(&self, entry: &Entry) -> Vec<u8> {
+        let shown = joined(&entry.parent, &entry.base);
+        let Some(Open { fd, linked: true, .. }) = self.open.last() else { return shown };
+        let real = |fd: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+        match (real(&self.root), real(fd)) {
+            (Ok(root), Ok(folder)) => match folder.strip_prefix(root) {
+                Ok(folder) => joined(folder.as_os_str().as_bytes(), &entry.base),
+                Err(_) => shown,
+            },
+            _ => shown,
+        }
     }
 
     /// The folder that was entered last.
@@ -166,16 +193,20 @@ impl<'a> Tree<'a> {
             return Err(Failure { doing: "going deeper than folders may be", errno: Errno::NAMETOOLONG });
         }
         let (folder, _) = self.folder();
+        let mut linked = self.open.last().is_some_and(|open| open.linked);
         let fd = match rustix::fs::openat(folder, name, OPEN_FOLDER, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => {
                 rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o755)).map_err(doing("making its folder"))?;
                 rustix::fs::openat(folder, name, OPEN_FOLDER, Mode::empty()).map_err(doing("opening its folder"))?
             }
-            Err(Errno::NOTDIR | Errno::LOOP) => self.descend_odd(name)?,
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                linked = true;
+                self.descend_odd(name)?
+            }
             Err(errno) => return Err(Failure { doing: "opening its folder", errno }),
         };
-        self.push(fd, name);
+        self.push(fd, name, linked);
         Ok(())
     }
 
@@ -205,7 +236,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn push(&mut self, fd: OwnedFd, name: &[u8]) {
+    fn push(&mut self, fd: OwnedFd, name: &[u8], linked: bool) {
         if !self.path.is_empty() {
             self.path.push(b'/');
         }
@@ -214,7 +245,7 @@ impl<'a> Tree<'a> {
         // A folder that was left before has its mode already.
         let inherits =
             self.folders.get(&self.path).is_some_and(|known| !known.mode_pending && known.mode & 0o2000 != 0);
-        self.open.push(Open { fd, end, inherits });
+        self.open.push(Open { fd, end, inherits, linked });
     }
 
     /// Leaves folders until `keep` are open, and makes each what it is to be.
@@ -234,12 +265,12 @@ impl<'a> Tree<'a> {
     }
 
     /// Makes an entry that has no content.
-    fn make(&mut self, entry: &Entry, owner: Option<(Uid, Gid)>) -> Result<(), Failure> {
+    fn make(&mut self, entry: &Entry, owner: Option<(Uid, Gid)>, blocks: &mut Blocks) -> Result<(), Failure> {
         match &entry.kind {
-            Kind::Folder => self.make_folder(entry, owner),
+            Kind::Folder => self.make_folder(entry, owner, blocks),
             Kind::Symlink(target) => {
                 let (folder, inherits) = self.folder();
-                again(folder, &entry.base, || rustix::fs::symlinkat(target.as_slice(), folder, entry.base.as_slice()))
+                self.again(entry, blocks, || rustix::fs::symlinkat(target.as_slice(), folder, entry.base.as_slice()))
                     .map_err(doing("making the link"))?;
                 self.settle(entry, owner, inherits)
             }
@@ -252,17 +283,17 @@ impl<'a> Tree<'a> {
                         .map(drop)
                         .map_err(doing("finding what it is a link to"));
                 }
-                again(folder, &entry.base, || {
+                self.again(entry, blocks, || {
                     rustix::fs::linkat(&target, base.as_slice(), folder, entry.base.as_slice(), AtFlags::empty())
                 })
                 .map_err(doing("making the link"))
             }
-            Kind::Fifo => self.node(entry, owner, FileType::Fifo, 0),
+            Kind::Fifo => self.node(entry, owner, FileType::Fifo, 0, blocks),
             // 0/0 would be a whiteout, which an image says otherwise.
             Kind::Device { major: 0, minor: 0, .. } | Kind::Nothing | Kind::File | Kind::Sparse(..) => Ok(()),
             Kind::Device { block, major, minor } => {
                 let kind = if *block { FileType::BlockDevice } else { FileType::CharacterDevice };
-                match self.node(entry, owner, kind, rustix::fs::makedev(*major, *minor)) {
+                match self.node(entry, owner, kind, rustix::fs::makedev(*major, *minor), blocks) {
                     // As podman without root: the devices of a container come from its runtime.
                     Err(Failure { errno: Errno::PERM, .. }) => Ok(()),
                     other => other,
@@ -273,7 +304,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn make_folder(&mut self, entry: &Entry, owner: Option<(Uid, Gid)>) -> Result<(), Failure> {
+    fn make_folder(&mut self, entry: &Entry, owner: Option<(Uid, Gid)>, blocks: &mut Blocks) -> Result<(), Failure> {
         if entry.base.is_empty() {
             set_owner(&self.root, owner)?;
             set_mode(&self.root, entry.mode)?;
@@ -292,7 +323,7 @@ impl<'a> Tree<'a> {
                 .map_err(doing("opening the folder"))?,
             Err(Errno::EXIST) => {
                 existed = true;
-                existing_folder(folder, entry)?
+                self.existing_folder(entry, blocks)?
             }
             Err(errno) => return Err(Failure { doing: "making the folder", errno }),
         };
@@ -309,18 +340,19 @@ impl<'a> Tree<'a> {
                 mtime: entry.mtime,
             },
         );
-        self.push(fd, &entry.base);
+        let linked = self.open.last().is_some_and(|open| open.linked);
+        self.push(fd, &entry.base, linked);
         Ok(())
     }
 
     /// Makes a file, empty, and whose it is to be.
-    fn create(&self, entry: &Entry, owner: Option<(Uid, Gid)>) -> Result<OwnedFd, UnpackError> {
+    fn create(&self, entry: &Entry, owner: Option<(Uid, Gid)>, blocks: &mut Blocks) -> Result<OwnedFd, UnpackError> {
         let (folder, inherits) = self.folder();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
         let create = || rustix::fs::openat(folder, entry.base.as_slice(), flags, mode);
-        let settle = || -> Result<OwnedFd, Failure> {
-            let file = again(folder, &entry.base, create).map_err(doing("making the file"))?;
+        let mut settle = || -> Result<OwnedFd, Failure> {
+            let file = self.again(entry, blocks, create).map_err(doing("making the file"))?;
             if owner.is_some() || inherits {
                 set_owner(&file, Some(owner.unwrap_or(self.own)))?;
             }
@@ -329,10 +361,17 @@ impl<'a> Tree<'a> {
         settle().map_err(|failure| failed(entry, failure))
     }
 
-    fn node(&self, entry: &Entry, owner: Option<(Uid, Gid)>, kind: FileType, device: u64) -> Result<(), Failure> {
+    fn node(
+        &self,
+        entry: &Entry,
+        owner: Option<(Uid, Gid)>,
+        kind: FileType,
+        device: u64,
+        blocks: &mut Blocks,
+    ) -> Result<(), Failure> {
         let (folder, inherits) = self.folder();
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
-        again(folder, &entry.base, || rustix::fs::mknodat(folder, entry.base.as_slice(), kind, mode, device))
+        self.again(entry, blocks, || rustix::fs::mknodat(folder, entry.base.as_slice(), kind, mode, device))
             .map_err(doing("making the node"))?;
         self.settle(entry, owner, inherits)
     }
@@ -363,6 +402,60 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Opens the folder that is there under the entry's name; what is no folder is replaced by one.
+    fn existing_folder(&self, entry: &Entry, blocks: &mut Blocks) -> Result<OwnedFd, Failure> {
+        let (folder, _) = self.folder();
+        let name = entry.base.as_slice();
+        match rustix::fs::openat(folder, name, OPEN_FOLDER, Mode::empty()) {
+            Err(Errno::NOTDIR | Errno::LOOP) => {
+                let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+                    .map_err(doing("looking at what it replaces"))?;
+                let whiteout = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0;
+                self.take_away(entry, blocks).map_err(doing("replacing what was there"))?;
+                rustix::fs::mkdirat(folder, name, Mode::RWXU).map_err(doing("making the folder"))?;
+                let fd = rustix::fs::openat(folder, name, OPEN_FOLDER, Mode::empty())
+                    .map_err(doing("opening the folder"))?;
+                if whiteout {
+                    set_opaque(&fd)?;
+                }
+                Ok(fd)
+            }
+            other => other.map_err(doing("opening the folder")),
+        }
+    }
+
+    /// Does `make`; what is already there under the entry's name goes first, as in any tar: the last one wins.
+    fn again<T>(&self, entry: &Entry, blocks: &mut Blocks, make: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
+        match make() {
+            Err(Errno::EXIST) => {
+                self.take_away(entry, blocks)?;
+                make()
+            }
+            other => other,
+        }
+    }
+
+    /// Takes away what is there under the entry's name. A file's content, and a folder's, is kept beside the layer's folder when the
+    /// tar is to be put together again.
+    fn take_away(&self, entry: &Entry, blocks: &mut Blocks) -> Result<(), Errno> {
+        let (folder, _) = self.folder();
+        let name = entry.base.as_slice();
+        let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let has_content = matches!(FileType::from_raw_mode(stat.st_mode), FileType::RegularFile | FileType::Directory);
+        if !(has_content && blocks.is_recorded()) {
+            return remove::remove_at(folder, name);
+        }
+        let kept = self.kept.get() + 1;
+        self.kept.set(kept);
+        let place = self.into.with_file_name(KEPT);
+        if kept == 1 {
+            rustix::fs::mkdir(&place, Mode::RWXU)?;
+        }
+        rustix::fs::renameat(folder, name, CWD, place.join(kept.to_string()))?;
+        blocks.replaced(&self.place(entry), kept);
+        Ok(())
+    }
+
     /// Opens the folder `path` of this layer, which has to be there, apart from the open ones.
     fn find(&self, path: &[u8]) -> Result<OwnedFd, Failure> {
         let path = if path.is_empty() { b".".as_slice() } else { path };
@@ -370,38 +463,6 @@ impl<'a> Tree<'a> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
         rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve)
             .map_err(doing("finding what it is a link to"))
-    }
-}
-
-/// Opens the folder that is there under the entry's name; what is no folder is replaced by one.
-fn existing_folder(folder: BorrowedFd<'_>, entry: &Entry) -> Result<OwnedFd, Failure> {
-    let name = entry.base.as_slice();
-    match rustix::fs::openat(folder, name, OPEN_FOLDER, Mode::empty()) {
-        Err(Errno::NOTDIR | Errno::LOOP) => {
-            let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(doing("looking at what it replaces"))?;
-            let whiteout = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0;
-            rustix::fs::unlinkat(folder, name, AtFlags::empty()).map_err(doing("replacing what was there"))?;
-            rustix::fs::mkdirat(folder, name, Mode::RWXU).map_err(doing("making the folder"))?;
-            let fd =
-                rustix::fs::openat(folder, name, OPEN_FOLDER, Mode::empty()).map_err(doing("opening the folder"))?;
-            if whiteout {
-                set_opaque(&fd)?;
-            }
-            Ok(fd)
-        }
-        other => other.map_err(doing("opening the folder")),
-    }
-}
-
-/// Does `make`; what is already there under `name` goes first, as in any tar: the last one wins.
-fn again<T>(folder: BorrowedFd<'_>, name: &[u8], make: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
-    match make() {
-        Err(Errno::EXIST) => {
-            remove::remove_at(folder, name)?;
-            make()
-        }
-        other => other,
     }
 }
 
