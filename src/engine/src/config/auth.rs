@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! auth.json: who the user is at each registry (containers-auth.json(5)).
+//! auth.json: who the user is at each registry (containers-auth.json(5)): read, and written by `login` and `logout`.
 //!
-//! Only what is written in the files themselves; credential helpers are not asked.
+//! A file may say that a program keeps the credentials (`credHelpers` for one registry, `credsStore` for all); [`helper`] speaks to it.
+
+mod edit;
+mod helper;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,12 +61,49 @@ pub enum AuthError {
         /// Where and why; never what is in it.
         message: String,
     },
+    /// It could not be changed.
+    #[error("writing credentials to {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What came back.
+        source: io::Error,
+    },
+    /// A program that keeps credentials.
+    #[error("the credential helper {program}: {message}")]
+    Helper {
+        /// Its name.
+        program: String,
+        /// What it said, or why it could not be run.
+        message: String,
+    },
+    /// One that is not here.
+    #[error("the credential helper {program}, which auth.json names, is not installed")]
+    Missing {
+        /// Its name.
+        program: String,
+    },
+    /// There is nothing to take away; Podman's words.
+    #[error("not logged into {0}")]
+    NotLoggedIn(String),
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct File {
     #[serde(default)]
     auths: Option<BTreeMap<String, Option<Entry>>>,
+    #[serde(default, rename = "credHelpers")]
+    helpers: Option<BTreeMap<String, String>>,
+    #[serde(default, rename = "credsStore")]
+    store: Option<String>,
+}
+
+impl File {
+    /// The program that keeps the credentials of `registry`, if one does.
+    fn helper(&self, registry: &str) -> Option<&str> {
+        let own = self.helpers.as_ref().and_then(|helpers| helpers.get(registry)).map(String::as_str);
+        own.or(self.store.as_deref()).filter(|name| !name.is_empty())
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -115,11 +155,25 @@ impl AuthFiles {
     /// The credentials for `reference`: the first file that has any, and in it the most specific entry
     /// (`registry/namespace/repository`, then shorter ones, then the registry).
     pub fn credentials(&self, reference: &Reference) -> Result<Option<Credentials>, AuthError> {
+        self.find(reference.registry(), &keys(reference))
+    }
+
+    /// The credentials for what someone logs in to: a registry, or one with a namespace.
+    pub fn credentials_of(&self, key: &str) -> Result<Option<Credentials>, AuthError> {
+        self.find(registry_of(key), &shorter(key))
+    }
+
+    fn find(&self, registry: &str, keys: &[String]) -> Result<Option<Credentials>, AuthError> {
         for path in &self.paths {
             let Some(file) = self.read(path)? else { continue };
+            if let Some(program) = file.helper(registry)
+                && let Some(credentials) = helper::get(program, registry)?
+            {
+                return Ok(Some(credentials));
+            }
             let entries = file.auths.unwrap_or_default();
-            for key in keys(reference) {
-                let Some(entry) = find(&entries, &key) else { continue };
+            for key in keys {
+                let Some(entry) = find(&entries, key) else { continue };
                 let malformed =
                     |message: &str| AuthError::Malformed { path: path.clone(), message: format!("{key}: {message}") };
                 if let Some(credentials) = entry.credentials().map_err(malformed)? {
@@ -173,11 +227,20 @@ impl Entry {
     }
 }
 
+/// The registry of a key.
+fn registry_of(key: &str) -> &str {
+    key.split('/').next().unwrap_or(key)
+}
+
 /// From the most specific key to the registry's.
 fn keys(reference: &Reference) -> Vec<String> {
-    let full = reference.repository_name();
-    let mut keys = vec![full.clone()];
-    let mut rest = full.as_str();
+    shorter(&reference.repository_name())
+}
+
+/// A key and those that it is below.
+fn shorter(key: &str) -> Vec<String> {
+    let mut keys = vec![key.to_owned()];
+    let mut rest = key;
     while let Some((shorter, _)) = rest.rsplit_once('/') {
         keys.push(shorter.to_owned());
         rest = shorter;
