@@ -232,6 +232,20 @@ pub enum Error {
         /// What is wrong with it.
         source: crate::store::LayerError,
     },
+    /// A layer that cannot be put together again.
+    #[error("reading layer {layer}")]
+    Packing {
+        /// The layer.
+        layer: crate::digest::Digest,
+        /// What is wrong with it.
+        source: crate::store::LayerError,
+    },
+    /// Sending an image.
+    #[error(transparent)]
+    Push(Box<crate::image::PushError>),
+    /// Asking a registry for something that is no image.
+    #[error(transparent)]
+    Registry(Box<crate::image::RegistryError>),
     /// An image that containers are made from.
     #[error(
         "image used by {containers}: image is in use by a container: consider listing external containers and force-removing image"
@@ -302,6 +316,31 @@ pub enum Error {
         /// What came back.
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// Whether the same may well succeed a moment later: a connection that broke, a registry that is overloaded.
+    pub fn may_pass(&self) -> bool {
+        let registry = match self {
+            Self::Pull(error) => error.registry(),
+            Self::Push(error) => Some(error.registry()),
+            Self::Registry(error) => Some(error.as_ref()),
+            _ => None,
+        };
+        registry.is_some_and(crate::image::RegistryError::may_pass)
+    }
+}
+
+impl From<crate::image::PushError> for Error {
+    fn from(error: crate::image::PushError) -> Self {
+        Self::Push(Box::new(error))
+    }
+}
+
+impl From<crate::image::RegistryError> for Error {
+    fn from(error: crate::image::RegistryError) -> Self {
+        Self::Registry(Box::new(error))
+    }
 }
 
 impl From<crate::image::PullError> for Error {

@@ -264,6 +264,11 @@ impl Registries {
         Ok(())
     }
 
+    /// Where short names are looked for, the first place first.
+    pub fn searched(&self) -> &[String] {
+        &self.search
+    }
+
     /// The full names under which `name` may be fetched.
     pub fn candidates(&self, name: &Name) -> Result<Candidates, RegistriesError> {
         if let Some(full) = name.full() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Archives of images: what `docker save` and `podman save` write, and OCI image layouts in a tar (image-layout.md).
+//! Archives of images: what `docker save` and `podman save` write, and OCI image layouts in a tar (image-layout.md); and the folders
+//! that those would be unpacked, and containers-transports(5)' `dir`.
 //!
 //! An archive is read where it is: a first pass notes where each member begins. One that cannot be read twice, because it comes
 //! through a pipe or is compressed, is first written to a nameless file in the store.
@@ -7,7 +8,9 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -92,13 +95,21 @@ pub enum ArchiveError {
 
 /// An archive whose members are known.
 pub(super) struct Archive {
+    /// The tar; of a folder, the folder.
     file: Arc<File>,
     members: HashMap<String, Member>,
+    folder: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Member {
-    Bytes { at: u64, length: u64 },
+    /// Bytes of the tar.
+    Bytes {
+        at: u64,
+        length: u64,
+    },
+    /// A file of the folder.
+    File(PathBuf),
     Link(String),
     Other,
 }
@@ -114,6 +125,7 @@ pub(super) struct Found {
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     name: String,
+    file: Arc<File>,
     at: u64,
     length: u64,
     /// Whether its digest is known beforehand; else only what it unpacks to is.
@@ -181,12 +193,42 @@ impl Archive {
                 members.insert(name, member);
             }
         }
-        Ok(Self { file, members })
+        Ok(Self { file, members, folder: false })
+    }
+
+    /// Looks at what is in a folder, two folders deep: deeper no image lies. Blocks.
+    pub(super) fn open_folder(folder: File) -> Result<Self, ArchiveError> {
+        let root = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+        let mut members = HashMap::new();
+        let mut left = vec![(root, String::new(), 0)];
+        while let Some((path, prefix, depth)) = left.pop() {
+            for entry in std::fs::read_dir(&path).map_err(ArchiveError::Read)? {
+                let entry = entry.map_err(ArchiveError::Read)?;
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                if members.len() >= MEMBERS_MAX {
+                    return Err(ArchiveError::Unknown(format!("it has more than {MEMBERS_MAX} members")));
+                }
+                let kind = entry.file_type().map_err(ArchiveError::Read)?;
+                if kind.is_dir() && depth < 2 {
+                    left.push((entry.path(), format!("{prefix}{name}/"), depth + 1));
+                } else if kind.is_file() {
+                    members.insert(format!("{prefix}{name}"), Member::File(entry.path()));
+                }
+            }
+        }
+        Ok(Self { file: Arc::new(folder), members, folder: true })
     }
 
     /// The images in it. `wanted` chooses among those for several platforms. Blocks.
     pub(super) fn images(&self, wanted: &Platform) -> Result<Vec<Found>, ArchiveError> {
-        if self.members.contains_key("manifest.json") {
+        if self.folder && self.members.contains_key("index.json") {
+            // As Podman has it: a folder says nothing of names.
+            let mut images = self.oci_images(wanted)?;
+            images.iter_mut().for_each(|found| found.image.names.clear());
+            Ok(images)
+        } else if self.folder && self.members.contains_key("version") && self.members.contains_key("manifest.json") {
+            Ok(vec![self.folder_image()?])
+        } else if self.members.contains_key("manifest.json") {
             self.docker_images()
         } else if self.members.contains_key("index.json") {
             self.oci_images(wanted)
@@ -214,9 +256,9 @@ impl Archive {
         let mut places = HashMap::new();
         let mut sizes = Vec::new();
         for (layer, diff_id) in layers.iter().zip(&parsed.diff_ids) {
-            let (at, length) = self.bytes(layer)?;
+            let (file, at, length) = self.bytes(layer)?;
             sizes.push((*diff_id, length));
-            places.insert(*diff_id, Place { name: layer.clone(), at, length, checked: false });
+            places.insert(*diff_id, Place { name: layer.clone(), file, at, length, checked: false });
         }
         let names = image.repo_tags.as_deref().unwrap_or_default().iter();
         let names: Result<Vec<Reference>, _> = names.map(|name| name.parse()).collect();
@@ -240,6 +282,17 @@ impl Archive {
             names: names.map_err(|source| ArchiveError::Name { name: "manifest.json".to_owned(), source })?,
         };
         Ok(Found { image, places })
+    }
+
+    /// The image of a `dir`: its blobs are called by their digests, its manifest `manifest.json`.
+    fn folder_image(&self) -> Result<Found, ArchiveError> {
+        let name = "manifest.json";
+        let bytes = self.document(name)?;
+        let failed = |source| ArchiveError::Manifest { name: name.to_owned(), source };
+        let Document::Image(manifest) = Document::parse(&bytes).map_err(failed)? else {
+            return Err(failed(ManifestError::NestedIndex));
+        };
+        self.image(bytes, &manifest, None, None, &|digest| digest.hex())
     }
 
     fn oci_images(&self, wanted: &Platform) -> Result<Vec<Found>, ArchiveError> {
@@ -269,21 +322,33 @@ impl Archive {
         wanted: &Platform,
     ) -> Result<Found, ArchiveError> {
         let (bytes, manifest, index) = self.oci_manifest(descriptor, wanted)?;
-        let config = self.blob(&manifest.config)?;
-        let place = blob_name(&manifest.config.digest);
+        self.image(bytes, &manifest, index, name, &blob_name)
+    }
+
+    /// The image of a manifest, whose blobs are called as `called` says.
+    fn image(
+        &self,
+        bytes: Bytes,
+        manifest: &Manifest,
+        index: Option<Digest>,
+        name: Option<Reference>,
+        called: &dyn Fn(&Digest) -> String,
+    ) -> Result<Found, ArchiveError> {
+        let place = called(&manifest.config.digest);
+        let config = self.checked(&place, &manifest.config)?;
         let parsed =
-            Config::parse(&config, &manifest).map_err(|source| ArchiveError::Manifest { name: place, source })?;
+            Config::parse(&config, manifest).map_err(|source| ArchiveError::Manifest { name: place, source })?;
         let mut places = HashMap::new();
         let mut layers = Vec::new();
-        for (layer, diff_id) in manifest::layers(&manifest, &parsed) {
-            let name = blob_name(&layer.digest);
-            let (at, length) = self.bytes(&name)?;
+        for (layer, diff_id) in manifest::layers(manifest, &parsed) {
+            let name = called(&layer.digest);
+            let (file, at, length) = self.bytes(&name)?;
             if length != layer.size {
                 let source = Reason::Size { expected: layer.size, found: length };
                 return Err(ArchiveError::Content { name, source });
             }
             layers.push(IncomingLayer { blob: layer.digest, known: true, size: length, diff_id });
-            places.insert(layer.digest, Place { name, at, length, checked: true });
+            places.insert(layer.digest, Place { name, file, at, length, checked: true });
         }
         let image = Incoming {
             id: manifest.config.digest,
@@ -322,8 +387,11 @@ impl Archive {
 
     /// A document, checked against its descriptor.
     fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, ArchiveError> {
-        let name = blob_name(&descriptor.digest);
-        let bytes = self.document(&name)?;
+        self.checked(&blob_name(&descriptor.digest), descriptor)
+    }
+
+    fn checked(&self, name: &str, descriptor: &Descriptor) -> Result<Bytes, ArchiveError> {
+        let bytes = self.document(name)?;
         let found = Digest::of(&bytes);
         let source = if bytes.len() as u64 != descriptor.size {
             Reason::Size { expected: descriptor.size, found: bytes.len() as u64 }
@@ -332,25 +400,30 @@ impl Archive {
         } else {
             return Ok(bytes);
         };
-        Err(ArchiveError::Content { name, source })
+        Err(ArchiveError::Content { name: name.to_owned(), source })
     }
 
     fn document(&self, name: &str) -> Result<Bytes, ArchiveError> {
-        let (at, length) = self.bytes(name)?;
+        let (file, at, length) = self.bytes(name)?;
         if length > DOCUMENT_MAX {
             return Err(ArchiveError::TooLong { name: name.to_owned(), size: length });
         }
         let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
-        self.file.read_exact_at(&mut bytes, at).map_err(ArchiveError::Read)?;
+        file.read_exact_at(&mut bytes, at).map_err(ArchiveError::Read)?;
         Ok(bytes.into())
     }
 
     /// Where a member is, or the one that it links to.
-    fn bytes(&self, name: &str) -> Result<(u64, u64), ArchiveError> {
+    fn bytes(&self, name: &str) -> Result<(Arc<File>, u64, u64), ArchiveError> {
         let mut at = normal(name).ok_or_else(|| ArchiveError::Missing(name.to_owned()))?;
         for _ in 0..LINKS_MAX {
             match self.members.get(&at) {
-                Some(Member::Bytes { at, length }) => return Ok((*at, *length)),
+                Some(Member::Bytes { at, length }) => return Ok((Arc::clone(&self.file), *at, *length)),
+                Some(Member::File(path)) => {
+                    let file = File::open(path).map_err(ArchiveError::Read)?;
+                    let length = file.metadata().map_err(ArchiveError::Read)?.len();
+                    return Ok((Arc::new(file), 0, length));
+                }
                 Some(Member::Link(target)) => at.clone_from(target),
                 Some(Member::Other) => return Err(ArchiveError::NotPlain(name.to_owned())),
                 None => return Err(ArchiveError::Missing(name.to_owned())),
@@ -360,8 +433,8 @@ impl Archive {
     }
 
     /// The layers of an image of it.
-    pub(super) fn source(&self, places: HashMap<Digest, Place>) -> Members {
-        Members { file: Arc::clone(&self.file), places }
+    pub(super) fn source(places: HashMap<Digest, Place>) -> Members {
+        Members { places }
     }
 }
 
@@ -377,7 +450,6 @@ impl Annotated {
 
 /// Layers that are members of an archive.
 pub(super) struct Members {
-    file: Arc<File>,
     places: HashMap<Digest, Place>,
 }
 
@@ -390,7 +462,7 @@ impl Source for Members {
             let Some(place) = self.places.get(&layer.blob).cloned() else {
                 return Err(ArchiveError::Missing(layer.blob.to_string()).into());
             };
-            let bytes = input::part(Arc::clone(&self.file), place.at, place.length);
+            let bytes = input::part(Arc::clone(&place.file), place.at, place.length);
             if !place.checked {
                 return Ok(bytes.map(|bytes| bytes.map_err(|error| ArchiveError::Read(error).into())).boxed());
             }

@@ -5,8 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::digest::Digest;
+use crate::step::Compression;
+
+/// The media types of what is written.
+pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,14 +37,83 @@ enum ManifestPart<'a> {
     Oci { media_type: &'a str, digest: Digest, size: u64 },
 }
 
+/// A layer as a manifest that is written lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) compression: Compression,
+}
+
+impl Part {
+    fn media_type(&self, docker: bool) -> &'static str {
+        match (docker, self.compression) {
+            (true, Compression::Gzip) => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            (true, Compression::Zstd) => "application/vnd.docker.image.rootfs.diff.tar.zstd",
+            (true, Compression::None) => "application/vnd.docker.image.rootfs.diff.tar",
+            (false, Compression::Gzip) => "application/vnd.oci.image.layer.v1.tar+gzip",
+            (false, Compression::Zstd) => "application/vnd.oci.image.layer.v1.tar+zstd",
+            (false, Compression::None) => "application/vnd.oci.image.layer.v1.tar",
+        }
+    }
+}
+
+/// A manifest of the same image with other layers' blobs, in Docker's dress or in OCI's. What else an OCI manifest says (annotations)
+/// stays in an OCI one; Docker's has no place for it.
+pub(super) fn manifest(original: &[u8], config: &[u8], layers: &[Part], docker: bool) -> Bytes {
+    let (media_type, config_type) = if docker { (DOCKER_MANIFEST, DOCKER_CONFIG) } else { (OCI_MANIFEST, OCI_CONFIG) };
+    let part = |media_type, digest, size| {
+        if docker {
+            ManifestPart::Docker { media_type, size, digest }
+        } else {
+            ManifestPart::Oci { media_type, digest, size }
+        }
+    };
+    let plain = written(&Manifest {
+        schema_version: 2,
+        media_type: Some(media_type),
+        config: part(config_type, Digest::of(config), config.len() as u64),
+        layers: layers.iter().map(|layer| part(layer.media_type(docker), layer.digest, layer.size)).collect(),
+    });
+    if docker {
+        return plain;
+    }
+    let parsed = |bytes: &[u8]| serde_json::from_slice::<Map<String, Value>>(bytes);
+    let (Ok(original), Ok(mut new)) = (parsed(original), parsed(&plain)) else { return plain };
+    if original.get("config").and_then(|config| config.get("mediaType")).and_then(Value::as_str) != Some(OCI_CONFIG) {
+        return plain;
+    }
+    if let (Some(before), Some(Value::Array(now))) =
+        (original.get("layers").and_then(Value::as_array), new.get_mut("layers"))
+    {
+        for (before, now) in before.iter().zip(now) {
+            if let Some(annotations) = before.get("annotations") {
+                now["annotations"] = annotations.clone();
+            }
+        }
+    }
+    for (key, value) in original {
+        if !new.contains_key(&key) {
+            new.insert(key, value);
+        }
+    }
+    written(&new)
+}
+
+/// What an image is that a registry has: Docker's, or OCI's.
+pub(super) fn is_docker(manifest: &[u8]) -> bool {
+    let value: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    value["config"]["mediaType"] == DOCKER_CONFIG
+}
+
 /// The manifest of an image in a docker archive, which has none: its layers (the lowest first, with their lengths) are not packed,
 /// whatever the media type says.
 pub(super) fn docker_manifest(config: &[u8], layers: &[(Digest, u64)]) -> Bytes {
     let part = |media_type, digest, size| ManifestPart::Docker { media_type, size, digest };
     written(&Manifest {
         schema_version: 2,
-        media_type: Some("application/vnd.docker.distribution.manifest.v2+json"),
-        config: part("application/vnd.docker.container.image.v1+json", Digest::of(config), config.len() as u64),
+        media_type: Some(DOCKER_MANIFEST),
+        config: part(DOCKER_CONFIG, Digest::of(config), config.len() as u64),
         layers: layers
             .iter()
             .map(|(digest, size)| part("application/vnd.docker.image.rootfs.diff.tar.gzip", *digest, *size))
@@ -50,7 +127,7 @@ pub(super) fn oci_manifest(config: &[u8], layer: Digest, tar_size: u64) -> Bytes
     written(&Manifest {
         schema_version: 2,
         media_type: None,
-        config: part("application/vnd.oci.image.config.v1+json", Digest::of(config), config.len() as u64),
+        config: part(OCI_CONFIG, Digest::of(config), config.len() as u64),
         layers: vec![part("application/vnd.oci.image.layer.v1.tar", layer, tar_size)],
     })
 }

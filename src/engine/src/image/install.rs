@@ -63,6 +63,11 @@ pub(super) trait Source: Send + Sync + 'static {
         &'a self,
         layer: &'a IncomingLayer,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Bytes, Error>>, Error>>;
+
+    /// The repository that they come from, if it is one: `registry/repository`.
+    fn repository(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Brings it in. Dropped, it leaves nothing behind.
@@ -208,6 +213,7 @@ async fn unpack_one(
         return Err(failed(LayerError::DiffId { expected: layer.diff_id, found: unpacked.layer.diff_id }));
     }
     unpacked.blob = layer.known.then_some(blob);
+    unpacked.place = source.repository().map(|repository| (repository, layer.size));
     reporter.say(PullProgress::Unpacked { blob });
     Ok(unpacked)
 }

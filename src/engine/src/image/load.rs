@@ -25,14 +25,13 @@ pub(super) async fn load(engine: Engine, input: OwnedFd, reporter: Reporter) -> 
     engine.steps().await?;
     let file = readable_twice(&engine, input).await?;
     let archive = engine.blocking("reading an archive", move || {
-        let archive = Archive::open(file)?;
-        let images = archive.images(&Platform::of_this_machine())?;
-        Ok((archive, images))
+        let folder = file.metadata().map_err(ArchiveError::Read)?.is_dir();
+        let archive = if folder { Archive::open_folder(file) } else { Archive::open(file) }?;
+        Ok(archive.images(&Platform::of_this_machine())?)
     });
-    let (archive, images) = archive.await?;
-    for found in images {
+    for found in archive.await? {
         let (id, names) = (found.image.id, found.image.names.clone());
-        let source = Arc::new(archive.source(found.places));
+        let source = Arc::new(Archive::source(found.places));
         let _turn = Turn::take(engine.paths(), &found.image.digest).await?;
         install(&engine, found.image, source, &reporter).await?;
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -50,8 +49,11 @@ pub(super) async fn load(engine: Engine, input: OwnedFd, reporter: Reporter) -> 
 /// The archive itself if it can be read where it is, or else what comes out of it in a nameless file in the store.
 async fn readable_twice(engine: &Engine, input: OwnedFd) -> Result<File, Error> {
     let file = File::from(input);
-    let plain = file.metadata().map_err(ArchiveError::Read)?.is_file();
-    if plain {
+    let kind = file.metadata().map_err(ArchiveError::Read)?.file_type();
+    if kind.is_dir() {
+        return Ok(file);
+    }
+    if kind.is_file() {
         let mut magic = [0; 6];
         let length = file.read_at(&mut magic, 0).map_err(ArchiveError::Read)?;
         let how = compression(&magic[..length]).map_err(|error| ArchiveError::Unknown(error.to_string()))?;

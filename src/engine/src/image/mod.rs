@@ -3,6 +3,7 @@
 
 mod archive;
 mod document;
+mod history;
 mod import;
 mod input;
 mod install;
@@ -10,27 +11,36 @@ mod list;
 mod load;
 mod manifest;
 pub(crate) mod names;
+mod packing;
 pub mod platform;
 mod progress;
 mod pull;
+mod push;
 pub mod reference;
 mod registry;
+mod save;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Folders;
+use crate::config::auth::{AuthFiles, Credentials};
 use crate::config::registries::Candidates;
 use crate::digest::Digest;
 use crate::engine::{Engine, Error, Progress};
 use crate::event::{Event, Kind};
 
 pub use archive::ArchiveError;
+pub use history::{HistoryEntry, Tree, TreeBranch, TreeLayer};
 pub(crate) use install::sweep_litter;
 pub use manifest::ManifestError;
+pub use packing::Packing;
 pub use pull::PullError;
-pub use registry::{Reason, RegistryError};
+pub use push::{ManifestFormat, PushError, PushOptions};
+pub use registry::{Reason, RegistryError, SearchResult};
+pub use save::{SaveFormat, SaveImage, SaveTo};
 
 /// The operations on images.
 #[derive(Clone)]
@@ -122,6 +132,51 @@ pub enum PullProgress {
     },
 }
 
+impl PullOptions {
+    /// How a registry is spoken to.
+    fn access(&self, reference: &reference::Reference) -> Result<registry::Access, Error> {
+        let credentials = match (&self.credentials, &self.auth_file) {
+            (Some((user, password)), _) => {
+                Some(Credentials::Password { user: user.clone(), password: password.clone() })
+            }
+            (None, Some(file)) => AuthFiles::only(file.clone()).credentials(reference)?,
+            (None, None) => AuthFiles::from_environment(&Folders::from_environment()).credentials(reference)?,
+        };
+        Ok(registry::Access { credentials, certificates: self.certificates.clone() })
+    }
+}
+
+/// How far a push or a save is. Every stream ends with one [`PushProgress::Done`] for each image, or an error.
+#[derive(Clone, Debug)]
+pub enum PushProgress {
+    /// What is sent: layers by their digest unpacked, with the bytes of their tar.
+    Layers(Vec<PullLayer>),
+    /// Bytes of a layer sent so far, as it travels.
+    Sent {
+        /// The layer.
+        blob: Digest,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// A layer is there.
+    Copied {
+        /// The layer.
+        blob: Digest,
+    },
+    /// A layer was there before, and was not sent.
+    Skipped {
+        /// The layer.
+        blob: Digest,
+    },
+    /// The configuration is sent.
+    Config(Digest),
+    /// It is there whole.
+    Done {
+        /// The digest of its manifest.
+        digest: Digest,
+    },
+}
+
 /// A layer of an image that is being pulled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PullLayer {
@@ -193,9 +248,68 @@ impl Images {
         progress::stream(move |reporter| async move { import?.run(engine, tar, reporter).await })
     }
 
+    /// Sends the image `name` to a registry, where it is to be called `destination`.
+    pub fn push(&self, name: &str, destination: &str, options: PushOptions) -> Progress<PushProgress> {
+        let (engine, name, destination) = (self.engine.clone(), name.to_owned(), destination.to_owned());
+        progress::stream(move |reporter| push::push(engine, name, destination, options, reporter))
+    }
+
+    /// Writes images to an archive or a folder; with `compress`, the layers of [`SaveFormat::DockerDir`] are packed.
+    pub fn save(
+        &self,
+        images: Vec<SaveImage>,
+        to: SaveTo,
+        format: SaveFormat,
+        compress: bool,
+    ) -> Progress<PushProgress> {
+        let engine = self.engine.clone();
+        progress::stream(move |reporter| save::save(engine, images, to, format, compress, reporter))
+    }
+
+    /// Whether `registry` knows that user.
+    pub async fn log_in(&self, registry: &str, options: &PullOptions) -> Result<(), Error> {
+        Ok(push::repository(&self.engine, &format!("{registry}/x"), options).await?.log_in().await?)
+    }
+
+    /// What `registry` has whose name holds `term`.
+    pub async fn search(
+        &self,
+        registry: &str,
+        term: &str,
+        limit: usize,
+        options: &PullOptions,
+    ) -> Result<Vec<SearchResult>, Error> {
+        Ok(push::repository(&self.engine, &format!("{registry}/x"), options).await?.search(term, limit).await?)
+    }
+
+    /// The tags of the repository `name`, `registry/repository`.
+    pub async fn tags(&self, name: &str, options: &PullOptions) -> Result<Vec<String>, Error> {
+        Ok(push::repository(&self.engine, name, options).await?.tags().await?)
+    }
+
+    /// Takes names from an image, all when none is named; it stays, even without any.
+    pub async fn untag(&self, source: &str, names: &[String]) -> Result<(), Error> {
+        self.take_names(source, names).await
+    }
+
     /// Gives the image `source` one more name.
     pub async fn tag(&self, source: &str, target: &str) -> Result<(), Error> {
         self.give_name(source, target).await
+    }
+
+    /// Removes an image that no container is made from, with all its names; not one that has a container.
+    pub async fn remove_unused(&self, id: &Digest) -> Result<Vec<Removed>, Error> {
+        self.take_away_unused(id).await
+    }
+
+    /// The steps in which `name` was made, the last first.
+    pub async fn history(&self, name: &str) -> Result<Vec<HistoryEntry>, Error> {
+        self.steps_of(name).await
+    }
+
+    /// The layers of `name`, and what else is built on them.
+    pub async fn tree(&self, name: &str) -> Result<Tree, Error> {
+        self.layers_of(name).await
     }
 
     /// Takes a name from an image, and the image with its last one; by id it is removed with its only name. `force` removes it
@@ -203,6 +317,14 @@ impl Images {
     pub async fn remove(&self, name: &str, force: bool) -> Result<Vec<Removed>, Error> {
         self.take_away(name, force).await
     }
+}
+
+/// The digests of an image's layers unpacked, the lowest first.
+fn diff_ids(details: &Details) -> Result<Vec<Digest>, Error> {
+    let corrupt = |error: &dyn std::fmt::Display| {
+        Error::Invalid(format!("reading the configuration of image {}: {error}", details.summary.id))
+    };
+    Ok(manifest::Config::parse_alone(&details.config_bytes).map_err(|error| corrupt(&error))?.diff_ids)
 }
 
 /// Says what happened to whoever follows the events. It has happened already, so nothing fails when that cannot be said.

@@ -77,15 +77,55 @@ impl Images {
         Ok(())
     }
 
+    pub(super) async fn take_names(&self, source: &str, names: &[String]) -> Result<(), Error> {
+        let found = self.find(source).await?;
+        let wanted =
+            names.iter().map(|name| Ok((name.clone(), name.parse::<Name>()?))).collect::<Result<Vec<_>, Error>>();
+        let wanted = wanted?;
+        let taken = self.engine.state(move |database| {
+            database.write("taking names from an image", |transaction| {
+                let Some((image, _)) = images::get(transaction, &found.id)? else { return Ok(Ok(Vec::new())) };
+                let mut taken = Vec::new();
+                for (text, name) in &wanted {
+                    let full = name.full().map_or_else(|| preferred(name), |full| vec![full]);
+                    match full.into_iter().find(|full| image.names.contains(full)) {
+                        Some(name) => taken.push(name),
+                        None => return Ok(Err(Error::Invalid(format!("{text}: tag not known")))),
+                    }
+                }
+                if wanted.is_empty() {
+                    taken.clone_from(&image.names);
+                }
+                for name in &taken {
+                    images::take_name(transaction, name)?;
+                }
+                Ok(Ok(taken))
+            })
+        });
+        for name in taken.await?? {
+            announce(&self.engine, "untag", &found.id, &name.to_string());
+        }
+        Ok(())
+    }
+
+    pub(super) async fn take_away_unused(&self, id: &Digest) -> Result<Vec<Removed>, Error> {
+        self.take_away_found(&id.to_string(), true, false).await
+    }
+
     pub(super) async fn take_away(&self, text: &str, force: bool) -> Result<Vec<Removed>, Error> {
+        self.take_away_found(text, force, force).await
+    }
+
+    /// `all`: with all its names when it is named by its id. `containers`: with those made from it.
+    async fn take_away_found(&self, text: &str, all: bool, containers_too: bool) -> Result<Vec<Removed>, Error> {
         let steps = self.engine.steps().await?;
         loop {
             let found = match self.find(text).await {
-                Err(Error::NoSuchImage(_)) if force => return Ok(Vec::new()),
+                Err(Error::NoSuchImage(_)) if all => return Ok(Vec::new()),
                 found => found?,
             };
             let (asked, paths) = (text.to_owned(), self.engine.paths().clone());
-            let removal = self.engine.state(move |database| Ok(remove(database, &paths, &asked, &found, force)));
+            let removal = self.engine.state(move |database| Ok(remove(database, &paths, &asked, &found, all)));
             match removal.await?? {
                 Removal::Done { id, removed, garbage } => {
                     for one in &removed {
@@ -103,7 +143,7 @@ impl Images {
                     }
                     return Ok(removed);
                 }
-                Removal::InUse { image, containers } if force => {
+                Removal::InUse { image, containers } if containers_too => {
                     for container in containers {
                         let id = container.parse().map_err(|_| Error::ImageInUse {
                             image: image.to_string(),

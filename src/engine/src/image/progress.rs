@@ -11,10 +11,10 @@ use crate::engine::{Error, Progress};
 
 /// Where work says how far it is.
 #[derive(Clone, Debug)]
-pub(super) struct Reporter(UnboundedSender<PullProgress>);
+pub(super) struct Reporter<T = PullProgress>(UnboundedSender<T>);
 
-impl Reporter {
-    pub(super) fn say(&self, progress: PullProgress) {
+impl<T> Reporter<T> {
+    pub(super) fn say(&self, progress: T) {
         // Nobody listens any more: then the work is about to be aborted.
         let _ = self.0.send(progress);
     }
@@ -30,8 +30,9 @@ impl Drop for Task {
 }
 
 /// Starts `work` when the stream is first looked at. It goes on while nobody looks, and is dropped with the stream.
-pub(super) fn stream<F>(work: impl FnOnce(Reporter) -> F + Send + 'static) -> Progress<PullProgress>
+pub(super) fn stream<T, F>(work: impl FnOnce(Reporter<T>) -> F + Send + 'static) -> Progress<T>
 where
+    T: Send + 'static,
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
     Box::pin(async_stream::try_stream! {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{Doing as _, StateError};
 use crate::digest::Digest;
 use crate::image::reference::{Name, Reference};
+use crate::step::Compression;
 
 /// An image as a list needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +88,16 @@ pub(crate) struct Layer {
     pub(crate) size: u64,
     pub(crate) tar_size: u64,
     pub(crate) entries: u64,
+}
+
+/// A blob that is a layer of ours, and a repository that has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) blob: Digest,
+    /// `registry/repository`.
+    pub(crate) repository: String,
+    pub(crate) size: u64,
+    pub(crate) compression: Compression,
 }
 
 const SELECT_ENTRY: &str = "SELECT id, digest, config, created, size, \
@@ -303,6 +314,61 @@ pub(crate) fn add_layer(connection: &Connection, layer: &Layer, blob: Option<&Di
             .doing(DOING)?;
     }
     Ok(())
+}
+
+/// The bytes of a layer's tar.
+pub(crate) fn tar_size(connection: &Connection, diff_id: &Digest) -> Result<Option<u64>, StateError> {
+    const DOING: &str = "looking for a layer";
+    let mut statement = connection.prepare_cached("SELECT tar_size FROM layers WHERE diff_id = ?1").doing(DOING)?;
+    let size: Option<i64> = statement.query_row([diff_id.to_string()], |row| row.get(0)).optional().doing(DOING)?;
+    Ok(size.map(|size| size.max(0).unsigned_abs()))
+}
+
+/// Notes that a repository has a blob which is a layer of ours.
+pub(crate) fn add_place(connection: &Connection, diff_id: &Digest, place: &Place) -> Result<(), StateError> {
+    const DOING: &str = "noting where a layer is";
+    let compression = match place.compression {
+        Compression::None => "none",
+        Compression::Gzip => "gzip",
+        Compression::Zstd => "zstd",
+    };
+    connection
+        .execute(
+            "INSERT OR REPLACE INTO blob_places (blob, repository, diff_id, size, compression) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                place.blob.to_string(),
+                place.repository,
+                diff_id.to_string(),
+                signed(place.size),
+                compression
+            ],
+        )
+        .doing(DOING)
+        .map(drop)
+}
+
+/// Where blobs of a layer are known to be.
+pub(crate) fn places(connection: &Connection, diff_id: &Digest) -> Result<Vec<Place>, StateError> {
+    const DOING: &str = "looking for where a layer is";
+    let mut statement = connection
+        .prepare_cached("SELECT blob, repository, size, compression FROM blob_places WHERE diff_id = ?1")
+        .doing(DOING)?;
+    let mut rows = statement.query([diff_id.to_string()]).doing(DOING)?;
+    let mut places = Vec::new();
+    while let Some(row) = rows.next().doing(DOING)? {
+        let compression: String = row.get(3).doing(DOING)?;
+        places.push(Place {
+            blob: digest(row, 0)?,
+            repository: row.get(1).doing(DOING)?,
+            size: row.get::<_, i64>(2).doing(DOING)?.max(0).unsigned_abs(),
+            compression: match compression.as_str() {
+                "gzip" => Compression::Gzip,
+                "zstd" => Compression::Zstd,
+                _ => Compression::None,
+            },
+        });
+    }
+    Ok(places)
 }
 
 /// Records an image whose layers are recorded, and moves `names` to it.

@@ -72,6 +72,10 @@ fn move_in(
             moved = true;
         }
         images::add_layer(transaction, &unpacked.layer, unpacked.blob.as_ref())?;
+        if let (Some(blob), Some((repository, size))) = (unpacked.blob, unpacked.place.clone()) {
+            let place = images::Place { blob, repository, size, compression: unpacked.compression };
+            images::add_place(transaction, diff_id, &place)?;
+        }
     }
     if moved {
         // Now, not when the image is recorded: whoever is killed after that has nothing left to remove.

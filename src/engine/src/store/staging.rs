@@ -47,6 +47,10 @@ pub(crate) struct Unpacked {
     pub(crate) layer: images::Layer,
     /// What it came as.
     pub(crate) blob: Option<Digest>,
+    /// How that was packed.
+    pub(crate) compression: Compression,
+    /// Where that is, and how long it is.
+    pub(crate) place: Option<(String, u64)>,
     /// Where it is: `diff` is below.
     pub(crate) folder: PathBuf,
 }
@@ -163,7 +167,7 @@ impl Staging {
         match answer {
             Ok(Answer::Unpacked { diff_id, tar_size, size, entries }) => {
                 let layer = images::Layer { diff_id, size, tar_size, entries };
-                Ok(Unpacked { layer, blob: None, folder })
+                Ok(Unpacked { layer, blob: None, compression, place: None, folder })
             }
             Ok(Answer::Failed(words)) | Err(crate::step::StepError::Failed(words)) => {
                 Err(LayerError::Unpack(words).into())

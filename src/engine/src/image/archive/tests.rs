@@ -174,7 +174,7 @@ async fn a_layer_of_other_bytes_ends_with_an_error() {
     members.iter_mut().find(|(name, _)| *name == layer).unwrap().1[0] ^= 1;
     let archive = archive(&put(&members)).unwrap();
     let found = archive.images(&"linux/amd64".parse().unwrap()).unwrap().remove(0);
-    let source = archive.source(found.places);
+    let source = Archive::source(found.places);
     let bytes: Vec<_> = source.layer(&found.image.layers[0]).await.unwrap().collect().await;
     assert!(bytes.last().unwrap().is_err());
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A client of registries (OCI distribution specification, the pulling half; Docker's token authentication).
+//! A client of registries (OCI distribution specification; Docker's token authentication).
 //!
 //! One [`Repository`] is one repository at one registry, with the credentials for it. Nothing that it yields is unchecked: a
 //! manifest or a configuration has the digest that was asked for, a blob's stream ends with an error unless it had.
 
 mod blob;
+mod catalog;
 mod certificates;
 mod challenge;
+mod request;
 mod resolve;
 mod trust;
+mod upload;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,18 +19,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use serde::Deserialize;
 use tokio::sync::{Mutex, OnceCell};
 
 pub(super) use blob::Checked;
+pub use catalog::SearchResult;
+pub(super) use upload::Session;
 
 use super::manifest::{self, DOCUMENT_MAX, Descriptor};
-use super::reference::{DOCKER_HUB, Reference};
+use super::reference::Reference;
 use crate::config::auth::Credentials;
 use crate::config::registries::Endpoint;
 use crate::digest::Digest;
+use request::Request;
 
 /// How long nothing may come before a registry counts as gone.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -82,6 +88,54 @@ pub enum RegistryError {
         blob: Digest,
         /// `registry/repository`.
         repository: String,
+        /// Why.
+        source: Box<Reason>,
+    },
+    /// Whether it has a blob that is to be pushed.
+    #[error("checking whether a blob {blob} exists in {repository}")]
+    Check {
+        /// Its digest.
+        blob: Digest,
+        /// `registry/repository`.
+        repository: String,
+        /// Why.
+        source: Box<Reason>,
+    },
+    /// A blob that is pushed; Podman's words.
+    #[error("writing blob: {doing} to {repository}")]
+    Upload {
+        /// Which part of it.
+        doing: &'static str,
+        /// `registry/repository`.
+        repository: String,
+        /// Why.
+        source: Box<Reason>,
+    },
+    /// A manifest that is pushed; Podman's words.
+    #[error("writing manifest: uploading manifest {tag} to {repository}")]
+    Publish {
+        /// The tag or digest.
+        tag: String,
+        /// `registry/repository`.
+        repository: String,
+        /// Why.
+        source: Box<Reason>,
+    },
+    /// What it has.
+    #[error("{doing} {registry}")]
+    Catalog {
+        /// What was being done.
+        doing: &'static str,
+        /// `host[:port]`, or `registry/repository`.
+        registry: String,
+        /// Why.
+        source: Box<Reason>,
+    },
+    /// Who the user is.
+    #[error("logging into {registry:?}")]
+    Login {
+        /// `host[:port]`.
+        registry: String,
         /// Why.
         source: Box<Reason>,
     },
@@ -148,6 +202,46 @@ pub enum Reason {
     },
 }
 
+impl RegistryError {
+    /// Whether the same may well succeed a moment later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Tls { .. } => false,
+            Self::Ping { source, .. }
+            | Self::Manifest { source, .. }
+            | Self::Config { source, .. }
+            | Self::Blob { source, .. }
+            | Self::Check { source, .. }
+            | Self::Upload { source, .. }
+            | Self::Publish { source, .. }
+            | Self::Catalog { source, .. }
+            | Self::Login { source, .. } => source.may_pass(),
+        }
+    }
+}
+
+impl Reason {
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Broken(status) => {
+                matches!(
+                    *status,
+                    StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+                )
+            }
+            Self::Status { status, .. } => *status == 429,
+            Self::Refused(words) => words.starts_with("toomanyrequests"),
+            Self::Connection(words) => {
+                // A name that nobody knows and a certificate that nobody trusts stay as they are.
+                !["no such host", "certificate", "HTTP response to HTTPS", "redirected", "is no URL", "timed out"]
+                    .iter()
+                    .any(|lasting| words.contains(lasting))
+            }
+            _ => false,
+        }
+    }
+}
+
 /// One repository at one registry.
 #[derive(Clone)]
 pub(crate) struct Repository(Arc<Inner>);
@@ -212,6 +306,11 @@ impl Repository {
         })))
     }
 
+    /// `registry/repository`.
+    pub(crate) fn name(&self) -> String {
+        self.0.place.repository_name()
+    }
+
     /// The manifest or index that the reference asks for.
     pub(crate) async fn wanted(&self) -> Result<Fetched, RegistryError> {
         let wanted = self.0.place.wanted();
@@ -270,67 +369,7 @@ impl Repository {
 
     /// Asks, in every way in which this registry may be asked, and as whom it wants it.
     async fn get(&self, path: &str, accept: &str) -> Result<Result<Response, Reason>, RegistryError> {
-        let mut response = self.ask(path, accept).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            let headers: Vec<_> = response.headers().get_all(WWW_AUTHENTICATE).iter().cloned().collect();
-            let refusal = refusal(response).await;
-            let asked = challenge::Asked {
-                client: &self.0.client,
-                place: &self.0.place,
-                credentials: self.0.credentials.as_ref(),
-                insecure: self.0.insecure,
-            };
-            match asked.answer(&headers).await {
-                Ok(Some(authorization)) => *self.0.authorization.lock().await = Some(authorization),
-                Ok(None) => return Ok(Err(refusal)),
-                Err(reason) => return Ok(Err(reason)),
-            }
-            response = self.ask(path, accept).await?;
-        }
-        if response.status().is_success() { Ok(Ok(response)) } else { Ok(Err(refusal(response).await)) }
-    }
-
-    /// Asks once, by HTTPS, or by HTTP where that is allowed and HTTPS is not spoken.
-    async fn ask(&self, path: &str, accept: &str) -> Result<Response, RegistryError> {
-        let schemes: &[&'static str] = match self.0.scheme.get() {
-            Some(&"http") => &["http"],
-            None if self.0.insecure => &["https", "http"],
-            _ => &["https"],
-        };
-        let mut first = None;
-        for scheme in schemes {
-            let url = self.url(scheme, path);
-            let mut request = self.0.client.get(&url).header(ACCEPT, accept);
-            if let Some(authorization) = self.0.authorization.lock().await.clone() {
-                request = request.header(AUTHORIZATION, authorization);
-            }
-            match request.send().await {
-                Ok(response) => {
-                    // Another request may have been first.
-                    let _ = self.0.scheme.set(scheme);
-                    return Ok(response);
-                }
-                Err(error) => {
-                    let registry = self.0.place.registry().to_owned();
-                    let source = Reason::Connection(words(&error)).into();
-                    // Where both fail it is the second that says why: nobody who allows HTTP expects HTTPS.
-                    first = Some(RegistryError::Ping { registry, url, source });
-                }
-            }
-        }
-        Err(first.unwrap_or_else(|| RegistryError::Tls {
-            registry: self.0.place.registry().to_owned(),
-            message: "there is no way to speak to it".to_owned(),
-        }))
-    }
-
-    fn url(&self, scheme: &str, path: &str) -> String {
-        let host = match self.0.place.registry() {
-            // Docker's registry does not live where its name says.
-            DOCKER_HUB => "registry-1.docker.io",
-            host => host,
-        };
-        format!("{scheme}://{host}/v2/{}/{path}", self.0.place.repository())
+        self.send(&Request::get(path, accept)).await
     }
 }
 
@@ -438,6 +477,9 @@ fn words(error: &reqwest::Error) -> String {
         return "timed out: nothing came for too long".to_owned();
     }
     let text = cause.to_string();
+    if text.contains("InvalidContentType") {
+        return "http: server gave HTTP response to HTTPS client".to_owned();
+    }
     if text == "invalid peer certificate: UnknownIssuer" {
         return "tls: failed to verify certificate: x509: certificate signed by unknown authority".to_owned();
     }
