@@ -12,11 +12,10 @@ use super::manifest::{self, Config, Document, Manifest, ManifestError};
 use super::platform::Platform;
 use super::progress::Reporter;
 use super::reference::{Name, Reference};
-use super::registry::{Access, Fetched, RegistryError, Repository};
+use super::registry::{Fetched, RegistryError, Repository};
 use super::{PullOptions, PullProgress, announce};
 use crate::config::Folders;
-use crate::config::auth::{AuthFiles, Credentials};
-use crate::config::registries::{Candidates, Endpoint, Registries};
+use crate::config::registries::{Candidates, Registries};
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::state::images;
@@ -72,6 +71,16 @@ pub enum PullError {
         /// Why, one for each.
         messages: Vec<String>,
     },
+}
+
+impl PullError {
+    /// What the registry did, if it was one that did.
+    pub(crate) fn registry(&self) -> Option<&RegistryError> {
+        match self {
+            Self::Source { source, .. } | Self::Copy { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 fn bullets(messages: &[String]) -> String {
@@ -155,7 +164,7 @@ impl Pull<'_> {
             if let Some(verify) = self.options.tls_verify {
                 endpoint.insecure = !verify;
             }
-            let repository = Repository::open(&endpoint, self.access(&endpoint)?);
+            let repository = Repository::open(&endpoint, self.options.access(&endpoint.reference)?);
             let answer = match repository {
                 Ok(repository) => repository.wanted().await.map(|fetched| (repository, fetched)),
                 Err(error) => Err(error),
@@ -172,19 +181,6 @@ impl Pull<'_> {
             Some(source) => Err(PullError::Source { reference: self.reference.clone(), source }.into()),
             None => Err(Error::NoSuchImage(self.reference.to_string())),
         }
-    }
-
-    fn access(&self, endpoint: &Endpoint) -> Result<Access, Error> {
-        let credentials = match (&self.options.credentials, &self.options.auth_file) {
-            (Some((user, password)), _) => {
-                Some(Credentials::Password { user: user.clone(), password: password.clone() })
-            }
-            (None, Some(file)) => AuthFiles::only(file.clone()).credentials(&endpoint.reference)?,
-            (None, None) => {
-                AuthFiles::from_environment(&Folders::from_environment()).credentials(&endpoint.reference)?
-            }
-        };
-        Ok(Access { credentials, certificates: self.options.certificates.clone() })
     }
 
     /// Takes the image that a registry answered with, or the one of its index that suits.
@@ -265,5 +261,9 @@ impl Source for Remote {
             Ok(bytes.map(move |bytes| bytes.map_err(&copying)).boxed())
         }
         .boxed()
+    }
+
+    fn repository(&self) -> Option<String> {
+        Some(self.repository.name())
     }
 }
