@@ -17,6 +17,7 @@ mod options;
 mod output;
 mod progress;
 mod question;
+mod registry;
 mod rows;
 mod signal;
 mod size;

@@ -8,7 +8,7 @@ use anyhow::Result;
 use futures_util::StreamExt as _;
 use haulout_engine::Error;
 use haulout_engine::digest::Digest;
-use haulout_engine::image::{PullLayer, PullProgress};
+use haulout_engine::image::{PullLayer, PullProgress, PushProgress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{output, terminal};
@@ -41,6 +41,66 @@ pub async fn show(
         }
     }
     Ok(done)
+}
+
+/// Shows how far a push or a save is until its end, unless it is to be `quiet`; answers the digests of the manifests. `signatures`: a
+/// line is said of those, as podman does when it pushes.
+pub async fn show_push(
+    mut progress: impl futures_util::Stream<Item = Result<PushProgress, Error>> + Unpin,
+    quiet: bool,
+    signatures: bool,
+) -> Result<Vec<Digest>> {
+    let mut digests = Vec::new();
+    let mut bars = (!quiet && terminal::is_error()).then(Bars::default);
+    let lines = !quiet && bars.is_none();
+    if signatures && !quiet {
+        output::error("Getting image source signatures\n");
+    }
+    let mut config = None;
+    while let Some(step) = progress.next().await {
+        match step? {
+            PushProgress::Layers(layers) => {
+                for layer in &layers {
+                    if let Some(bars) = &mut bars {
+                        let bar = bars.bar(layer);
+                        bars.by_blob.insert(layer.blob, bar);
+                    } else if lines {
+                        output::error(&format!("Copying blob {}\n", layer.blob));
+                    }
+                }
+            }
+            PushProgress::Sent { blob, bytes } => {
+                if let Some(bars) = &mut bars {
+                    bars.fetched(&blob, bytes);
+                }
+            }
+            PushProgress::Copied { blob } => {
+                if let Some(bars) = &mut bars {
+                    bars.unpacked(&blob);
+                }
+            }
+            PushProgress::Skipped { blob } => {
+                if let Some(bars) = &mut bars
+                    && let Some(bar) = bars.by_blob.get(&blob).cloned()
+                {
+                    bars.end(&bar, format!("Copying blob {} skipped: already exists", short(&blob)));
+                }
+            }
+            PushProgress::Config(id) => {
+                config = Some(id);
+                if lines {
+                    output::error(&format!("Copying config {id}\n"));
+                }
+            }
+            PushProgress::Done { digest } => digests.push(digest),
+        }
+    }
+    if let (Some(bars), Some(id)) = (&mut bars, config) {
+        bars.done(&id);
+    } else if lines {
+        output::error("Writing manifest to image destination\n");
+    }
+    Ok(digests)
 }
 
 /// One way of showing it.

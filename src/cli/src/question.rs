@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::output;
 
@@ -11,6 +11,8 @@ use crate::output;
 pub fn agreed(question: &str) -> Result<bool> {
     output::print(question)?;
     let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).context("reading the answer")?;
+    if io::stdin().lock().read_line(&mut answer).context("reading the answer")? == 0 {
+        bail!("EOF");
+    }
     Ok(answer.trim_start().starts_with(['y', 'Y']))
 }

@@ -4,9 +4,9 @@
 use std::io;
 use std::sync::Mutex;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use rustix::stdio::{stderr, stdin, stdout};
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// How the terminal was before it was made raw.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
@@ -54,6 +54,40 @@ pub fn restore_on_panic() {
 /// Whether standard input is a terminal.
 pub fn is_input() -> bool {
     isatty(stdin())
+}
+
+/// Whether standard output is a terminal.
+pub fn is_output() -> bool {
+    isatty(stdout())
+}
+
+/// Prints `question` and reads a line.
+pub fn ask(question: &str) -> Result<String> {
+    crate::output::print(question)?;
+    let mut line = String::new();
+    if io::stdin().read_line(&mut line)? == 0 {
+        bail!("EOF");
+    }
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// The same without showing what is typed.
+pub fn ask_secretly(question: &str) -> Result<String> {
+    crate::output::print(question)?;
+    if !isatty(stdin()) {
+        bail!("inappropriate ioctl for device");
+    }
+    let before = tcgetattr(stdin())?;
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    if let Ok(mut saved) = BEFORE.lock() {
+        *saved = Some(before);
+    }
+    tcsetattr(stdin(), OptionalActions::Drain, &silent)?;
+    let line = ask("");
+    restore();
+    crate::output::print("\n")?;
+    line
 }
 
 /// Whether standard error is a terminal.

@@ -3,8 +3,10 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use haulout_engine::Engine;
 
 use crate::exit::os_words;
 use crate::invocation::Invocation;
@@ -28,23 +30,30 @@ pub struct Args {
 
 /// Reads the archive and names every image that was in it.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
-    let archive = match args.input.as_deref().filter(|path| !path.is_empty()) {
-        Some(path) => {
-            let file = File::open(path).map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => anyhow!("faccessat {path}: {}", os_words(&error)),
-                _ => anyhow!("open {path}: {}", os_words(&error)),
-            });
-            OwnedFd::from(file?)
-        }
+    let engine = invocation.engine();
+    let loaded = match args.input.as_deref().filter(|path| !path.is_empty()) {
+        Some(path) => read(&engine, Path::new(path), args.quiet).await?,
         None if terminal::is_input() => {
             bail!("cannot read from terminal, use command-line redirection or the --input flag")
         }
-        None => std::io::stdin().as_fd().try_clone_to_owned().context("reading the archive from standard input")?,
+        None => {
+            let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+            let archive = stdin.context("reading the archive from standard input")?;
+            progress::show(engine.images().load(archive), args.quiet).await?
+        }
     };
-    let loaded = progress::show(invocation.engine().images().load(archive), args.quiet).await?;
     for (id, name) in loaded {
         let name = if name.is_empty() { id.to_string() } else { name };
         output::line(&format!("Loaded image: {name}"))?;
     }
     Ok(0)
+}
+
+/// Reads the archive, or the folder, at `path`.
+pub async fn read(engine: &Engine, path: &Path, quiet: bool) -> Result<Vec<progress::Done>> {
+    let file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => anyhow!("faccessat {}: {}", path.display(), os_words(&error)),
+        _ => anyhow!("open {}: {}", path.display(), os_words(&error)),
+    });
+    progress::show(engine.images().load(OwnedFd::from(file?)), quiet).await
 }

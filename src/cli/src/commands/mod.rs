@@ -10,31 +10,40 @@ mod container_prune;
 mod create;
 mod events;
 mod exec;
+mod history;
 mod image_exists;
 mod image_inspect;
+mod image_prune;
+mod image_tree;
 mod images;
 mod import;
 mod info;
 mod inspect;
 mod kill;
 mod load;
+mod login;
+mod logout;
 mod logs;
 mod manual;
 mod pause;
 mod port;
 mod ps;
 mod pull;
+mod push;
 mod rename;
 mod restart;
 mod rm;
 mod rmi;
 mod run;
+mod save;
+mod search;
 mod start;
 mod stop;
 mod tag;
 mod top;
 mod unpause;
 mod unshare;
+mod untag;
 mod version;
 mod volume_create;
 mod volume_exists;
@@ -121,23 +130,29 @@ pub static VERBS: &[Verb] = &[
     verb!(["create"], create, zygote),
     verb!(["events"], events),
     verb!(["exec"], exec),
+    verb!(["history"], history),
     verb!(["images"], images),
     verb!(["import"], import, zygote),
     verb!(["info"], info),
     verb!(["inspect"], inspect),
     verb!(["kill"], kill, zygote),
     verb!(["load"], load, zygote),
+    verb!(["login"], login),
+    verb!(["logout"], logout),
     verb!(["logs"], logs),
     verb!(["pause"], pause, zygote),
     verb!(["port"], port),
     Verb { hidden: true, ..verb!(["manual"], manual) },
     verb!(["ps"], ps),
     verb!(["pull"], pull, zygote),
+    verb!(["push"], push, zygote),
     verb!(["rename"], rename),
     verb!(["restart"], restart, zygote),
     verb!(["rm"], rm, zygote),
     verb!(["rmi"], rmi, zygote),
     verb!(["run"], run, zygote),
+    verb!(["save"], save, zygote),
+    verb!(["search"], search),
     verb!(["start"], start, zygote),
     verb!(["stop"], stop, zygote),
     verb!(["tag"], tag),
@@ -151,6 +166,7 @@ pub static VERBS: &[Verb] = &[
         flags: unshare::Args::augment_args,
         run: |matches, invocation| unshare::run(&unshare::Args::from_arg_matches(matches)?, invocation),
     },
+    verb!(["untag"], untag),
     verb!(["version"], version),
     verb!(["wait"], wait, zygote),
     Verb {
@@ -197,13 +213,20 @@ pub static GROUPS: &[Group] = &[
         about: "Manage images",
         verbs: &[
             verb!(["exists"], image_exists),
+            verb!(["history"], history),
             verb!(["import"], import, zygote),
             verb!(["inspect"], image_inspect),
             verb!(["list", "ls"], images),
             verb!(["load"], load, zygote),
+            verb!(["prune"], image_prune, zygote),
             verb!(["pull"], pull, zygote),
+            verb!(["push"], push, zygote),
             verb!(["rm"], rmi, zygote),
+            verb!(["save"], save, zygote),
+            verb!(["search"], search),
             verb!(["tag"], tag),
+            verb!(["tree"], image_tree),
+            verb!(["untag"], untag),
         ],
     },
     Group {

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `haulout save`.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use haulout_engine::Engine;
+use haulout_engine::digest::Digest;
+use haulout_engine::image::{SaveFormat, SaveImage, SaveTo};
+
+use crate::exit::os_words;
+use crate::invocation::Invocation;
+use crate::{progress, terminal};
+
+/// What comes after the verb.
+pub const USAGE: &str = "[options] IMAGE [IMAGE...]";
+
+/// Save image(s) to an archive
+///
+/// Save an image to docker-archive or oci-archive on the local machine. Default is docker-archive.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Compress tarball image layers when saving to a directory using the 'dir' transport. (default is same compression type as source)
+    #[arg(long)]
+    compress: bool,
+    /// Save image to oci-archive, oci-dir (directory with oci manifest type), docker-archive, docker-dir (directory with v2s2 manifest type)
+    #[arg(long, default_value = "docker-archive")]
+    format: String,
+    /// Interpret additional arguments as images not tags and create a multi-image-archive (only for docker-archive)
+    #[arg(short, long)]
+    multi_image_archive: bool,
+    /// Write to a specified file (default: stdout, which must be redirected)
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// Suppress the output
+    #[arg(short, long)]
+    quiet: bool,
+    /// Accept uncompressed layers when copying OCI images
+    #[arg(long)]
+    uncompressed: bool,
+    images: Vec<String>,
+}
+
+/// Writes the images.
+pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+    let [first, rest @ ..] = args.images.as_slice() else { bail!("need at least 1 argument") };
+    let format = match args.format.as_str() {
+        "docker-archive" => SaveFormat::DockerArchive,
+        "oci-archive" => SaveFormat::OciArchive,
+        "docker-dir" => SaveFormat::DockerDir,
+        "oci-dir" => SaveFormat::OciDir,
+        _ => bail!("format value must be one of oci-dir oci-archive docker-dir docker-archive"),
+    };
+    if args.compress && format != SaveFormat::DockerDir {
+        bail!("--compress can only be set when --format is 'docker-dir'");
+    }
+    if args.multi_image_archive && !rest.is_empty() && format != SaveFormat::DockerArchive {
+        bail!("unsupported format {:?} for saving multiple images (only docker-archive)", args.format);
+    }
+    let output = args.output.as_deref().filter(|path| !path.as_os_str().is_empty());
+    match output.map(|path| path.display().to_string()) {
+        Some(path) if path.contains(':') => bail!("invalid filename (should not contain ':') {path:?}"),
+        None if terminal::is_output() => bail!("refusing to save to terminal. Use -o flag or redirect"),
+        _ => {}
+    }
+    let one = |name: &String| SaveImage { name: name.clone(), tags: Vec::new() };
+    let images = match args.multi_image_archive {
+        true => args.images.iter().map(one).collect(),
+        false => vec![SaveImage { name: first.clone(), tags: rest.to_vec() }],
+    };
+    let engine = invocation.engine();
+    for image in &images {
+        engine.images().resolve(&image.name).await?;
+    }
+    write(&engine, images, output, format, args.compress, args.quiet, false).await?;
+    Ok(0)
+}
+
+/// Writes images where they belong; nothing half-written stays. Answers the digests of their manifests.
+pub async fn write(
+    engine: &Engine,
+    images: Vec<SaveImage>,
+    output: Option<&Path>,
+    format: SaveFormat,
+    compress: bool,
+    quiet: bool,
+    signatures: bool,
+) -> Result<Vec<Digest>> {
+    let save = async |to: SaveTo| {
+        let save = engine.images().save(images, to, format, compress);
+        progress::show_push(save, quiet, signatures).await
+    };
+    let folder = matches!(format, SaveFormat::DockerDir | SaveFormat::OciDir);
+    let Some(path) = output else {
+        if folder {
+            bail!("a directory cannot be written to standard output: name one with --output");
+        }
+        let stdout = std::io::stdout().as_fd().try_clone_to_owned().context("writing to standard output")?;
+        return save(SaveTo::File(stdout)).await;
+    };
+    if folder {
+        return save(SaveTo::Folder(path.to_owned())).await;
+    }
+    let failed = |error: &io::Error| anyhow!("opening file {path:?}: open {}: {}", path.display(), os_words(error));
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {
+            if format == SaveFormat::DockerArchive && metadata.len() > 0 {
+                bail!("docker-archive doesn't support modifying existing images");
+            }
+        }
+        // A pipe, or /dev/stdout.
+        Ok(_) => {
+            let file = File::options().write(true).open(path).map_err(|error| failed(&error))?;
+            return save(SaveTo::File(OwnedFd::from(file))).await;
+        }
+        Err(_) => {}
+    }
+    // Beside it, and put in its place when it is whole.
+    let mut name = path.file_name().ok_or_else(|| failed(&io::ErrorKind::IsADirectory.into()))?.to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = Unfinished(path.with_file_name(name));
+    let options = File::options().read(true).write(true).create_new(true).clone();
+    let file = options.open(&part.0).map_err(|error| failed(&error))?;
+    let digests = save(SaveTo::File(OwnedFd::from(file))).await?;
+    fs::rename(&part.0, path).with_context(|| format!("renaming {} to {}", part.0.display(), path.display()))?;
+    Ok(digests)
+}
+
+/// A file that goes unless it is renamed.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! How registries are spoken to: what the verbs that do have in common.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use haulout_engine::config::Folders;
+use haulout_engine::config::auth::AuthFiles;
+use haulout_engine::config::registries::Registries;
+use haulout_engine::image::PullOptions;
+
+use crate::{output, time};
+
+/// How often what may pass is tried again, unless it is said.
+const RETRIES: u64 = 3;
+
+/// The longest wait between two attempts that is not asked for.
+const DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// What flags say of it.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// `--authfile`.
+    pub auth_file: Option<PathBuf>,
+    /// `--cert-dir`.
+    pub certificates: Option<PathBuf>,
+    /// `--creds`.
+    pub creds: Option<String>,
+    /// `--tls-verify`.
+    pub tls_verify: Option<bool>,
+}
+
+impl Access {
+    /// As the engine takes it.
+    pub fn options(&self) -> Result<PullOptions> {
+        let credentials = match self.creds.as_deref() {
+            None => None,
+            Some("") => bail!("credentials can't be empty"),
+            Some(creds) => match creds.split_once(':') {
+                Some(("", _)) => bail!("username can't be empty"),
+                Some((user, password)) => Some((user.to_owned(), password.to_owned())),
+                None => Some((creds.to_owned(), crate::terminal::ask_secretly("Password: ")?)),
+            },
+        };
+        Ok(PullOptions {
+            platform: None,
+            tls_verify: self.tls_verify,
+            credentials,
+            auth_file: self.auth_file.clone(),
+            certificates: self.certificates.clone(),
+        })
+    }
+}
+
+/// The files in which logins are kept, `named` by the user or not.
+pub fn auth_files(named: Option<&PathBuf>, compatible: Option<&PathBuf>) -> Result<AuthFiles> {
+    match (named, compatible) {
+        (Some(_), Some(_)) => bail!(
+            "options for paths to the credential file and to the Docker-compatible credential file can not be set simultaneously"
+        ),
+        (Some(path), None) | (None, Some(path)) => Ok(AuthFiles::at(path.clone())),
+        (None, None) => Ok(AuthFiles::to_write(&Folders::from_environment())),
+    }
+}
+
+/// What someone logs in to: a registry, or one with a namespace. Of a URL it is the host.
+pub fn key(text: &str) -> Result<String> {
+    let url = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    if let Some(rest) = url {
+        return Ok(rest.split('/').next().unwrap_or(rest).to_owned());
+    }
+    let text = text.trim_end_matches('/');
+    let last = text.rsplit_once('/').map(|(_, last)| last);
+    if text.contains('@') || last.is_some_and(|last| last.contains(':')) {
+        bail!("reference {text:?} contains tag or digest");
+    }
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        bail!("parsing reference {text:?}: invalid reference format");
+    }
+    Ok(if text == "index.docker.io" { "docker.io".to_owned() } else { text.to_owned() })
+}
+
+/// The registry that short names are looked for at first.
+pub fn first_searched() -> Result<Option<String>> {
+    Ok(Registries::read(&Folders::from_environment())?.searched().first().cloned())
+}
+
+/// How often something is tried again, and how long is waited before.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    times: u64,
+    delay: Option<Duration>,
+}
+
+impl Retry {
+    /// From `--retry` and `--retry-delay`.
+    pub fn of(times: Option<u64>, delay: Option<&str>) -> Result<Self> {
+        let delay = match delay.filter(|delay| !delay.is_empty()) {
+            None => None,
+            Some(text) => match time::duration(text).map(u64::try_from) {
+                Some(Ok(nanoseconds)) => Some(Duration::from_nanos(nanoseconds)),
+                _ => bail!("time: invalid duration {text:?}"),
+            },
+        };
+        Ok(Self { times: times.unwrap_or(RETRIES), delay })
+    }
+
+    /// Does `attempt` until it succeeds, fails for good, or was tried often enough.
+    pub async fn run<T, F: Future<Output = Result<T>>>(&self, mut attempt: impl FnMut() -> F) -> Result<T> {
+        let mut tried = 0;
+        loop {
+            let error = match attempt().await {
+                Err(error) if tried < self.times && may_pass(&error) => error,
+                outcome => return outcome,
+            };
+            let back_off = Duration::from_secs(1 << tried.min(5)).min(DELAY_MAX);
+            let delay = self.delay.unwrap_or(back_off);
+            tried += 1;
+            output::warning(&format!(
+                "Failed, retrying in {} ... ({tried}/{}). Error: {error:#}",
+                shown(delay),
+                self.times
+            ));
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+fn may_pass(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<haulout_engine::Error>().is_some_and(haulout_engine::Error::may_pass)
+}
+
+/// `1s`, `100ms`, `1m30s`.
+fn shown(delay: Duration) -> String {
+    match delay.as_millis() {
+        milliseconds if milliseconds < 1000 => format!("{milliseconds}ms"),
+        milliseconds if milliseconds % 1000 != 0 => format!("{}s", delay.as_secs_f64()),
+        milliseconds if milliseconds < 60_000 => format!("{}s", delay.as_secs()),
+        _ => format!("{}m{}s", delay.as_secs() / 60, delay.as_secs() % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_logs_in_to_is_a_registry_or_a_namespace() {
+        assert_eq!(key("https://localhost:5000/foo").unwrap(), "localhost:5000");
+        assert_eq!(key("localhost:5000/foo/bar").unwrap(), "localhost:5000/foo/bar");
+        assert_eq!(key("quay.io/").unwrap(), "quay.io");
+        for bad in ["localhost:5000/foo:tag", "q.io/x@sha256:1", "", "a b"] {
+            assert!(key(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn delays_are_shown_as_go_shows_them() {
+        assert_eq!(shown(Duration::from_millis(100)), "100ms");
+        assert_eq!(shown(Duration::from_secs(2)), "2s");
+        assert_eq!(shown(Duration::from_millis(1500)), "1.5s");
+        assert_eq!(shown(Duration::from_secs(90)), "1m30s");
+    }
+}
