@@ -12,6 +12,7 @@ import json
 import ssl
 import tarfile
 import threading
+import urllib.parse
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -78,6 +79,9 @@ class Registry:
 
     def __init__(self, test, certificate=None):
         self.blobs, self.manifests, self.answers, self.asked = {}, {}, {}, []
+        # What was pushed: blobs by repository, and uploads that go on; what was asked for with its method.
+        self.repositories, self.uploads, self.calls = {}, {}, []
+        self.mounts = True
         self.password = self.token = None
         self.lock = threading.Lock()
         registry = self
@@ -87,6 +91,19 @@ class Registry:
 
             def do_GET(self):
                 registry.answer(self)
+
+            do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_GET
+
+            def body(self):
+                """What was sent."""
+                if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+                    return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                data = b""
+                while length := int(self.rfile.readline(), 16):
+                    data += self.rfile.read(length)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return data
 
             def log_message(self, *_arguments):
                 pass
@@ -98,7 +115,8 @@ class Registry:
                 for name, value in headers.items():
                     self.send_header(name.replace("_", "-"), value)
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command != "HEAD":
+                    self.wfile.write(body)
 
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
@@ -144,7 +162,9 @@ class Registry:
     def answer(self, handler):
         path = handler.path.removeprefix("/v2/")
         with self.lock:
-            self.asked.append(path)
+            if handler.command == "GET":
+                self.asked.append(path)
+            self.calls.append(f"{handler.command} {path}")
         if path.startswith("/token"):
             return self.give_token(handler)
         if (self.password or self.token) and not self.is_welcome(handler):
@@ -155,12 +175,58 @@ class Registry:
         for end, answer in list(self.answers.items()):
             if path.endswith(end):
                 return answer(handler)
+        if handler.command in ("POST", "PATCH", "PUT", "DELETE"):
+            return self.take(handler, path)
+        if path == "":
+            return handler.say(200, b"{}")
         if path in self.manifests:
             return handler.say(200, *self.manifests[path])
-        blob = self.blobs.get(path.rpartition("/blobs/")[2])
-        if blob is not None:
-            return handler.say(200, blob, "application/octet-stream")
+        if path.endswith("/tags/list"):
+            name = path.removesuffix("/tags/list")
+            tags = [key.rpartition("/")[2] for key in self.manifests if key.startswith(name + "/") and "sha256:" not in key]
+            return handler.say(200, json.dumps({"name": name, "tags": sorted(tags)}).encode())
+        repository, _, blob = path.rpartition("/blobs/")
+        data = self.blobs.get(blob, self.repositories.get(repository, {}).get(blob))
+        if data is not None:
+            first = handler.headers.get("Range", "").removeprefix("bytes=").rstrip("-")
+            if first:
+                span = f"bytes {first}-{len(data) - 1}/{len(data)}"
+                return handler.say(206, data[int(first):], "application/octet-stream", Content_Range=span)
+            return handler.say(200, data, "application/octet-stream")
         return handler.say(404, refusal("MANIFEST_UNKNOWN", "manifest unknown"))
+
+    def take(self, handler, path):
+        """A push: uploads, mounts and manifests."""
+        path, _, query = path.partition("?")
+        query = dict(urllib.parse.parse_qsl(query))
+        if path.endswith("/blobs/uploads/"):
+            repository = path.removesuffix("/blobs/uploads/")
+            data = self.repositories.get(query.get("from"), {}).get(query.get("mount"))
+            if data is not None and self.mounts:
+                self.repositories.setdefault(repository, {})[query["mount"]] = data
+                return handler.say(201)
+            number = str(len(self.uploads))
+            self.uploads[number] = b""
+            return handler.say(202, Location=f"/v2/{repository}/uploading/{number}?state=x")
+        if "/uploading/" in path:
+            repository, _, number = path.partition("/uploading/")
+            if handler.command == "DELETE":
+                self.uploads.pop(number, None)
+                return handler.say(204)
+            self.uploads[number] += handler.body()
+            if handler.command == "PATCH":
+                return handler.say(202, Location=f"/v2/{repository}/uploading/{number}?state=y")
+            data = self.uploads.pop(number)
+            if digest(data) != query["digest"]:
+                return handler.say(400, refusal("DIGEST_INVALID", "provided digest did not match uploaded content"))
+            self.repositories.setdefault(repository, {})[query["digest"]] = data
+            return handler.say(201)
+        if "/manifests/" in path and handler.command == "PUT":
+            data, media_type = handler.body(), handler.headers["Content-Type"]
+            name = path.partition("/manifests/")[0]
+            self.manifests[path] = self.manifests[f"{name}/manifests/{digest(data)}"] = (data, media_type)
+            return handler.say(201)
+        return handler.say(405, refusal("UNSUPPORTED"))
 
     def is_welcome(self, handler):
         given = handler.headers.get("Authorization", "")

@@ -52,8 +52,8 @@ class RegistryTest(SessionTest):
     def names(self):
         return run("haulout", "images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
 
-    def pull(self, name, status=0, **options):
-        return self.haulout("pull", "--tls-verify=false", name, status=status, **options)
+    def pull(self, name, status=0, arguments=(), **options):
+        return self.haulout("pull", "--tls-verify=false", "--retry=0", *arguments, name, status=status, **options)
 
     def refused(self, name, **options):
         """What is said when a pull fails, which leaves nothing."""
@@ -112,6 +112,80 @@ class Faults(RegistryTest):
             handler.close_connection = True
 
         self.assertIn(f"reading blob {digest(self.blob)} in {self.registry.host}/app: ", self.refused(self.name))
+
+    def test_a_blob_goes_on_where_it_broke_off(self):
+        asked = []
+
+        @self.registry.instead(self.blob)
+        def break_off(handler):
+            first = int(handler.headers.get("Range", "bytes=0-")[6:-1])
+            asked.append(first)
+            rest = self.blob[first:]
+            headers = {"Content_Range": f"bytes {first}-{len(self.blob) - 1}/{len(self.blob)}"} if first else {}
+            handler.say(206 if first else 200, rest[:1000], length=len(rest), **headers)
+            handler.close_connection = True
+
+        self.blob = self.app.packed[1]
+        self.assertGreater(len(self.blob), 3000)
+        self.assertEqual(self.pull(self.name).stdout, self.app.id + "\n")
+        self.assertEqual(asked, [at for at in (0, 1000, 2000, 3000) if at < len(self.blob)])
+
+    def test_a_registry_without_ranges_is_read_from_the_beginning_again(self):
+        asked = []
+
+        @self.registry.instead(self.blob)
+        def break_off(handler):
+            asked.append(handler.headers.get("Range"))
+            whole = len(asked) > 2
+            handler.say(200, self.blob if whole else self.blob[:1000], length=len(self.blob))
+            handler.close_connection = not whole
+
+        self.assertEqual(self.pull(self.name).stdout, self.app.id + "\n")
+        self.assertEqual(asked, [None, "bytes=1000-", "bytes=1000-"])
+
+    def test_a_range_that_was_not_asked_for_is_refused(self):
+        @self.registry.instead(self.blob)
+        def lie(handler):
+            if handler.headers.get("Range"):
+                return handler.say(206, self.blob[5:], Content_Range=f"bytes 5-{len(self.blob) - 1}/{len(self.blob)}")
+            handler.say(200, self.blob[:1000], length=len(self.blob))
+            handler.close_connection = True
+
+        self.assertIn(f"reading blob {digest(self.blob)} in {self.registry.host}/app: ", self.refused(self.name))
+
+    def test_what_may_pass_is_tried_again_and_what_will_not_is_not(self):
+        for status, tries in ((503, 3), (404, 1), (401, 1)):
+            tried = []
+
+            def fail(handler, status=status, tried=tried):
+                tried.append(1)
+                handler.say(status, b"busy")
+
+            self.registry.answers["manifests/latest"] = fail
+            arguments = ["pull", "--tls-verify=false", "--retry", "2", "--retry-delay", "10ms", self.name]
+            done = self.haulout(*arguments, status=125)
+            self.assertEqual(len(tried), tries, status)
+            self.assertEqual(done.stderr.count("Failed, retrying in 10ms ... ("), tries - 1)
+        self.assertIn("invalid duration", self.haulout("pull", "--retry-delay", "soon", self.name, status=125).stderr)
+
+    def test_a_registry_that_asks_for_patience_gets_it(self):
+        tried = []
+
+        def busy(handler):
+            tried.append(1)
+            if len(tried) > 1:
+                return handler.say(200, *self.registry.manifests["app/manifests/latest"])
+            return handler.say(429, refusal("TOOMANYREQUESTS", "slow down"), Retry_After="1")
+
+        self.registry.answers["manifests/latest"] = busy
+        self.assertEqual(self.pull(self.name).stdout, self.app.id + "\n")
+        self.assertEqual(len(tried), 2)
+
+    def test_all_tags_of_a_repository_are_pulled(self):
+        self.registry.add("app", Image(layer("three")), tag="other")
+        name = self.name.rpartition(":")[0]
+        self.assertEqual(len(self.pull(name, arguments=["--all-tags"]).stdout.split()), 2)
+        self.assertTrue({f"{name}:latest", f"{name}:other"} <= set(self.names()))
 
     def test_a_registry_that_fails_is_quoted(self):
         for status, body, words in (

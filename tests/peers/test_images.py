@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+"""history, tree, untag, save, push, search, login and prune: what is said, as Podman says it."""
+
+import re
+
+from peers.peers import BUSYBOX, PeerTest, normal, run
+from session import REGISTRY
+
+
+def unsized(text):
+    """Without the size of an image, in which Podman counts its own documents."""
+    return re.sub(r"Size:     \S+", "Size:", normal(text))
+
+
+class Images(PeerTest):
+    def setUp(self):
+        super().setUp()
+        for program in ("podman", "haulout"):
+            for name in ("localhost/first:1", "localhost/second:latest"):
+                run(program, "tag", BUSYBOX, name)
+                self.addCleanup(run, program, "untag", BUSYBOX, name)
+
+    def test_history_is_the_same(self):
+        for line in [
+            ["history", BUSYBOX], ["history", "--no-trunc", BUSYBOX], ["history", "-q", BUSYBOX], ["image", "history", BUSYBOX],
+            ["history", "--human=false", BUSYBOX], ["history", "nothere"], ["history"], ["history", "a", "b"],
+            ["history", "--format", "{{.ID}} {{.Size}} {{.CreatedBy}} {{.CreatedAt}} {{.CreatedSince}} {{.Comment}}", BUSYBOX],
+            ["history", "--format", "table {{.ID}}\t{{.Size}}", BUSYBOX],
+        ]:
+            self.same(*line)
+
+    def test_a_tree_is_the_same(self):
+        for line in (["tree", BUSYBOX], ["tree", "--whatrequires", BUSYBOX], ["tree", "nothere"], ["tree"]):
+            podman, haulout = self.both("image", *line)
+            sort = lambda text: re.sub(r"\[(.*?)\]", lambda names: str(sorted(names[1].split())), unsized(text))
+            self.assertEqual((haulout.returncode, sort(haulout.stdout)), (podman.returncode, sort(podman.stdout)))
+            self.assertEqual(normal(haulout.stderr), normal(podman.stderr))
+
+    def test_untag_says_the_same(self):
+        for line in (["first:1"], ["first:1"], ["nothere"], [], ["second", "second"], ["second"]):
+            self.same("untag", *line)
+
+    def test_pushes_say_the_same(self):
+        for line in [
+            [BUSYBOX, f"{REGISTRY}/peers/push:1"], ["-q", BUSYBOX, f"{REGISTRY}/peers/push:1"], ["nothere"], [], ["a", "b", "c"],
+            ["--format", "x", BUSYBOX], ["--compression-format", "x", BUSYBOX], ["first:1", f"docker://{REGISTRY}/peers/push:2"],
+        ]:
+            self.same("push", *line)
+
+    def test_saves_say_the_same(self):
+        folder = self.temporary_folder()
+        number = 0
+        for line in [
+            [BUSYBOX], ["-q", BUSYBOX], ["--format", "oci-archive", BUSYBOX], ["--format", "oci-dir", BUSYBOX],
+            ["--format", "docker-dir", BUSYBOX], ["--compress", "--format", "docker-dir", BUSYBOX], ["-m", BUSYBOX, "first:1"],
+            ["--format", "x", BUSYBOX], ["--compress", BUSYBOX], ["nothere"], ["-m", "--format", "oci-archive", BUSYBOX],
+        ]:
+            number += 1
+            results = [run(program, "save", "-o", folder / f"{program}{number}", *line) for program in ("podman", "haulout")]
+            podman, haulout = results
+            self.assertEqual((haulout.returncode, haulout.stdout), (podman.returncode, podman.stdout), line)
+            self.assertEqual(haulout.stderr.replace("haulout", "podman"), podman.stderr, line)
+        for program in ("podman", "haulout"):
+            # What is loaded takes the place of what was pulled.
+            self.addCleanup(run, program, "pull", "-q", BUSYBOX)
+            for path in sorted(folder.iterdir()):
+                self.assertEqual(run(program, "load", "-q", "-i", path).returncode, 0, path)
+
+    def test_searches_find_the_same(self):
+        for line in [
+            [f"{REGISTRY}/busybox"], ["busybox"], ["--list-tags", f"{REGISTRY}/busybox"], [f"{REGISTRY}/nothing-like-it"],
+            ["--format", "json", f"{REGISTRY}/busybox"], ["--format", "json", "--list-tags", f"{REGISTRY}/busybox"],
+            ["--format", "{{.Name}} {{.Tag}}", "--list-tags", f"{REGISTRY}/busybox"], [], ["--no-trunc", f"{REGISTRY}/busy"],
+            ["--compatible", f"{REGISTRY}/busybox"], ["--filter", "is-official", f"{REGISTRY}/busybox"],
+            ["--filter", "stars=1", f"{REGISTRY}/busybox"], ["--filter", "foo", f"{REGISTRY}/busybox"],
+            ["--format", "table {{.Index}} {{.Name}}", f"{REGISTRY}/busybox"],
+        ]:
+            self.same("search", *line)
+
+    def test_logins_say_the_same(self):
+        file = self.temporary_folder() / "auth.json"
+        for line in [
+            ["login", "--get-login", REGISTRY], ["login", "-u", "a", "-p", "b", REGISTRY], ["login", "--get-login", REGISTRY],
+            ["login", REGISTRY], ["login", "--password-stdin", REGISTRY], ["login", "-u", "a", "-p", "b", "--password-stdin", REGISTRY],
+            ["login", "-v", "-u", "x", "-p", "y", f"{REGISTRY}/foo"], ["login", "-u", "x", "-p", "y", f"{REGISTRY}/foo:tag"],
+            ["login", "-u", "a", "-p", "b", "--tls-verify=true", REGISTRY], ["login", "a", "b"], ["login", "--get-login"],
+            ["logout", "nowhere"], ["logout", f"{REGISTRY}/foo"], ["logout", f"{REGISTRY}/foo"], ["logout", "-a", REGISTRY],
+            ["logout", "-a"], ["logout", "-a"], ["logout", "--authfile", "/no/such", REGISTRY], ["logout", "a", "b"],
+        ]:
+            results = []
+            for program in ("podman", "haulout"):
+                path = f"{file}.{program}"
+                done = run(program, *line, env={"REGISTRY_AUTH_FILE": path})
+                words = [text.replace("haulout", "podman") for text in (done.stdout, done.stderr)]
+                kept = open(path, encoding="utf-8").read() if run("test", "-e", path).returncode == 0 else None
+                results.append((done.returncode, *words, kept))
+            self.assertEqual(results[1], results[0], line)
+
+    def test_prune_asks_and_removes_what_nobody_needs(self):
+        for line in [["image", "prune"], ["image", "prune", "-f"], ["image", "prune", "-a", "-f", "--filter", "label=x"],
+                     ["image", "prune", "x"]]:
+            self.same(*line)
+        self.same("image", "prune", stdin="n\n")
