@@ -7,9 +7,12 @@ mod completion;
 mod container_exists;
 mod container_inspect;
 mod container_prune;
+mod cp;
 mod create;
+mod diff;
 mod events;
 mod exec;
+mod export;
 mod history;
 mod image_exists;
 mod image_inspect;
@@ -127,10 +130,13 @@ macro_rules! verb {
 pub static VERBS: &[Verb] = &[
     verb!(["attach"], attach),
     verb!(["completion"], completion),
+    verb!(["cp"], cp, zygote),
     verb!(["create"], create, zygote),
+    verb!(["diff"], diff, zygote),
     verb!(["events"], events),
     verb!(["exec"], exec),
     verb!(["history"], history),
+    verb!(["export"], export, zygote),
     verb!(["images"], images),
     verb!(["import"], import, zygote),
     verb!(["info"], info),
@@ -187,9 +193,12 @@ pub static GROUPS: &[Group] = &[
         verbs: &[
             verb!(["attach"], attach),
             Verb { hidden: true, ..verb!(["cleanup"], cleanup, zygote) },
+            verb!(["cp"], cp, zygote),
             verb!(["create"], create, zygote),
+            verb!(["diff"], diff, zygote),
             verb!(["exec"], exec),
             verb!(["exists"], container_exists),
+            verb!(["export"], export, zygote),
             verb!(["inspect"], container_inspect),
             verb!(["kill"], kill, zygote),
             verb!(["list", "ls", "ps"], ps),

@@ -3,9 +3,12 @@
 
 mod attach;
 mod change;
+pub(crate) mod changes;
 pub(crate) mod connection;
+pub mod copy;
 mod create;
 mod exec;
+pub(crate) mod files;
 pub mod id;
 mod inspect;
 mod launch;
@@ -35,6 +38,7 @@ use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::event::{self, Event};
 use crate::state::Found;
+pub use changes::{Change, ChangeKind};
 pub use id::{ContainerId, ContainerName};
 pub(crate) use inspect::{list as listed, maps_of_user};
 pub use options::Options;
@@ -281,6 +285,21 @@ impl Containers {
     /// Lets the processes of a paused one go on.
     pub async fn unpause(&self, id: &ContainerId) -> Result<(), Error> {
         self.unpause_one(id).await
+    }
+
+    /// Copies between the host, containers and tars.
+    pub async fn copy(&self, from: copy::End, to: copy::End, options: copy::CopyOptions) -> Result<(), Error> {
+        self.copy_files(from, to, options).await
+    }
+
+    /// What it has changed in its image's files, by path; what is mounted in it is left out.
+    pub async fn changes(&self, id: &ContainerId) -> Result<Vec<changes::Change>, Error> {
+        self.list_changes(id).await
+    }
+
+    /// Writes its files to `to` as a tar, without what is mounted in it.
+    pub async fn export(&self, id: &ContainerId, to: std::os::fd::OwnedFd) -> Result<(), Error> {
+        self.export_files(id, to).await
     }
 
     /// The processes of a running one.

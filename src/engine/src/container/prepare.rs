@@ -172,14 +172,7 @@ fn plan(
     if let Some(warning) = made.warning {
         engine.warn(warning);
     }
-    let folder = paths.container(id);
-    let root = Root {
-        lower: layer_folders(paths, layers),
-        upper: folder.join("upper"),
-        work: folder.join("work"),
-        target: folder.join("merged"),
-        volatile: record.options.remove,
-    };
+    let root = root(paths, record, layers);
     let image_user = image.config().as_ref().and_then(|config| config.user().clone()).filter(|user| !user.is_empty());
     let mut of_user = LinuxCapabilities::default();
     let bounding = made.spec.process().as_ref().and_then(|process| process.capabilities().as_ref());
@@ -435,6 +428,25 @@ fn new_volume(paths: &Paths, name: &str) -> io::Result<Option<NewVolume>> {
     let Ok(lock) = File::options().append(true).open(&mark) else { return Ok(None) };
     lock.lock()?;
     Ok(mark.exists().then_some(NewVolume { mark, _lock: lock }))
+}
+
+fn root(paths: &Paths, record: &Record, layers: &[crate::digest::Digest]) -> Root {
+    let folder = paths.container(&record.id);
+    Root {
+        lower: layer_folders(paths, layers),
+        upper: folder.join("upper"),
+        work: folder.join("work"),
+        target: folder.join("merged"),
+        volatile: record.options.remove,
+    }
+}
+
+/// The root filesystem of a container. Blocks.
+pub(super) fn root_of(engine: &Engine, record: &Record) -> Result<Root, Error> {
+    let found = images::Found { id: record.image, name: None };
+    let image = engine.with_database(|database| Ok(images::for_start(database.reader(), &found)?))?;
+    let image = image.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
+    Ok(root(engine.paths(), record, &image.layers))
 }
 
 /// Shared by what needs a container's stop signal and has no image at hand.

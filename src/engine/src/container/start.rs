@@ -4,7 +4,7 @@
 mod account;
 pub(crate) mod child;
 mod copy;
-mod place;
+pub(crate) mod place;
 mod stage;
 
 use std::path::PathBuf;

@@ -7,9 +7,9 @@ use rustix::process::Signal;
 
 use super::wire::{self, Request};
 use super::{Answer, Step, fork, reap, remove};
-use crate::container::start;
+use crate::container::{changes, copy, files, start};
 use crate::store::{pack, unpack};
-use crate::userns::anchor;
+use crate::userns::{self, anchor};
 
 /// Does it, answers, and ends.
 pub(super) fn run(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>) -> ! {
@@ -25,6 +25,16 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String
     if let Step::Reap(remains) = step {
         // The container may live in another namespace than the anchor's: its own is joined, if any.
         return reap::reap(&remains).map(|()| Answer::Done);
+    }
+    if let Some(process) = step.lives_with()
+        && !userns::is_root()
+    {
+        // The namespace of a running container is its monitor's: the anchor may have been made anew since.
+        if !anchor::join_process(process) {
+            return Err("the container has just ended".to_owned());
+        }
+        die_with_parent();
+        return reach(step, descriptors);
     }
     let joined = anchor::join(&anchor).map_err(|error| error.to_string())?;
     die_with_parent();
@@ -64,7 +74,21 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String
             start::child::begin(*plan, &starter, &lock)
         }
         Step::Reap(_) => Ok(Answer::Done),
+        step => reach(step, descriptors.collect()),
     }
+}
+
+/// What reaches into a container's files.
+fn reach(step: Step, descriptors: Vec<OwnedFd>) -> Result<Answer, String> {
+    let mut descriptors = descriptors.into_iter();
+    let done = match step {
+        Step::Copy(job) => copy::child::copy(&job, descriptors.next()),
+        Step::Export(place) => files::export(&place, descriptors.next()),
+        Step::Commit { upper } => files::commit(&upper, descriptors.next()),
+        Step::Changes { upper, lower } => changes::list(&upper, &lower, descriptors.next()),
+        _ => Err("this is no step that reaches into a container".to_owned()),
+    };
+    done.map(|()| Answer::Done)
 }
 
 /// Ends when the zygote does. After the namespace was joined, because a change of credentials forgets it.

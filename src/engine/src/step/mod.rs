@@ -59,8 +59,35 @@ pub enum Step {
     /// Becomes the monitor of a container. Answer: [`Answer::Pid`] (the monitor's, at once, before it mounts anything).
     /// Descriptor 0 is its starter socket; descriptor 1 the container's lock, which is held until the monitor has taken over.
     Start(Box<crate::container::start::Plan>),
+    /// Copies files between the host, containers and tars. Descriptor 0 is the tar, when there is one. Answer: [`Answer::Done`].
+    Copy(Box<crate::container::copy::Job>),
+    /// Writes a container's files to descriptor 0 as a tar, without what is mounted in it. Answer: [`Answer::Done`].
+    Export(crate::container::files::Place),
+    /// Writes what a container changed to descriptor 0 as the tar of a layer. Answer: [`Answer::Done`].
+    Commit {
+        /// The upper folder of its overlay.
+        upper: PathBuf,
+    },
+    /// Writes what a container changed to descriptor 0 as a list (see [`crate::container::changes`]). Answer: [`Answer::Done`].
+    Changes {
+        /// The upper folder of its overlay; it need not be there.
+        upper: PathBuf,
+        /// Its layers, the uppermost first.
+        lower: Vec<PathBuf>,
+    },
     /// Ends what a killed monitor left: kills the container's cgroup or process, removes the runtime's state.
     Reap(crate::container::start::Remains),
+}
+
+impl Step {
+    /// The process whose user namespace it is done in, if that is not the anchor's.
+    fn lives_with(&self) -> Option<haulout_monitor::process::Process> {
+        match self {
+            Self::Copy(job) => job.lives_with(),
+            Self::Export(place) => place.monitor(),
+            _ => None,
+        }
+    }
 }
 
 /// How a layer's tar is packed.

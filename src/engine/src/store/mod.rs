@@ -11,6 +11,7 @@ pub mod overlay;
 pub mod pack;
 mod parts;
 mod staging;
+pub(crate) mod tar;
 mod turn;
 pub mod unpack;
 

@@ -3,7 +3,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,43 @@ fn is_too_old(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOSYS | Errno::INVAL | Errno::PERM))
 }
 
+/// Mounts the folders `lower`, the uppermost first, to be read: nothing is written, and who has one of them mounted otherwise is not
+/// disturbed.
+///
+/// # Errors
+/// What the kernel refused.
+pub(crate) fn look(lower: &[PathBuf]) -> Result<OwnedFd, OverlayError> {
+    let failed =
+        |Failure { doing, source }| OverlayError { target: lower.first().cloned().unwrap_or_default(), doing, source };
+    read_only(lower).map_err(failed)
+}
+
+fn read_only(lower: &[PathBuf]) -> Result<OwnedFd, Failure> {
+    let open = |path: &Path| {
+        rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(doing(format!("opening {}", path.display())))
+    };
+    // The kernel wants two.
+    if let [one] = lower {
+        return open(one);
+    }
+    let overlay = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(doing("opening overlay"))?;
+    let mut folders = Vec::new();
+    for layer in lower {
+        let folder = open(layer)?;
+        let name = format!("/proc/self/fd/{}", folder.as_raw_fd());
+        rustix::mount::fsconfig_set_string(&overlay, "lowerdir+", name)
+            .map_err(doing(format!("setting lowerdir+ to {}", layer.display())))?;
+        folders.push(folder);
+    }
+    rustix::mount::fsconfig_set_flag(&overlay, "userxattr").map_err(doing("setting userxattr"))?;
+    rustix::mount::fsconfig_create(&overlay).map_err(doing("making the overlay"))?;
+    let mounted = rustix::mount::fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        .map_err(doing("mounting"))?;
+    rustix::fs::openat(&mounted, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(doing("opening the overlay"))
+}
+
 /// Makes the folders that are not there; answers the lower layers.
 fn prepare(root: &Root) -> Result<Vec<PathBuf>, Failure> {
     let mut lower = root.lower.clone();
@@ -66,9 +103,8 @@ fn prepare(root: &Root) -> Result<Vec<PathBuf>, Failure> {
         lower.push(none);
     }
     make_folder(&root.target, 0o700)?;
-    if !make_folder(&root.work, 0o700)? && root.volatile {
-        // The kernel's mark that changes may have been lost in a power cut. Then the container would be gone as well: it was only
-        // stopped, to be started again.
+    if !make_folder(&root.work, 0o700)? {
+        // The kernel's mark that changes may be lost in a power cut, as what any program writes may. Who minds syncs.
         let mark = root.work.join("work/incompat");
         remove::remove(&mark).map_err(|error| Failure {
             doing: format!("removing {}", mark.display()),

@@ -66,7 +66,7 @@ fn join_living(file: &Path) -> Option<Process> {
 }
 
 /// Joins `process`'s user namespace, if it still is that process.
-fn join_process(process: Process) -> bool {
+pub(crate) fn join_process(process: Process) -> bool {
     let Some(pid) = Pid::from_raw(process.pid) else { return false };
     let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return false };
     // Asked after the descriptor was opened: it cannot be another process's then.

@@ -12,17 +12,17 @@ const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGIC
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Whether `path` is a folder in `root`.
-pub(super) fn exists(root: BorrowedFd<'_>, path: &Path) -> bool {
+pub(crate) fn exists(root: BorrowedFd<'_>, path: &Path) -> bool {
     open(root, path, FOLDER).is_ok()
 }
 
 /// Opens `path` in `root`.
-pub(super) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+pub(crate) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     rustix::fs::openat2(root, path, flags, Mode::empty(), IN_ROOT)
 }
 
 /// Opens the folder `path` in `root`; makes it, as `uid`'s and `gid`'s, and what is missing above it, as root's.
-pub(super) fn make_folder(root: BorrowedFd<'_>, path: &Path, uid: u32, gid: u32) -> Result<OwnedFd, Errno> {
+pub(crate) fn make_folder(root: BorrowedFd<'_>, path: &Path, uid: u32, gid: u32) -> Result<OwnedFd, Errno> {
     if let Ok(there) = open(root, path, FOLDER) {
         return Ok(there);
     }
