@@ -67,14 +67,14 @@ def run(*command, stdin="", env=None, timeout=60, cwd=None):
 
 
 def wait_until(condition, what, seconds=20):
-    """Waits until `condition()` is true, and returns what it gave. `what` is said when it never is."""
+    """Waits until `condition()` is true, and returns what it gave. `what` is said when it never is; a function is asked then."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"after {seconds} s still not so: {what}")
+            raise AssertionError(f"after {seconds} s still not so: {what() if callable(what) else what}")
         time.sleep(0.02)
 
 
