@@ -15,6 +15,19 @@ pub fn human(bytes: u64, digits: usize, space: &str) -> String {
     format!("{}{space}{}", significant(size, digits), DECIMAL[unit])
 }
 
+/// Binary units with `digits` significant digits: `23.54GiB`.
+pub fn human_binary(bytes: u64, digits: usize) -> String {
+    const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    #[allow(clippy::cast_precision_loss, reason = "it is shown with four digits")]
+    let mut size = bytes as f64;
+    let mut unit = 0;
+    while size >= 1024.0 && unit + 1 < BINARY.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    format!("{}{}", significant(size, digits), BINARY[unit])
+}
+
 /// A number below 1000 with so many significant digits and no trailing zeros, as C's `%.4g`.
 fn significant(number: f64, digits: usize) -> String {
     let whole = if number < 10.0 {
@@ -59,6 +72,8 @@ mod tests {
         assert_eq!(human(124_000_000, 3, " "), "124 MB");
         assert_eq!(human(999_999, 3, ""), "1000kB");
         assert_eq!(human(1_234_567, 4, ""), "1.235MB");
+        assert_eq!(human_binary(0, 4), "0B");
+        assert_eq!(human_binary(25_276_502_016, 4), "23.54GiB");
     }
 
     #[test]
