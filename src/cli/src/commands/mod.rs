@@ -3,6 +3,7 @@
 
 mod attach;
 mod cleanup;
+mod commit;
 mod completion;
 mod container_exists;
 mod container_inspect;
@@ -41,6 +42,7 @@ mod run;
 mod save;
 mod search;
 mod start;
+mod stats;
 mod stop;
 mod tag;
 mod top;
@@ -130,6 +132,7 @@ macro_rules! verb {
 pub static VERBS: &[Verb] = &[
     verb!(["attach"], attach),
     verb!(["completion"], completion),
+    verb!(["commit"], commit, zygote),
     verb!(["cp"], cp, zygote),
     verb!(["create"], create, zygote),
     verb!(["diff"], diff, zygote),
@@ -160,6 +163,7 @@ pub static VERBS: &[Verb] = &[
     verb!(["save"], save, zygote),
     verb!(["search"], search),
     verb!(["start"], start, zygote),
+    verb!(["stats"], stats),
     verb!(["stop"], stop, zygote),
     verb!(["tag"], tag),
     verb!(["top"], top),
@@ -193,6 +197,7 @@ pub static GROUPS: &[Group] = &[
         verbs: &[
             verb!(["attach"], attach),
             Verb { hidden: true, ..verb!(["cleanup"], cleanup, zygote) },
+            verb!(["commit"], commit, zygote),
             verb!(["cp"], cp, zygote),
             verb!(["create"], create, zygote),
             verb!(["diff"], diff, zygote),
@@ -211,6 +216,7 @@ pub static GROUPS: &[Group] = &[
             verb!(["rm"], rm, zygote),
             verb!(["run"], run, zygote),
             verb!(["start"], start, zygote),
+            verb!(["stats"], stats),
             verb!(["stop"], stop, zygote),
             verb!(["top"], top),
             verb!(["unpause"], unpause, zygote),

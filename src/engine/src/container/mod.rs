@@ -4,6 +4,7 @@
 mod attach;
 mod change;
 pub(crate) mod changes;
+pub mod commit;
 pub(crate) mod connection;
 pub mod copy;
 mod create;
@@ -26,6 +27,7 @@ pub mod signal;
 pub mod start;
 pub(crate) mod status;
 mod stop;
+pub mod usage;
 
 use std::collections::BTreeMap;
 
@@ -300,6 +302,16 @@ impl Containers {
     /// Writes its files to `to` as a tar, without what is mounted in it.
     pub async fn export(&self, id: &ContainerId, to: std::os::fd::OwnedFd) -> Result<(), Error> {
         self.export_files(id, to).await
+    }
+
+    /// Makes an image of it: of its image's layers and of what it has changed.
+    pub async fn commit(&self, id: &ContainerId, options: commit::CommitOptions) -> Result<commit::Committed, Error> {
+        self.commit_one(id, options).await
+    }
+
+    /// What it uses now; nothing when it does not run.
+    pub async fn usage(&self, id: &ContainerId) -> Result<Option<usage::Usage>, Error> {
+        self.measure(id).await
     }
 
     /// The processes of a running one.

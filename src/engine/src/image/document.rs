@@ -135,30 +135,30 @@ pub(super) fn oci_manifest(config: &[u8], layer: Digest, tar_size: u64) -> Bytes
 /// An image's configuration, as far as it can be made here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct ContainerConfig {
+pub(crate) struct ContainerConfig {
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) user: String,
+    pub(crate) user: String,
     #[serde(skip_serializing_if = "Set::is_empty")]
-    pub(super) exposed_ports: Set,
+    pub(crate) exposed_ports: Set,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) env: Vec<String>,
+    pub(crate) env: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) entrypoint: Vec<String>,
+    pub(crate) entrypoint: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) cmd: Vec<String>,
+    pub(crate) cmd: Vec<String>,
     #[serde(skip_serializing_if = "Set::is_empty")]
-    pub(super) volumes: Set,
+    pub(crate) volumes: Set,
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) working_dir: String,
+    pub(crate) working_dir: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) stop_signal: String,
+    pub(crate) stop_signal: String,
 }
 
 /// A set as Go writes one: a map whose values say nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Set(pub(super) BTreeSet<String>);
+pub(crate) struct Set(pub(crate) BTreeSet<String>);
 
 impl Set {
     fn is_empty(&self) -> bool {

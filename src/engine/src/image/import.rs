@@ -124,7 +124,7 @@ fn reading(source: io::Error) -> Error {
 }
 
 /// Applies one `--change`, as Podman reads them: an instruction, a space or an equals sign, and the rest as it is.
-fn apply(config: &mut ContainerConfig, change: &str) -> Result<(), String> {
+pub(crate) fn apply(config: &mut ContainerConfig, change: &str) -> Result<(), String> {
     let (instruction, value) =
         change.split_once(' ').or_else(|| change.split_once('=')).ok_or("must be formatted as KEY VALUE")?;
     let instruction = instruction.to_uppercase();

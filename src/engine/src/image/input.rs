@@ -19,7 +19,7 @@ const AHEAD: usize = 4;
 
 /// What comes from `input`, to its end. A pipe is read by a thread of its own, because nothing can wake a thread that waits for a
 /// pipe: it must not be one that the runtime waits for.
-pub(super) fn bytes(input: OwnedFd) -> BoxStream<'static, io::Result<Bytes>> {
+pub(crate) fn bytes(input: OwnedFd) -> BoxStream<'static, io::Result<Bytes>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let mut file = File::from(input);
     let reader = std::thread::Builder::new().name("input".to_owned()).spawn(move || {

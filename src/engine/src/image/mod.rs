@@ -33,7 +33,10 @@ use crate::engine::{Engine, Error, Progress};
 use crate::event::{Event, Kind};
 
 pub use archive::ArchiveError;
+pub(crate) use document::{ContainerConfig, Set};
 pub use history::{HistoryEntry, Tree, TreeBranch, TreeLayer};
+pub(crate) use import::apply as apply_change;
+pub(crate) use input::bytes as bytes_of;
 pub(crate) use install::sweep_litter;
 pub use manifest::ManifestError;
 pub use packing::Packing;

@@ -162,7 +162,7 @@ impl Images {
 }
 
 /// The name that something is to get.
-pub(super) fn new_name(text: &str) -> Result<Reference, Error> {
+pub(crate) fn new_name(text: &str) -> Result<Reference, Error> {
     let name: Name = text.parse()?;
     if name.digest().is_some() {
         return Err(Error::Invalid(format!("{text}: tag by digest not supported")));

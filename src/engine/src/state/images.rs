@@ -296,6 +296,19 @@ pub(crate) fn missing_layers(connection: &Connection, diff_ids: &[Digest]) -> Re
     Ok(missing)
 }
 
+/// The lengths of the tars of layers that are here.
+pub(crate) fn tar_sizes(connection: &Connection, diff_ids: &[Digest]) -> Result<Vec<u64>, StateError> {
+    const DOING: &str = "looking for layers";
+    let mut statement = connection.prepare_cached("SELECT tar_size FROM layers WHERE diff_id = ?1").doing(DOING)?;
+    diff_ids
+        .iter()
+        .map(|diff_id| {
+            let size: i64 = statement.query_row([diff_id.to_string()], |row| row.get(0)).doing(DOING)?;
+            Ok(u64::try_from(size).unwrap_or_default())
+        })
+        .collect()
+}
+
 /// Records a layer; one that is recorded already stays as it is.
 pub(crate) fn add_layer(connection: &Connection, layer: &Layer, blob: Option<&Digest>) -> Result<(), StateError> {
     const DOING: &str = "recording a layer";

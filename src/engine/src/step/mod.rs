@@ -6,7 +6,7 @@
 
 mod child;
 pub(crate) mod fork;
-mod reap;
+pub(crate) mod reap;
 pub(crate) mod remove;
 mod wire;
 mod zygote;

@@ -18,7 +18,10 @@ pub fn data(engine: &Engine, details: &Details) -> Data {
     let text = |key: &str| config[key].as_str().unwrap_or("").to_owned();
     let inner = &config["config"];
     let layers: Vec<String> = strings(&config["rootfs"]["diff_ids"]);
-    let comment = config["history"].as_array().and_then(|history| history.last()?["comment"].as_str()).unwrap_or("");
+    // Docker's configuration has a comment; of OCI's history podman shows that of the first entry.
+    let received: Value = serde_json::from_slice(&details.config_bytes).unwrap_or_default();
+    let first = config["history"].as_array().and_then(|history| history.first()?["comment"].as_str());
+    let comment = received["comment"].as_str().or(first).unwrap_or("");
     let history: Vec<Data> = config["history"].as_array().into_iter().flatten().map(history).collect();
     let created = text("created").parse::<jiff::Timestamp>().ok();
     let created =
