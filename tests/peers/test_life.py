@@ -4,6 +4,7 @@
 import json
 
 from peers.peers import BUSYBOX, PeerTest, normal, run
+from session import wait_until
 
 
 class Life(PeerTest):
@@ -135,9 +136,16 @@ class Life(PeerTest):
         self.same("exec", "one", "cat", stdin="hello")
 
     def test_logs_are_the_same(self):
-        script = "echo out; sleep 0.2; echo err >&2; sleep 0.2; echo; printf partial"
+        # Output and errors come through two pipes: each line is waited for in the log before the next is written.
+        script = "echo out; until [ -e /turn/1 ]; do sleep 0.02; done; echo err >&2; until [ -e /turn/2 ]; do sleep 0.02; done; echo; printf partial"
         for program in ("podman", "haulout"):
-            run(program, "run", "--name", "one", "--network", "none", "--log-driver", "k8s-file", BUSYBOX, "sh", "-c", script)
+            turn = self.temporary_folder()
+            options = ["--name", "one", "--network", "none", "--log-driver", "k8s-file", "--volume", f"{turn}:/turn"]
+            run(program, "run", "--detach", *options, BUSYBOX, "sh", "-c", script)
+            for number, stream in enumerate(("stdout", "stderr"), 1):
+                wait_until(lambda: getattr(run(program, "logs", "one"), stream), f"{program} has logged {stream}")
+                (turn / str(number)).touch()
+            run(program, "wait", "one")
             run(program, "run", "--name", "two", "--network", "none", "--log-driver", "none", BUSYBOX, "echo", "x")
         for line in [
             "logs one", "logs -t one", "logs -n one", "logs --tail 1 one", "logs --tail 0 one", "logs --tail -5 one", "logs --tail 2 one",
