@@ -67,11 +67,12 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         _ => crate::exit::ENGINE,
     });
     let status = statuses.max().unwrap_or(0);
-    match failures.as_slice() {
+    let messages: Vec<String> = failures.into_iter().map(|error| format!("{:#}", anyhow::Error::from(error))).collect();
+    match messages.as_slice() {
         [] => Ok(0),
-        [error] => Err(Failure { status, message: error.to_string() }.into()),
+        [message] => Err(Failure { status, message: message.clone() }.into()),
         several => {
-            let lines: Vec<String> = several.iter().map(|error| format!("\t* {error}")).collect();
+            let lines: Vec<String> = several.iter().map(|message| format!("\t* {message}")).collect();
             let message = format!("{} errors occurred:\n{}", several.len(), lines.join("\n"));
             Err(Failure { status, message }.into())
         }

@@ -185,7 +185,7 @@ fn remove(
 ) -> Result<Removal, Error> {
     let guard = store::Guard::take(paths)?;
     let mut orphans = Vec::new();
-    let removal = database.change("removing an image", |transaction| {
+    let removal = database.remove("removing an image", |transaction| {
         let gone = || Error::NoSuchImage(text.to_owned());
         let (image, _) = images::get(transaction, &found.id)?.ok_or_else(gone)?;
         if let Some(name) = &found.name {

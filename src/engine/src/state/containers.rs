@@ -199,7 +199,7 @@ impl Database {
 
     /// Takes a container away. Whether it was there.
     pub fn remove_container(&mut self, id: &ContainerId) -> Result<bool, StateError> {
-        self.write("removing a container", |transaction| {
+        self.remove("removing a container", |transaction| {
             transaction
                 .prepare_cached("DELETE FROM containers WHERE id = ?1")
                 .and_then(|mut statement| statement.execute([id.to_string()]))

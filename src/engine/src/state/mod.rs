@@ -10,6 +10,7 @@
 
 mod containers;
 pub(crate) mod images;
+mod reserve;
 mod volumes;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 pub use containers::{Added, Found};
 pub use volumes::Removed;
@@ -48,6 +49,12 @@ pub enum StateError {
         doing: &'static str,
         /// What came back.
         source: rusqlite::Error,
+    },
+    /// There is no room for it.
+    #[error("{doing} in the database: no space left on device")]
+    Full {
+        /// What was being done.
+        doing: &'static str,
     },
     /// It could not be opened.
     #[error("opening the database {}", path.display())]
@@ -90,7 +97,10 @@ pub(crate) trait Doing<T> {
 
 impl<T> Doing<T> for Result<T, rusqlite::Error> {
     fn doing(self, doing: &'static str) -> Result<T, StateError> {
-        self.map_err(|source| StateError::Sql { doing, source })
+        self.map_err(|source| match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StateError::Full { doing },
+            _ => StateError::Sql { doing, source },
+        })
     }
 }
 
@@ -184,7 +194,22 @@ impl Database {
         transaction.commit().doing(doing)?;
         // The change is on disk already. Where it does not work now, as beside a reader, it does after another one.
         let _ = self.shorten_log();
+        if let Some(path) = self.connection.path() {
+            reserve::keep(Path::new(path));
+        }
         Ok(answer)
+    }
+
+    /// The same for a job that removes something: it has room on a full disk.
+    pub(crate) fn remove<T, E: From<StateError>>(
+        &mut self,
+        doing: &'static str,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if let Some(path) = self.connection.path() {
+            reserve::give_up(Path::new(path));
+        }
+        self.change(doing, job)
     }
 
     /// Writes the log back and empties it if it is long, waiting for nobody.

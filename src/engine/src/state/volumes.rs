@@ -46,7 +46,7 @@ impl Database {
     /// Takes a volume away that no container has.
     pub fn remove_volume(&mut self, name: &str) -> Result<Removed, StateError> {
         let doing = "removing a volume";
-        self.write(doing, |transaction| {
+        self.remove(doing, |transaction| {
             let users = users(transaction, name)?;
             if !users.is_empty() {
                 return Ok(Removed::InUse(users));
