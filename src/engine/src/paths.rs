@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use haulout_monitor::process::is_root_of_machine;
+use haulout_monitor::process::{Process, is_root_of_machine};
 
 use crate::container::ContainerId;
 
@@ -88,16 +88,19 @@ impl Paths {
 }
 
 /// `$XDG_RUNTIME_DIR/haulout`. Where that is not set or is another user's (su, cron): the same below `/run/user/UID`, else a folder
-/// of the user's own in `/tmp`, as podman does.
+/// of the user's own in `/tmp`, as podman does; which remains the one as long as something runs there, for a user who has logged in
+/// meanwhile: else that would be started a second time.
 pub(crate) fn runtime_of_user() -> PathBuf {
     if is_root_of_machine() {
         return "/run/haulout".into();
     }
-    if let Some(found) = folder_of_login() {
-        return found.join("haulout");
-    }
     let uid = rustix::process::geteuid().as_raw();
     let own = PathBuf::from(format!("/tmp/haulout-run-{uid}"));
+    if let Some(found) = folder_of_login()
+        && !(is_own_folder(&own, uid) && something_runs_in(&own))
+    {
+        return found.join("haulout");
+    }
     let _ = fs::DirBuilder::new().mode(0o700).create(&own);
     if is_own_folder(&own, uid) {
         return own;
@@ -112,6 +115,13 @@ pub(crate) fn folder_of_login() -> Option<PathBuf> {
     let told = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let by_uid = Some(PathBuf::from(format!("/run/user/{uid}")));
     [told, by_uid].into_iter().flatten().find(|path| is_own_folder(path, uid))
+}
+
+/// Whether a runtime folder has one of a container whose monitor lives.
+fn something_runs_in(runtime: &Path) -> bool {
+    let bundles = fs::read_dir(runtime.join("containers")).into_iter().flatten().flatten();
+    let mut monitors = bundles.filter_map(|bundle| Process::read(&bundle.path().join("monitor.pid")));
+    monitors.any(|monitor| monitor.is_alive())
 }
 
 /// A folder, no link, that is `uid`'s.
