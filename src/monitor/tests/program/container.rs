@@ -28,6 +28,8 @@ pub struct Draft {
     folder: tempfile::TempDir,
     pub config: Config,
     pub spec: Value,
+    /// As much as the monitor can send to a starter that does not read; what the kernel has when nothing.
+    pub send_buffer: Option<usize>,
 }
 
 /// A container and its monitor.
@@ -122,12 +124,13 @@ impl Draft {
             events: path.join("events"),
             cleanup: None,
             stop_signal: None,
+            stop_timeout: None,
             timeout: None,
             restart: Restart::No,
             labels: [("colour".to_owned(), "blue".to_owned())].into(),
         };
         let spec = spec(command, &path.join("merged"));
-        Self { folder, config, spec }
+        Self { folder, config, spec, send_buffer: None }
     }
 
     /// The same, its output and input on the starter's connection.
@@ -148,6 +151,9 @@ impl Draft {
         fs::write(self.config.bundle.join("config.json"), self.spec.to_string()).unwrap();
         fs::write(self.config.bundle.join("monitor.json"), serde_json::to_vec(&self.config).unwrap()).unwrap();
         let (near, far) = UnixStream::pair().unwrap();
+        if let Some(size) = self.send_buffer {
+            rustix::net::sockopt::set_socket_send_buffer_size(&far, size).unwrap();
+        }
         let script = r#"mount --bind "$1/rootfs" "$1/merged" && exec "$2" "$1/bundle" 3<&0 </dev/null"#;
         let mut words = above.to_vec();
         words.extend([

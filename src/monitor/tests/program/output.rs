@@ -52,11 +52,13 @@ fn what_was_written_last_comes_even_to_a_slow_starter_that_reads_after_the_end()
     if !possible() {
         return;
     }
-    // More than a socket holds, so that the end of it is still in the container's pipe when the container ends.
-    let mut container = Draft::attached(&["dd", "if=/bin/busybox", "bs=16000", "count=15"]).start();
+    // As much as a pipe holds, and more than the socket: the end of it is still in the pipe when the container ends.
+    let mut draft = Draft::attached(&["dd", "if=/bin/busybox", "bs=4096", "count=16"]);
+    draft.send_buffer = Some(4096);
+    let mut container = draft.start();
     eventually("the end", || container.config.folder.join("last-run").exists() && container.last_run().exit.is_some());
     let said = container.starter.listen();
-    assert_eq!(said.stdout.len(), 240_000);
+    assert_eq!(said.stdout.len(), 65536);
     container.assert_gone();
 }
 
