@@ -239,6 +239,24 @@ class Life(SessionTest):
         self.assertEqual((done.returncode, done.stderr), (125, "Error: write /dev/stdout: no space left on device\n"))
 
 
+class Ended(SessionTest):
+    """Containers that systemd ends: at logout, at shutdown, by `systemctl stop`."""
+
+    def test_one_that_ignores_the_signal_is_killed_after_its_own_time_and_its_status_is_known(self):
+        self.haulout("run", "--detach", "--name", "c", "--stop-timeout", "1", "--network", "none", BUSYBOX, "sleep", "100000")
+        self.check(0, "systemctl", "--user", "stop", f"haulout-{self.inspect('c')['Id']}.scope")
+        self.assertEqual(self.haulout("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", "c").stdout, "exited 137\n")
+        self.haulout("start", "c")
+
+    def test_one_that_takes_its_leave_ends_with_its_own_status(self):
+        leave = "trap 'echo bye; exit 4' TERM; echo ready; while :; do sleep 0.05; done"
+        self.haulout("run", "--detach", "--name", "c", "--network", "none", BUSYBOX, "sh", "-c", leave)
+        wait_until(lambda: self.haulout("logs", "c").stdout == "ready\n", "it is ready")
+        self.check(0, "systemctl", "--user", "stop", f"haulout-{self.inspect('c')['Id']}.scope")
+        self.assertEqual(self.inspect("c")["State"]["ExitCode"], 4)
+        self.assertIn("bye", self.haulout("logs", "c").stdout)
+
+
 class Together(SessionTest):
     """Two of every command at once."""
 

@@ -81,7 +81,7 @@ impl Engine {
         let unit = format!("haulout-anchor-{pid}.scope");
         let scope = async {
             let mut manager = UserManager::connect().await?;
-            manager.start_scope(&unit, "Haulout's user namespace", pid).await
+            manager.start_scope(&unit, "Haulout's user namespace", pid, None).await
         };
         if let Err(error) = scope.await {
             tracing::info!("the process that holds the user namespace has no scope: {error}");

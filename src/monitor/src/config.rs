@@ -49,6 +49,9 @@ pub struct Config {
     /// The signal that asks it to end, sent on to it when the monitor itself is asked to (SIGTERM): a number of signal(7).
     #[serde(default)]
     pub stop_signal: Option<i32>,
+    /// So many seconds after that it is killed.
+    #[serde(default)]
+    pub stop_timeout: Option<u64>,
     /// The container is killed after so many seconds (`--timeout`).
     pub timeout: Option<u64>,
     /// When it is started again by itself (`--restart`).

@@ -2,6 +2,7 @@
 //! Starting a container, from the engine's side: everything that can be decided outside of the user namespace is decided here, then
 //! a child of the zygote becomes the monitor, while the user manager makes the scope that it shall be in.
 
+use std::time::Duration;
 use std::{fs, io};
 
 use haulout_monitor::frame::{Failure, Kind};
@@ -12,10 +13,13 @@ use super::lock::Lock;
 use super::options::Cgroups;
 use super::prepare::{Attach, Readiness, prepare};
 use super::status::{Monitor, Seen};
-use super::{ContainerId, Containers, Record};
+use super::{ContainerId, Containers, Record, stop};
 use crate::engine::Error;
 use crate::step::{Answer, Step};
 use crate::systemd::{self, SystemdError, UserManager};
+
+/// How long a monitor may take, when systemd stops its scope, to give everything back after its container was killed.
+const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// A container that was started, and the connection to its monitor.
 pub(super) struct Launched {
@@ -51,6 +55,8 @@ impl Containers {
         let shared = prepared.lock.share().map_err(failed)?;
         let remove = prepared.record.options.remove;
         let scoped = prepared.record.options.cgroups == Cgroups::Enabled;
+        let stop_timeout = prepared.record.options.stop_timeout.unwrap_or(stop::TIMEOUT);
+        let patience = Duration::from_secs(stop_timeout).saturating_add(AFTERWARDS);
         let step = Step::Start(Box::new(prepared.plan));
         let mut scope = None;
         let started = async {
@@ -58,7 +64,7 @@ impl Containers {
                 return Err(Error::Cancelled("starting a container"));
             };
             if scoped {
-                scope = Some(tokio::spawn(make_scope(manager, id, monitor, sender.clone())));
+                scope = Some(tokio::spawn(make_scope(manager, id, monitor, patience, sender.clone())));
             }
             begin(&id, &mut receiver, &sender).await
         };
@@ -149,17 +155,18 @@ async fn make_scope(
     manager: JoinHandle<Result<UserManager, SystemdError>>,
     id: ContainerId,
     monitor: i32,
+    patience: Duration,
     sender: Sender,
 ) -> Result<(UserManager, String), SystemdError> {
     let made = async {
         let mut manager = manager.await.map_err(|error| SystemdError::NoManager(error.to_string()))??;
         let description = format!("Haulout container {}", id.short());
         let mut unit = format!("haulout-{id}.scope");
-        match manager.start_scope(&unit, &description, monitor).await {
+        match manager.start_scope(&unit, &description, monitor, Some(patience)).await {
             // The scope of the last run is about to go.
             Err(SystemdError::Refused { .. }) => {
                 unit = format!("haulout-{id}-{monitor}.scope");
-                manager.start_scope(&unit, &description, monitor).await?;
+                manager.start_scope(&unit, &description, monitor, Some(patience)).await?;
             }
             other => other?,
         }

@@ -18,7 +18,7 @@ use super::lock::Lock;
 use super::options::{Cgroups, LogDriver, Network, Restart};
 use super::start::{Fresh, Part, Plan, Root, Stages};
 use super::status::{Monitor, Seen};
-use super::{ContainerId, Record, Status, create, signal};
+use super::{ContainerId, Record, Status, create, signal, stop};
 use crate::config::containers::Settings;
 use crate::engine::{Engine, Error};
 use crate::net::hosts::Hosts;
@@ -244,6 +244,7 @@ fn monitor_config(
         events: paths.events(),
         cleanup,
         stop_signal: Some(stop_signal(record, Some(image))?),
+        stop_timeout: Some(options.stop_timeout.unwrap_or(stop::TIMEOUT)),
         timeout: options.timeout,
         restart: match options.restart {
             Restart::No => monitor::Restart::No,

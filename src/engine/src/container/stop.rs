@@ -17,7 +17,7 @@ use crate::engine::Error;
 use crate::event;
 
 /// Seconds between the stop signal and SIGKILL when nobody says otherwise.
-const STOP_TIMEOUT: u64 = 10;
+pub(super) const TIMEOUT: u64 = 10;
 
 /// How long a container may take to be gone after SIGKILL: what it waits for then is the kernel's business.
 const KILLED_TIMEOUT: Duration = Duration::from_mins(1);
@@ -60,7 +60,7 @@ impl Containers {
             return Ok(false);
         }
         let paused = matches!(seen.status, Status::Paused(_));
-        let seconds = seconds.or(record.options.stop_timeout).unwrap_or(STOP_TIMEOUT);
+        let seconds = seconds.or(record.options.stop_timeout).unwrap_or(TIMEOUT);
         let Some((mut receiver, sender)) = self.visit(id).await? else {
             self.outlive(id).await?;
             return Ok(false);

@@ -92,15 +92,25 @@ impl UserManager {
 
     /// Makes the transient, delegated scope `unit` with the process `pid` in it, and answers when it is there: the process is in
     /// the scope's cgroup then.
-    pub async fn start_scope(&mut self, unit: &str, description: &str, pid: i32) -> Result<(), SystemdError> {
+    /// What is in it and has not ended `patience` after it is stopped is killed; after systemd's own when nothing.
+    pub async fn start_scope(
+        &mut self,
+        unit: &str,
+        description: &str,
+        pid: i32,
+        patience: Option<Duration>,
+    ) -> Result<(), SystemdError> {
         let pids = vec![u32::try_from(pid).unwrap_or_default()];
-        let properties: Vec<(&str, Value<'_>)> = vec![
+        let mut properties: Vec<(&str, Value<'_>)> = vec![
             ("Description", description.into()),
             ("PIDs", pids.into()),
             ("Slice", slice().into()),
             ("Delegate", true.into()),
             ("CollectMode", "inactive-or-failed".into()),
         ];
+        if let Some(patience) = patience {
+            properties.push(("TimeoutStopUSec", u64::try_from(patience.as_micros()).unwrap_or(u64::MAX).into()));
+        }
         let auxiliary: Vec<(&str, Vec<(&str, Value<'_>)>)> = Vec::new();
         let body = (unit, "fail", properties, auxiliary);
         match tokio::time::timeout(PATIENCE, self.job("StartTransientUnit", unit, &body)).await {
@@ -187,7 +197,9 @@ fn addresses() -> Result<(PathBuf, String), SystemdError> {
         return Ok(("/run/systemd/private".into(), bus_at("/run/dbus/system_bus_socket".into())));
     }
     let Some(runtime) = folder_of_login() else {
-        return Err(SystemdError::NoManager("the user is not logged in: there is no XDG_RUNTIME_DIR".to_owned()));
+        return Err(SystemdError::NoManager(
+            "the user is neither logged in nor does linger: loginctl enable-linger".to_owned(),
+        ));
     };
     let bus = std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap_or_else(|_| bus_at(runtime.join("bus")));
     Ok((runtime.join("systemd/private"), bus))
@@ -215,10 +227,10 @@ mod tests {
         let began = Instant::now();
         let mut manager = UserManager::connect().await.unwrap();
         let connected = began.elapsed();
-        manager.start_scope(&unit, "A test", pid).await.unwrap();
+        manager.start_scope(&unit, "A test", pid, None).await.unwrap();
         eprintln!("{:?} connected in {connected:?}, made in {:?}", manager.way, began.elapsed());
         assert!(cgroup_of(pid).unwrap().ends_with(&format!("/user.slice/{unit}")), "{:?}", cgroup_of(pid));
-        let twice = manager.start_scope(&unit, "A test", pid).await.unwrap_err();
+        let twice = manager.start_scope(&unit, "A test", pid, None).await.unwrap_err();
         assert!(twice.to_string().contains("was already loaded"), "{twice}");
         assert!(!manager.version().await.unwrap().is_empty());
         process.kill().unwrap();

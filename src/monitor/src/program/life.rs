@@ -137,6 +137,11 @@ impl Monitor {
         if self.time_is_up_at().is_some_and(|at| at <= Instant::now()) {
             self.time_is_up();
         }
+        if self.kill_at.take_if(|at| *at <= Instant::now()).is_some()
+            && let Some(init) = &self.init
+        {
+            let _ = kernel::send_signal(&init.pidfd, libc::SIGKILL);
+        }
         match &self.phase {
             Phase::Preparing | Phase::Created { .. } | Phase::Resting { .. } if self.giving_up.is_some() => {
                 if let Some(ending) = self.giving_up.take() {
@@ -242,6 +247,8 @@ impl Monitor {
     /// Somebody asks the monitor to end: so it asks the container.
     pub fn asked_to_end(&mut self, signal: Signal) {
         self.stopping = true;
+        let patience = self.config.stop_timeout.map(Duration::from_secs);
+        self.kill_at = self.kill_at.or(patience.and_then(|patience| Instant::now().checked_add(patience)));
         let stop = self.config.stop_signal.unwrap_or(libc::SIGTERM);
         match &self.init {
             Some(init) if init.since.is_some() => {
@@ -263,7 +270,7 @@ impl Monitor {
     /// When the container's time is up.
     pub fn time_is_up_at(&self) -> Option<Instant> {
         let init = self.init.as_ref().filter(|init| init.status.is_none() && !init.timed_out)?;
-        Some(init.since? + Duration::from_secs(self.config.timeout?))
+        init.since?.checked_add(Duration::from_secs(self.config.timeout?))
     }
 
     fn time_is_up(&mut self) {

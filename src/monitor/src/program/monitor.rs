@@ -66,6 +66,8 @@ pub struct Monitor {
     pub go: bool,
     /// A user wants it to end.
     pub stopping: bool,
+    /// When the container is killed after the monitor was asked to end.
+    pub kill_at: Option<Instant>,
     /// The monitor was asked to end while the runtime started the container.
     pub told_to_end: bool,
     /// The starter was told of the end.
@@ -158,6 +160,7 @@ impl Monitor {
             exit: None,
             go: false,
             stopping: false,
+            kill_at: None,
             told_to_end: false,
             starter_told: false,
             removed: false,
@@ -306,7 +309,7 @@ impl Monitor {
     /// The next moment at which something is to be done by itself.
     fn deadline(&self) -> Option<Instant> {
         let clients = self.clients.iter().filter_map(Client::deadline).min();
-        [clients, self.phase.deadline(), self.time_is_up_at()].into_iter().flatten().min()
+        [clients, self.phase.deadline(), self.time_is_up_at(), self.kill_at].into_iter().flatten().min()
     }
 
     /// Whether somebody is behind with the container's output.
