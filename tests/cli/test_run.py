@@ -336,7 +336,7 @@ class Run(SessionTest):
 
     def test_other_platforms_and_bad_credentials_are_said(self):
         done = self.haulout("pull", "--creds", "nobody", BUSYBOX, status=125)
-        self.assertIn("USERNAME:PASSWORD", done.stderr)
+        self.assertIn("could not read password from terminal: inappropriate ioctl for device", done.stderr)
         self.haulout("create", "--platform", "linux/amd64", "--arch", "arm64", BUSYBOX, status=125)
         self.haulout("create", "--platform", "linux/amd64", "--pull", "never", BUSYBOX)
         self.haulout("pull", "-q", "--tls-verify=false", BUSYBOX)

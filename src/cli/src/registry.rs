@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use haulout_engine::config::Folders;
 use haulout_engine::config::auth::AuthFiles;
 use haulout_engine::config::registries::Registries;
@@ -41,7 +41,10 @@ impl Access {
             Some(creds) => match creds.split_once(':') {
                 Some(("", _)) => bail!("username can't be empty"),
                 Some((user, password)) => Some((user.to_owned(), password.to_owned())),
-                None => Some((creds.to_owned(), crate::terminal::ask_secretly("Password: ")?)),
+                None => {
+                    let password = crate::terminal::ask_secretly("Password: ");
+                    Some((creds.to_owned(), password.context("could not read password from terminal")?))
+                }
             },
         };
         Ok(PullOptions {
