@@ -41,6 +41,11 @@ impl Paths {
         self.data.join("layers")
     }
 
+    /// The images' files with other owners, one folder an image and a map.
+    pub fn mapped(&self) -> PathBuf {
+        self.data.join("mapped")
+    }
+
     /// The folders of the containers.
     pub fn containers(&self) -> PathBuf {
         self.data.join("containers")

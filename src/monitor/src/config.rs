@@ -8,6 +8,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// The number under which a monitor gets the container's own user namespace.
+pub const USERNS: i32 = 4;
+
 /// Everything about one container that its monitor has to know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
@@ -58,6 +61,13 @@ pub struct Config {
     pub restart: Restart,
     /// The container's labels, for events.
     pub labels: std::collections::BTreeMap<String, String>,
+    /// The descriptor ([`USERNS`]) of the container's own user namespace, which is inside this process's; nothing when it lives in this one's. In
+    /// `config.json` it is [`Config::bundle`]`/userns`, which leads to it.
+    #[serde(default)]
+    pub userns: Option<i32>,
+    /// Who the container's root is in this process's user namespace, when it is not its own: whose the container's cgroup becomes.
+    #[serde(default)]
+    pub root_ids: Option<(u32, u32)>,
 }
 
 /// Where the output goes.

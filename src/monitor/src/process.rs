@@ -17,7 +17,7 @@ pub fn is_root_of_machine() -> bool {
 }
 
 /// A process, alive or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Process {
     /// Its process id as the host sees it.
     pub pid: i32,

@@ -49,6 +49,9 @@ pub struct Flags {
     /// Use all current host environment variables in container
     #[arg(long)]
     pub env_host: bool,
+    /// GID map to use for the user namespace
+    #[arg(long, value_delimiter = ',')]
+    pub gidmap: Vec<String>,
     /// Set container hostname
     #[arg(short = 'h', long)]
     pub hostname: Option<String>,
@@ -127,6 +130,12 @@ pub struct Flags {
     /// Timeout (in seconds) that containers stopped by user command have to exit. If exceeded, the container will be forcibly stopped via SIGKILL.
     #[arg(long)]
     pub stop_timeout: Option<u64>,
+    /// Name of range listed in /etc/subgid for use in user namespace
+    #[arg(long)]
+    pub subgidname: Option<String>,
+    /// Name of range listed in /etc/subuid for use in user namespace
+    #[arg(long)]
+    pub subuidname: Option<String>,
     /// Maximum length of time a container is allowed to run. The container will be killed automatically after the time expires.
     #[arg(long)]
     pub timeout: Option<u64>,
@@ -139,10 +148,13 @@ pub struct Flags {
     /// Allocate a pseudo-TTY for container
     #[arg(short, long)]
     pub tty: bool,
+    /// UID map to use for the user namespace
+    #[arg(long, value_delimiter = ',')]
+    pub uidmap: Vec<String>,
     /// Username or UID (format: <name|uid>[:<group|gid>])
     #[arg(short, long)]
     pub user: Option<String>,
-    /// User namespace to use ("host")
+    /// User namespace to use ("host"|"keep-id[:OPTIONS]"|"nomap"|"auto[:OPTIONS]"|"container:NAME")
     #[arg(long)]
     pub userns: Option<String>,
     /// Use VARIANT instead of the running architecture variant for choosing images

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::container::Options;
 use haulout_engine::container::options::{
-    Cgroups, Limits, Log, LogDriver, Network, PullPolicy, Restart, Seccomp, Security, Userns,
+    Cgroups, IdMap, Limits, Log, LogDriver, Network, PullPolicy, Restart, Seccomp, Security, Userns,
 };
 
 pub use env::Env;
@@ -40,6 +40,7 @@ impl Flags {
         }
         let Mounts { volumes, tmpfs, images, special } = self.mounts()?;
         self.check_capabilities()?;
+        let (userns, userns_said) = self.userns()?;
         Ok(Options {
             name: self.name()?,
             image: image.clone(),
@@ -62,7 +63,8 @@ impl Flags {
             cap_drop: non_empty(&self.cap_drop).cloned().collect(),
             security: self.security()?,
             privileged: self.privileged,
-            userns: self.userns()?,
+            userns,
+            userns_said,
             read_only: self.read_only,
             labels: self.labels()?,
             annotations: self.annotations()?,
@@ -176,10 +178,31 @@ impl Flags {
         Ok(security)
     }
 
-    fn userns(&self) -> Result<Userns> {
-        match self.userns.as_deref() {
-            None | Some("" | "host") => Ok(Userns::Host),
-            Some(mode) => bail!("unrecognized namespace mode {mode} passed"),
+    fn userns(&self) -> Result<(Userns, bool)> {
+        let maps = |texts: &[String], kind| {
+            texts.iter().map(|text| IdMap::parse(text, kind)).collect::<Result<Vec<IdMap>, _>>()
+        };
+        let (users, groups) = (maps(&self.uidmap, "UID")?, maps(&self.gidmap, "GID")?);
+        let (user_name, group_name) = (given(self.subuidname.as_ref()), given(self.subgidname.as_ref()));
+        if !users.is_empty() || !groups.is_empty() || user_name.is_some() || group_name.is_some() {
+            if self.userns.is_some() {
+                bail!("--userns and --uidmap/--gidmap/--subuidname/--subgidname are mutually exclusive");
+            }
+            let (user_name, group_name) = (user_name.cloned(), group_name.cloned());
+            return Ok((Userns::Maps { users, groups, user_name, group_name }, true));
+        }
+        let environment = std::env::var("PODMAN_USERNS").ok().filter(|mode| !mode.is_empty());
+        match self.userns.clone().filter(|mode| !mode.is_empty()).or(environment) {
+            Some(mode) => match mode.strip_prefix("ns:") {
+                Some(path) => {
+                    let why = fs::metadata(path)
+                        .err()
+                        .map_or("it is of no use without its map".to_owned(), |error| os_words(&error));
+                    bail!("cannot find specified user namespace path: faccessat {path}: {why}")
+                }
+                None => Ok((mode.parse::<Userns>()?, true)),
+            },
+            None => Ok((Userns::Host, self.userns.is_some())),
         }
     }
 

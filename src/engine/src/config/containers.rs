@@ -143,11 +143,13 @@ table! {
         tz: Option<String>,
         /// Four octal digits.
         umask: Option<String>,
+        /// As `--userns` has it.
+        userns: Option<String>,
         /// As `-v` has them.
         volumes: List,
     } also &[
         "apparmor_profile", "cgroup_conf", "cgroupns", "devices", "env_host", "interface_name", "ipcns", "keyring", "label",
-        "label_users", "mounts", "netns", "pidns", "prepare_volume_on_create", "privileged", "userns", "userns_size", "utsns",
+        "label_users", "mounts", "netns", "pidns", "prepare_volume_on_create", "privileged", "userns_size", "utsns",
     ]
 }
 
@@ -410,7 +412,7 @@ mod tests {
     #[test]
     fn a_key_of_podmans_that_is_not_used_is_silent_and_an_unknown_one_is_told() {
         let told = settings(&[
-            "[containers]\nuserns = 'host'\npid_limit = 3\n[engine]\nnum_locks = 2\n[machine]\ncpus = 1\n[foo]\nx=1",
+            "[containers]\nutsns = 'host'\npid_limit = 3\n[engine]\nnum_locks = 2\n[machine]\ncpus = 1\n[foo]\nx=1",
         ]);
         assert_eq!(told.warnings.len(), 2, "{:?}", told.warnings);
         assert!(told.warnings[0].contains("containers.pid_limit") && told.warnings[1].contains("foo"));

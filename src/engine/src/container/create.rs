@@ -3,9 +3,10 @@
 
 use oci_spec::image::ImageConfiguration;
 
-use super::options::{ImageVolume, LogDriver, Network, Options, Volume, VolumeSource};
-use super::{ContainerId, Record, names, signal};
+use super::options::{ImageVolume, LogDriver, Network, Options, Userns, Volume, VolumeSource};
+use super::{ContainerId, Record, inspect, names, signal};
 use crate::config::containers::Settings;
+use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::event;
 use crate::image::names::for_start;
@@ -13,6 +14,7 @@ use crate::net::ports;
 use crate::runtime;
 use crate::spec::{self, asked, capabilities, process};
 use crate::state::{Added, Found};
+use crate::userns::modes::{self, Mapping};
 use crate::volume::{self, Guard};
 
 /// In Podman's words.
@@ -48,6 +50,7 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
         Some(name) => Candidates::One(name.clone()),
         None => Candidates::Random,
     };
+    let mapping = choose_mapping(engine, &mut options, &image.layers)?;
     if options.image_volume == ImageVolume::Tmpfs {
         let places = image_volumes(&options, &config);
         options.tmpfs.extend(places.into_iter().map(|place| (place, Vec::new())));
@@ -63,6 +66,7 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
         volumes: anonymous_volumes(&options, &config)?,
         options,
         command,
+        mapping,
     };
     let mut volumes = new_volumes(&record);
     let io = |source| Error::Io { doing: format!("making the volumes of container {id}"), source };
@@ -86,6 +90,69 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
         Added::NameInUse(holder) => Err(Error::NameInUse { name: record.name.to_string(), id: holder }),
         Added::NoImage => Err(Error::NoSuchImage(record.options.image)),
     }
+}
+
+/// Ids of images below which there are no holes: the user `nobody` is left out.
+const NOBODY: u32 = 65534;
+
+/// Ids that a container with `--userns=auto` has at least.
+const FEWEST: u32 = 1024;
+
+/// The container's own map of ids, if it is to have one; and who its user is then.
+fn choose_mapping(engine: &Engine, options: &mut Options, layers: &[Digest]) -> Result<Option<Mapping>, Error> {
+    let invalid = |error: modes::ModeError| Error::Invalid(error.to_string());
+    if options.userns == Userns::Host {
+        return Ok(None);
+    }
+    if let Userns::Container(name) = &options.userns {
+        let other = other_container(engine, name, "user")?;
+        options.userns = Userns::Container(other.id.to_string());
+        return Ok(other.mapping);
+    }
+    let outer = inspect::outer_map(engine)
+        .map_err(|error| Error::Invalid(format!("finding the ids of the user namespace: {error}")))?;
+    let (mut needs, mut taken) = (0, Vec::new());
+    if let Userns::Auto { size } = &options.userns {
+        if size.is_none() {
+            needs = ids_of_image(engine, layers).max(FEWEST);
+        }
+        let others = engine.with_database(|database| Ok(database.containers()?))?;
+        let auto = others.into_iter().filter(|other| matches!(other.options.userns, Userns::Auto { .. }));
+        taken.extend(auto.filter_map(|other| other.mapping));
+    }
+    let mapping = modes::mapping(&options.userns, &outer, needs, &taken).map_err(invalid)?;
+    if let (Userns::KeepId { .. }, Some(mapping), None) = (&options.userns, &mapping, &options.user) {
+        let own = |map: &[(u32, u32, u32)]| map.iter().find(|(_, outside, _)| *outside == 0).map_or(0, |map| map.0);
+        options.user = Some(format!("{}:{}", own(&mapping.users), own(&mapping.groups)));
+    }
+    Ok(mapping)
+}
+
+/// How many ids an image needs by its `/etc/passwd` and `/etc/group`.
+fn ids_of_image(engine: &Engine, layers: &[Digest]) -> u32 {
+    let mut most = 0;
+    for file in ["etc/passwd", "etc/group"] {
+        let places = layers.iter().map(|layer| engine.paths().layers().join(layer.hex()).join("diff").join(file));
+        let text = places.filter(|path| path.is_file()).find_map(|path| std::fs::read_to_string(path).ok());
+        for line in text.unwrap_or_default().lines() {
+            let ids = line.split(':').skip(2).take(2).filter_map(|id| id.parse::<u32>().ok());
+            most = ids.filter(|id| *id < NOBODY).fold(most, |most, id| most.max(id + 1));
+        }
+    }
+    most
+}
+
+/// A container whose namespace is to be shared.
+fn other_container(engine: &Engine, name: &str, kind: &str) -> Result<Record, Error> {
+    let found = engine.with_database(|database| match database.find_container(name)? {
+        Found::One(id) => Ok(database.container(&id)?),
+        Found::Several => Err(Error::AmbiguousContainer(name.to_owned())),
+        Found::None => Ok(None),
+    })?;
+    found.ok_or_else(|| {
+        let cause = Error::NoSuchContainer(name.to_owned());
+        Error::Invalid(format!("looking up container to share {kind} namespace with: {cause}"))
+    })
 }
 
 /// The volumes that it has, as they are made when they are not there.
@@ -160,6 +227,11 @@ fn apply(options: &mut Options, settings: &Settings) -> Result<(), Error> {
     }
     options.init |= configured.init == Some(true);
     options.stop_timeout = options.stop_timeout.or(settings.engine.stop_timeout);
+    if let (Userns::Host, false, Some(mode)) = (&options.userns, options.userns_said, &configured.userns) {
+        options.userns = mode
+            .parse()
+            .map_err(|error| Error::Invalid(format!("containers.userns in containers.conf is {mode:?}: {error}")))?;
+    }
     Ok(())
 }
 

@@ -98,7 +98,7 @@ fn bind(root: &OwnedFd, source: &Path, inside: &Path) -> Result<(), Errno> {
         rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&tree)?.st_mode) == rustix::fs::FileType::Directory;
     let target = match place::open(root.as_fd(), inside, OFlags::PATH | OFlags::CLOEXEC) {
         Ok(target) => target,
-        Err(Errno::NOENT) if is_folder => place::make_folder(root.as_fd(), inside, 0, 0)?,
+        Err(Errno::NOENT) if is_folder => place::make_folder(root.as_fd(), inside, (0, 0), (0, 0))?,
         // The runtime makes an empty file for it at the next start.
         Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(errno),

@@ -15,6 +15,7 @@ use crate::config::containers::Settings;
 use crate::engine::{Engine, Error};
 use crate::runtime::Runtime;
 use crate::spec::{self, asked};
+use crate::userns::UsernsError;
 use crate::userns::map::{self, Extent, Map};
 use crate::{runtime, systemd};
 
@@ -46,7 +47,12 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
         Monitor::Alive(process) => Some(process),
         Monitor::Gone | Monitor::Absent => None,
     };
-    let (uid_map, gid_map) = maps(engine, monitor);
+    let (mut uid_map, mut gid_map) = maps(engine, monitor);
+    if let Some(mapping) = &record.mapping {
+        let outer = outer_map(engine).map_err(|error| Error::Invalid(error.to_string()))?;
+        let on_host = mapping.on_host(&outer);
+        (uid_map, gid_map) = (plain(&on_host.users), plain(&on_host.groups));
+    }
     let cgroup = seen.status.process().and_then(|process| systemd::cgroup_of(process.pid));
     let folder = paths.container(id);
     Ok(Details {
@@ -89,18 +95,31 @@ fn made_spec(engine: &Engine, settings: &Settings, record: &Record, image: &Imag
 
 type Maps = (Vec<(u32, u32, u32)>, Vec<(u32, u32, u32)>);
 
-/// The maps of its own user namespace, or of the one that it would get.
+fn plain(extents: &[Extent]) -> Vec<(u32, u32, u32)> {
+    extents.iter().map(|extent| (extent.inside, extent.outside, extent.count)).collect()
+}
+
+/// The maps of the rootless user namespace that it is in, or would be in.
 fn maps(engine: &Engine, monitor: Option<Process>) -> Maps {
-    let plain =
-        |extents: Vec<Extent>| extents.iter().map(|extent| (extent.inside, extent.outside, extent.count)).collect();
     let holder = monitor.or_else(|| crate::userns::anchor::alive(&engine.paths().anchor()));
     if let Some(process) = holder
         && let (Ok(users), Ok(groups)) =
             (map::of_process(process.pid, "uid_map"), map::of_process(process.pid, "gid_map"))
     {
-        return (plain(users), plain(groups));
+        return (plain(&users), plain(&groups));
     }
-    Map::of_user().map_or_else(|_| (Vec::new(), Vec::new()), |map| (plain(map.users), plain(map.groups)))
+    Map::of_user().map_or_else(|_| (Vec::new(), Vec::new()), |map| (plain(&map.users), plain(&map.groups)))
+}
+
+/// The map of the rootless user namespace: of the one that there is, or that would be made.
+pub(super) fn outer_map(engine: &Engine) -> Result<Map, UsernsError> {
+    if let Some(anchor) = crate::userns::anchor::alive(&engine.paths().anchor())
+        && let (Ok(users), Ok(groups)) =
+            (map::of_process(anchor.pid, "uid_map"), map::of_process(anchor.pid, "gid_map"))
+    {
+        return Ok(Map { users, groups, warning: None });
+    }
+    Map::of_user()
 }
 
 /// The user namespace of a container that is yet to be made.

@@ -40,6 +40,7 @@ use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::event::{self, Event};
 use crate::state::Found;
+use crate::userns::modes::Mapping;
 pub use changes::{Change, ChangeKind};
 pub use id::{ContainerId, ContainerName};
 pub(crate) use inspect::{list as listed, maps_of_user};
@@ -87,6 +88,9 @@ pub struct Record {
     /// Its anonymous volumes, of the image's `VOLUME`s and of `-v /place`: place inside, and the volume's name.
     #[serde(default)]
     pub volumes: Vec<(std::path::PathBuf, String)>,
+    /// Its own map of ids into the rootless user namespace; nothing when that is where it lives.
+    #[serde(default)]
+    pub mapping: Option<Mapping>,
 }
 
 /// A container in a list.

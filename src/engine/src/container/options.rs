@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::id::ContainerName;
+pub use crate::userns::modes::{Asked as IdMap, Userns};
 
 /// Everything that a user may say of a container. `Default` is what Podman does when nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,8 +58,10 @@ pub struct Options {
     pub security: Security,
     /// `--privileged`.
     pub privileged: bool,
-    /// `--userns`.
+    /// `--userns`, `--uidmap` and the like.
     pub userns: Userns,
+    /// Whether that was said: if not, containers.conf may say otherwise.
+    pub userns_said: bool,
     /// `--read-only`.
     pub read_only: bool,
     /// `--label`, and what was added by us.
@@ -218,15 +221,6 @@ pub enum Seccomp {
     Unconfined,
     /// A file.
     Profile(PathBuf),
-}
-
-/// `--userns`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Userns {
-    /// The user's own mapping: container root is the user, the rest are subordinate ids.
-    #[default]
-    Host,
 }
 
 /// `--log-driver` and `--log-opt`.

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use haulout_monitor::config as monitor;
-use haulout_monitor::process::is_root_of_machine;
+use haulout_monitor::process::{Process, is_root_of_machine};
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::LinuxCapabilities;
 
 use super::lock::Lock;
-use super::options::{Cgroups, LogDriver, Network, Restart};
+use super::options::{Cgroups, LogDriver, Network, Restart, Userns};
 use super::start::{Fresh, Part, Plan, Root, Stages};
 use super::status::{Monitor, Seen};
 use super::{ContainerId, Record, Status, create, signal, stop};
@@ -30,6 +30,7 @@ use crate::spec;
 use crate::spec::asked::{self, Asked, Known, Over};
 
 use crate::state::images;
+use crate::store::mapped::Wanted;
 use crate::{image, volume};
 
 /// The signal that asks a container to end when nobody says another.
@@ -50,6 +51,8 @@ pub(super) struct Prepared {
     pub plan: Plan,
     pub lock: Lock,
     pub new_volumes: Vec<NewVolume>,
+    /// The image's files with the owners that its map of ids makes of them, if it has one.
+    pub mapped: Option<Wanted>,
 }
 
 /// A volume that is filled from the image at this start. Held locked until it is.
@@ -116,14 +119,14 @@ pub(super) fn prepare(
         .and_then(|()| make_folder(&bundle))
         .map_err(failed("making the runtime folder of"))?;
     let ready = plan(engine, &settings, &record, &config, &image.layers, attach);
-    let (plan, new_volumes) = match ready {
+    let (plan, new_volumes, mapped) = match ready {
         Ok(ready) => ready,
         Err(error) => {
             let _ = fs::remove_dir_all(&bundle);
             return Err(error);
         }
     };
-    Ok(Readiness::Ready(Box::new(Prepared { record, plan, lock, new_volumes })))
+    Ok(Readiness::Ready(Box::new(Prepared { record, plan, lock, new_volumes, mapped })))
 }
 
 /// What the database knows of the volumes that a container has. Costs nothing when it has none.
@@ -154,7 +157,7 @@ fn plan(
     image: &ImageConfiguration,
     layers: &[crate::digest::Digest],
     attach: Attach,
-) -> Result<(Plan, Vec<NewVolume>), Error> {
+) -> Result<(Plan, Vec<NewVolume>, Option<Wanted>), Error> {
     let (paths, id) = (engine.paths(), &record.id);
     let io = |doing: String| move |source| Error::Io { doing, source };
     asked::check(&record.options)?;
@@ -173,6 +176,8 @@ fn plan(
         engine.warn(warning);
     }
     let root = root(paths, record, layers);
+    let mapped = record.mapping.as_ref().map(|mapping| Wanted::new(paths, &record.image, layers, mapping));
+    let shared_userns = shared_userns(engine, record)?;
     let image_user = image.config().as_ref().and_then(|config| config.user().clone()).filter(|user| !user.is_empty());
     let mut of_user = LinuxCapabilities::default();
     let bounding = made.spec.process().as_ref().and_then(|process| process.capabilities().as_ref());
@@ -192,10 +197,47 @@ fn plan(
         stages,
         fresh,
         owned,
+        mapping: record.mapping.clone(),
+        shared_userns,
+        kept_group: kept_group(record),
         monitor: runtime::monitor()?,
         config: monitor_config(paths, settings, record, image, network, attach)?,
     };
-    Ok((plan, new))
+    Ok((plan, new, mapped))
+}
+
+/// The group that `--userns=keep-id` and `nomap` leave its process in, whoever it is.
+fn kept_group(record: &Record) -> Option<u32> {
+    match &record.options.userns {
+        Userns::KeepId { .. } => {
+            let groups = &record.mapping.as_ref()?.groups;
+            groups.iter().find(|(_, outside, _)| *outside == 0).map(|(inside, ..)| *inside)
+        }
+        Userns::Nomap => Some(0),
+        _ => None,
+    }
+}
+
+/// The process of the container whose user namespace it shares.
+fn shared_userns(engine: &Engine, record: &Record) -> Result<Option<Process>, Error> {
+    let (Userns::Container(other), Some(_)) = (&record.options.userns, &record.mapping) else { return Ok(None) };
+    running(engine, other, "user").map(Some)
+}
+
+/// The process of another container whose namespace is to be shared.
+fn running(engine: &Engine, id: &str, kind: &str) -> Result<Process, Error> {
+    let improper = || {
+        Error::WrongState(format!(
+            "container {id} is not running: its {kind} namespace cannot be shared: container state improper"
+        ))
+    };
+    let id: ContainerId = id.parse().map_err(|_| improper())?;
+    let seen = Seen::look(engine.paths(), &id)
+        .map_err(|source| Error::Io { doing: format!("looking at container {id}"), source })?;
+    match seen.status {
+        Status::Running(process) => Ok(process),
+        _ => Err(improper()),
+    }
 }
 
 fn monitor_config(
@@ -252,6 +294,8 @@ fn monitor_config(
             Restart::Always | Restart::UnlessStopped => monitor::Restart::Always,
         },
         labels: options.labels.clone(),
+        userns: None,
+        root_ids: record.mapping.as_ref().and_then(|map| Some((map.user(0)?, map.group(0)?))),
     })
 }
 
@@ -398,6 +442,7 @@ fn mounts(engine: &Engine, record: &Record, asked: &[Asked]) -> Result<Mounts, E
             work: over.work.unwrap_or_else(|| stage.join("work")),
             target: whole.clone(),
             volatile: false,
+            data: None,
         };
         let mut source = mount.source.clone();
         if mount.kind == "image" {
@@ -433,12 +478,18 @@ fn new_volume(paths: &Paths, name: &str) -> io::Result<Option<NewVolume>> {
 
 fn root(paths: &Paths, record: &Record, layers: &[crate::digest::Digest]) -> Root {
     let folder = paths.container(&record.id);
+    let mapped = record.mapping.as_ref().and_then(|mapping| Wanted::new(paths, &record.image, layers, mapping).found());
+    let (lower, data) = match mapped {
+        Some((tree, data)) => (vec![tree], data),
+        None => (layer_folders(paths, layers), None),
+    };
     Root {
-        lower: layer_folders(paths, layers),
+        lower,
         upper: folder.join("upper"),
         work: folder.join("work"),
         target: folder.join("merged"),
         volatile: record.options.remove,
+        data,
     }
 }
 

@@ -9,7 +9,10 @@ mod stage;
 
 use std::path::PathBuf;
 
+use haulout_monitor::process::Process;
 use serde::{Deserialize, Serialize};
+
+use crate::userns::modes::Mapping;
 
 /// What the child of the zygote needs to become a container's monitor: it joins the user namespace, makes a mount namespace
 /// (a recursive slave of the caller's), mounts the root, finishes the spec (user names, the working folder, copies into new
@@ -39,6 +42,15 @@ pub struct Plan {
     /// Folders and files that become the container's user's, with all that is in them (`U`).
     #[serde(default)]
     pub owned: Vec<PathBuf>,
+    /// Its own map of ids: the root's files are owned so.
+    #[serde(default)]
+    pub mapping: Option<Mapping>,
+    /// The process in whose user namespace it is to be; one of its own is made when nothing, if it has a map.
+    #[serde(default)]
+    pub shared_userns: Option<Process>,
+    /// A group that its process is in whoever it is.
+    #[serde(default)]
+    pub kept_group: Option<u32>,
     /// The monitor's program.
     pub monitor: PathBuf,
     /// What the monitor is told; its `bundle` is the folder that everything is written to.
@@ -60,6 +72,9 @@ pub struct Root {
     /// sync of the whole file system at the unmount; it cannot be mounted a second time then.
     #[serde(default)]
     pub volatile: bool,
+    /// The folder that the lower layers' files lead into by overlay's attributes (`::` in its options), if they do.
+    #[serde(default)]
+    pub data: Option<PathBuf>,
 }
 
 /// What is made for mounts of one run.

@@ -219,6 +219,14 @@ fn remove(
     for orphan in &orphans {
         guard.discard(orphan)?;
     }
-    let garbage = guard.collect(database.reader())?;
+    let mut garbage = guard.collect(database.reader())?;
+    if removed.iter().any(|one| matches!(one, Removed::Deleted(_))) {
+        // Their files with other owners go with them; one that is being made has a container, and so an image.
+        let left = store::mapped::garbage(paths, |image| {
+            Digest::from_hex(image)
+                .is_ok_and(|image| images::get(database.reader(), &image).is_ok_and(|found| found.is_some()))
+        });
+        garbage.extend(left);
+    }
     Ok(Removal::Done { id, removed, garbage })
 }

@@ -29,6 +29,9 @@ use crate::volume;
 /// Where `--init`'s program is, inside.
 pub const INIT_PLACE: &str = "/run/podman-init";
 
+/// The group of terminals.
+const TERMINALS: u32 = 5;
+
 /// The version of the specification that is written.
 const VERSION: &str = "1.2.0";
 
@@ -170,6 +173,7 @@ pub fn make(request: &Request<'_>) -> Result<Made, SpecError> {
             privileged: options.privileged,
             read_only: is_read_only(record, settings),
             host_network: options.network == Network::Host,
+            terminals: record.mapping.as_ref().is_none_or(|mapping| mapping.group(TERMINALS).is_some()),
             init: request.init,
         },
     )?;
@@ -298,7 +302,7 @@ fn linux(
     Ok((linux, warning))
 }
 
-/// No user namespace: the monitor is in it already.
+/// The rootless user namespace is none of them: the monitor is in it already.
 fn namespaces(request: &Request<'_>) -> Vec<LinuxNamespace> {
     let options = &request.record.options;
     let of = |kind| {
@@ -307,6 +311,11 @@ fn namespaces(request: &Request<'_>) -> Vec<LinuxNamespace> {
         namespace
     };
     let mut namespaces = vec![of(LinuxNamespaceType::Pid)];
+    if request.record.mapping.is_some() {
+        let mut user = of(LinuxNamespaceType::User);
+        user.set_path(Some(request.paths.bundle(&request.record.id).join("userns")));
+        namespaces.push(user);
+    }
     match options.network {
         Network::Host => {}
         Network::None => namespaces.push(of(LinuxNamespaceType::Network)),
@@ -377,6 +386,7 @@ mod tests {
             command: vec!["sleep".into(), "9".into()],
             ports: Vec::new(),
             volumes: Vec::new(),
+            mapping: None,
         };
         let settings = Settings::default();
         let paths = Paths { data: "/data".into(), runtime: "/run/h".into() };

@@ -36,6 +36,8 @@ pub(super) struct Defaults<'a> {
     pub privileged: bool,
     pub read_only: bool,
     pub host_network: bool,
+    /// Whether the group of terminals is one of its ids.
+    pub terminals: bool,
     /// The program of `--init`.
     pub init: Option<&'a Path>,
 }
@@ -113,14 +115,11 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
         oci("sysfs", "sysfs", "/sys", ["nosuid", "noexec", "nodev", access])?
     });
     let shm = format!("size={}", defaults.shm_size);
+    let terminals: &[&str] = &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
+    let terminals = terminals[..terminals.len() - usize::from(!defaults.terminals)].iter().copied();
     mounts.extend([
         oci("tmpfs", "tmpfs", "/dev", ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"])?,
-        oci(
-            "devpts",
-            "devpts",
-            "/dev/pts",
-            ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-        )?,
+        oci("devpts", "devpts", "/dev/pts", terminals)?,
         oci("mqueue", "mqueue", "/dev/mqueue", strict)?,
         oci("tmpfs", "shm", "/dev/shm", ["nosuid", "noexec", "nodev", "mode=1777", &shm])?,
         oci("cgroup", "cgroup", "/sys/fs/cgroup", ["rprivate", "nosuid", "noexec", "nodev", "relatime", access])?,
@@ -218,6 +217,7 @@ mod tests {
             command: Vec::new(),
             ports: Vec::new(),
             volumes: vec![("/anonymous".into(), "abc".into())],
+            mapping: None,
         }
     }
 
@@ -229,6 +229,7 @@ mod tests {
             privileged: false,
             read_only: record.options.read_only,
             host_network: false,
+            terminals: true,
             init: None,
         };
         let request = Request {

@@ -257,6 +257,7 @@ mod tests {
             command: vec!["sh".into()],
             ports: Vec::new(),
             volumes: Vec::new(),
+            mapping: None,
         }
     }
 

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::wire::{self, Request};
 use super::{Answer, Step, fork, reap, remove};
 use crate::container::{changes, copy, files, start};
-use crate::store::{pack, unpack};
+use crate::store::{mapped, pack, unpack};
 use crate::userns::{self, anchor};
 
 /// Does it, answers, and ends.
@@ -67,6 +67,10 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String
         Step::Own { path, uid, gid } => {
             std::os::unix::fs::chown(&path, uid, gid)
                 .map_err(|error| format!("giving {} to another user: {error}", path.display()))?;
+            Ok(Answer::Done)
+        }
+        Step::Map(wanted) => {
+            mapped::make(&wanted).map_err(|error| error.to_string())?;
             Ok(Answer::Done)
         }
         Step::Start(plan) => {

@@ -56,6 +56,8 @@ pub enum Step {
         /// To which group.
         gid: Option<u32>,
     },
+    /// Makes an image's files with other owners. Answer: [`Answer::Done`].
+    Map(Box<crate::store::mapped::Wanted>),
     /// Becomes the monitor of a container. Answer: [`Answer::Pid`] (the monitor's, at once, before it mounts anything).
     /// Descriptor 0 is its starter socket; descriptor 1 the container's lock, which is held until the monitor has taken over.
     Start(Box<crate::container::start::Plan>),

@@ -389,6 +389,7 @@ mv $b/seen $b/done
             work: place.at("container/work"),
             target: target.clone(),
             volatile: false,
+            data: None,
         },
         spec: oci_spec::runtime::Spec::default(),
         user: None,
@@ -397,6 +398,9 @@ mv $b/seen $b/done
         stages: Stages::default(),
         fresh: Vec::new(),
         owned: Vec::new(),
+        mapping: None,
+        shared_userns: None,
+        kept_group: None,
         monitor,
         config: serde_json::from_value(serde_json::json!({
             "id": "1234", "name": "n", "image": "i", "runtime": ["true"],

@@ -7,11 +7,13 @@
 //! removes it.
 
 mod commit;
+pub mod mapped;
 pub mod overlay;
 pub mod pack;
 mod parts;
 mod staging;
 pub(crate) mod tar;
+pub(crate) mod tree;
 mod turn;
 pub mod unpack;
 

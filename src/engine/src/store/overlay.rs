@@ -47,7 +47,9 @@ pub fn mount(root: &Root) -> Result<(), OverlayError> {
     let lower = prepare(root).map_err(failed)?;
     match mount_new(root, &lower) {
         // Linux before 6.8 does not know `lowerdir+`, before 5.2 there is none of it, and a seccomp filter may forbid it.
-        Err(Failure { source, .. }) if is_too_old(&source) => mount_old(root, &lower).map_err(failed),
+        Err(Failure { source, .. }) if root.data.is_none() && is_too_old(&source) => {
+            mount_old(root, &lower).map_err(failed)
+        }
         other => other.map_err(failed),
     }
 }
@@ -155,6 +157,9 @@ fn mount_new(root: &Root, lower: &[PathBuf]) -> Result<(), Failure> {
     set("source", Path::new("overlay"))?;
     for layer in lower {
         set("lowerdir+", layer)?;
+    }
+    if let Some(data) = &root.data {
+        set("datadir+", data)?;
     }
     set("upperdir", &root.upper)?;
     set("workdir", &root.work)?;
@@ -284,7 +289,14 @@ mod tests {
             fs::write(layer.join(number.to_string()), "").unwrap();
             fs::write(layer.join("who"), number.to_string()).unwrap();
         }
-        Root { lower, upper: odd.join("upper"), work: odd.join("work"), target: odd.join("merged"), volatile: false }
+        Root {
+            lower,
+            upper: odd.join("upper"),
+            work: odd.join("work"),
+            target: odd.join("merged"),
+            volatile: false,
+            data: None,
+        }
     }
 
     /// Unmounts it, and removes what the kernel keeps in the work folder, which is nobody's to read.

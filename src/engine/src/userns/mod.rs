@@ -3,6 +3,8 @@
 
 pub mod anchor;
 pub mod map;
+pub mod modes;
+pub(crate) mod nested;
 pub mod subid;
 
 use std::io;

@@ -65,6 +65,16 @@ impl Cgroup {
         format!("{}/container", self.path)
     }
 
+    /// Makes the container's part and gives it to `owner`, who may divide it further (cgroups(7), delegation). One that has only its
+    /// own cgroup to look at is none the worse when that cannot be.
+    pub fn give_container(&self, owner: (u32, u32)) {
+        let folder = self.folder.join("container");
+        let _ = fs::create_dir(&folder);
+        for name in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+            let _ = std::os::unix::fs::chown(folder.join(name), Some(owner.0), Some(owner.1));
+        }
+    }
+
     /// Whether the kernel killed a process of the container for want of memory.
     pub fn oom_killed(&self) -> bool {
         let events = fs::read_to_string(self.folder.join("container/memory.events")).unwrap_or_default();

@@ -10,15 +10,26 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use haulout_monitor::config::USERNS;
 use rustix::pipe::PipeFlags;
 
 /// The descriptor of the starter's socket.
 const STARTER: i32 = 3;
 
-/// Takes the starter's socket and closes every descriptor after it, which could be anything: a lock, a terminal.
+/// `NS_GET_NSTYPE` of linux/nsfs.h.
+const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+
+/// Takes the starter's socket and closes every descriptor after it, which could be anything: a lock, a terminal. Only the container's
+/// user namespace stays, under its number.
 pub fn starter() -> io::Result<OwnedFd> {
     // SAFETY: nothing has opened a descriptor yet, so none that is closed here has an owner.
-    unsafe { libc::close_range(STARTER.cast_unsigned() + 1, u32::MAX, 0) };
+    unsafe {
+        // ioctl_nsfs(2): what is no namespace has no type.
+        if libc::ioctl(USERNS, NS_GET_NSTYPE) != libc::CLONE_NEWUSER {
+            libc::close(USERNS);
+        }
+        libc::close_range(USERNS.cast_unsigned() + 1, u32::MAX, 0)
+    };
     // SAFETY: only asks whether the number is a descriptor.
     if unsafe { libc::fcntl(STARTER, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
         return Err(io::Error::last_os_error());
@@ -105,12 +116,23 @@ pub fn send_signal(pidfd: &OwnedFd, number: i32) -> io::Result<()> {
     if sent == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// A new network namespace, which lives as long as the descriptor (and whatever is in it).
-pub fn network_namespace() -> io::Result<OwnedFd> {
+/// Keeps the descriptor of the container's user namespace from the programs that this one starts.
+pub fn close_on_exec(config: &haulout_monitor::config::Config) {
+    if let Some(number) = config.userns {
+        // SAFETY: a flag of a number; it is open from the start and nobody's in this process.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+}
+
+/// A new network namespace, which lives as long as the descriptor (and whatever is in it): of the user namespace that the descriptor
+/// `userns` is of, or of this process's.
+pub fn network_namespace(userns: Option<i32>) -> io::Result<OwnedFd> {
+    let (said, say) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let flags = if userns.is_some() { libc::SIGCHLD } else { libc::CLONE_NEWNET | libc::SIGCHLD };
     // A process that enters a new one cannot come back to the host's, so another one makes it. Not fork(3), since the child
     // makes nothing but system calls.
     // SAFETY: like fork(2): without CLONE_VM the child has its own memory, and the null stack means a copy of this one.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_NEWNET | libc::SIGCHLD, 0, 0, 0, 0) };
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     if pid == -1 {
         return Err(io::Error::last_os_error());
     }
@@ -118,12 +140,29 @@ pub fn network_namespace() -> io::Result<OwnedFd> {
         // SAFETY: async-signal-safe system calls only; it never returns.
         unsafe {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            if let Some(userns) = userns {
+                let joined = libc::setns(userns, libc::CLONE_NEWUSER) == 0 && libc::unshare(libc::CLONE_NEWNET) == 0;
+                // A change of credentials makes it unreadable for the one that made it.
+                libc::prctl(libc::PR_SET_DUMPABLE, 1);
+                let errno: i32 = if joined { 0 } else { *libc::__errno_location() };
+                libc::write(say.as_raw_fd(), (&raw const errno).cast(), size_of::<i32>());
+            }
             loop {
                 libc::pause();
             }
         }
     }
-    let namespace = File::open(format!("/proc/{pid}/ns/net"));
+    drop(say);
+    let joined = || {
+        let mut errno = [0; 4];
+        io::Read::read_exact(&mut File::from(said), &mut errno)?;
+        match i32::from_ne_bytes(errno) {
+            0 => Ok(()),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        }
+    };
+    let joined = if userns.is_some() { joined() } else { Ok(()) };
+    let namespace = joined.and_then(|()| File::open(format!("/proc/{pid}/ns/net")));
     #[allow(clippy::cast_possible_truncation, reason = "a pid")]
     let pid = pid as libc::pid_t;
     // SAFETY: it is this process's child and not yet waited for, so the number is still its own.

@@ -303,6 +303,9 @@ impl Monitor {
         if let Awaited::Here(Some(cgroup)) = &self.cgroup {
             spec::set_cgroup(Path::new("."), &cgroup.container())
                 .map_err(|error| failed("writing the cgroup into config.json", error))?;
+            if let Some(owner) = self.config.root_ids {
+                cgroup.give_container(owner);
+            }
         }
         if let Some(network) = &mut self.network {
             network.start_pasta()?;

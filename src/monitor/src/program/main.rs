@@ -80,6 +80,8 @@ fn settle(bundle: &Path) -> Result<(Config, Signals), Failure> {
         .map_err(|error| failed("becoming the parent of what runs in", error.into()))?;
     let signals = Signals::catch().map_err(|error| failed("catching signals for", error))?;
     let text = fs::read("monitor.json").map_err(|error| failed("reading monitor.json in", error))?;
-    let config = serde_json::from_slice(&text).map_err(|error| failed("reading monitor.json in", error.into()))?;
+    let config: Config =
+        serde_json::from_slice(&text).map_err(|error| failed("reading monitor.json in", error.into()))?;
+    kernel::close_on_exec(&config);
     Ok((config, signals))
 }

@@ -127,7 +127,7 @@ impl Monitor {
         let log = Log::open(&config).map_err(|error| failure(125, format!("opening the container's log: {error}")))?;
         let network = match &config.network {
             config::Network::Runtime => None,
-            config::Network::Pasta { command } => Some(Network::start(&config.bundle, command)?),
+            config::Network::Pasta { command } => Some(Network::start(&config.bundle, command, config.userns)?),
         };
         let cgroup = match config.cgroup {
             config::Cgroup::Scope => Awaited::Not,

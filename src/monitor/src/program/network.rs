@@ -46,9 +46,10 @@ enum Ready {
 }
 
 impl Network {
-    /// Makes the namespace, which `netns` in the bundle leads to, and starts pasta with `command`.
-    pub fn start(bundle: &Path, command: &[String]) -> Result<Self, Failure> {
-        let namespace = kernel::network_namespace()
+    /// Makes the namespace, which `netns` in the bundle leads to, and starts pasta with `command`. The namespace is the user
+    /// namespace's of descriptor `userns`, else of the one that this process is in.
+    pub fn start(bundle: &Path, command: &[String], userns: Option<i32>) -> Result<Self, Failure> {
+        let namespace = kernel::network_namespace(userns)
             .map_err(|error| failure(125, format!("making the container's network namespace: {error}")))?;
         let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd()));
         let netns = bundle.join("netns");

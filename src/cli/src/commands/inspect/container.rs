@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use haulout_engine::Engine;
-use haulout_engine::container::options::{Cgroups, LogDriver, Network, Options, Publish, Seccomp};
+use haulout_engine::container::options::{Cgroups, LogDriver, Network, Options, Publish, Seccomp, Userns};
 use haulout_engine::container::{ContainerId, Details, Mount, Status};
 use serde_json::Value;
 
@@ -350,7 +350,7 @@ impl View<'_> {
             .with("SecurityOpt", self.security())
             .with("Tmpfs", &tmpfs)
             .with("UTSMode", "private")
-            .with("UsernsMode", "")
+            .with("UsernsMode", self.userns())
             .with("IDMappings", self.mappings())
             .with("ShmSize", 65_536_000)
             .with("Runtime", "oci")
@@ -417,13 +417,26 @@ impl View<'_> {
         words
     }
 
+    fn userns(&self) -> String {
+        match &self.options.userns {
+            Userns::Host | Userns::Auto { .. } => String::new(),
+            Userns::Container(id) => format!("container:{id}"),
+            Userns::KeepId { .. } | Userns::Nomap | Userns::Maps { .. } => "private".to_owned(),
+        }
+    }
+
     fn mappings(&self) -> Data {
         let words = |map: &[(u32, u32, u32)]| {
             map.iter().map(|(inside, outside, count)| format!("{inside}:{outside}:{count}")).collect::<Vec<_>>()
         };
+        // Podman's own map is the one into the rootless namespace.
+        let (users, groups) = match &self.details.summary.record.mapping {
+            Some(mapping) => (&mapping.users, &mapping.groups),
+            None => (&self.details.uid_map, &self.details.gid_map),
+        };
         Struct::of("*define.InspectIDMappings")
-            .with_as("UIDMap", "UidMap", words(&self.details.uid_map))
-            .with_as("GIDMap", "GidMap", words(&self.details.gid_map))
+            .with_as("UIDMap", "UidMap", words(users))
+            .with_as("GIDMap", "GidMap", words(groups))
             .into()
     }
 

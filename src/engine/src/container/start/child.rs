@@ -6,19 +6,22 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, IntoRawFd as _, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt as _};
 use std::path::Path;
 
+use haulout_monitor::config::USERNS;
 use haulout_monitor::frame::{Failure, Frame, Kind};
 use haulout_monitor::user::{self, User};
 use oci_spec::runtime::Spec;
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::MountFlags;
 
 use super::{Plan, account, copy, place, stage};
+use crate::spec::mounts::FILES;
 use crate::step::Answer;
 use crate::step::fork::{self, Fork};
 use crate::store::overlay;
-use crate::userns;
+use crate::userns::{self, nested};
 
 /// The starter socket's number in the monitor.
 const STARTER: i32 = 3;
@@ -36,7 +39,7 @@ pub(crate) fn begin(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> Result<Ans
 fn become_monitor(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> ! {
     // Held until the exec, whatever becomes of whoever took it: nobody else starts or removes this container before there is a
     // monitor that can be seen. First out of the way of the starter's number.
-    let lock = rustix::io::fcntl_dupfd_cloexec(lock, STARTER + 1).map_or(STARTER, OwnedFd::into_raw_fd);
+    let lock = rustix::io::fcntl_dupfd_cloexec(lock, USERNS + 1).map_or(STARTER, OwnedFd::into_raw_fd);
     let _ = fork::place_at(starter, STARTER);
     fork::close_all_but(&[STARTER, lock]);
     fork::reset_signals();
@@ -57,25 +60,60 @@ fn become_monitor(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> ! {
 /// Nothing but what has failed comes back.
 fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
     userns::own_mounts().map_err(|error| failure(words(&error)))?;
+    if plan.mapping.as_ref().is_some_and(|map| !map.users.iter().any(|(_, outside, _)| *outside == 0)) {
+        move_root(&mut plan)?;
+    }
     overlay::mount(&plan.root).map_err(|error| failure(words(&error)))?;
     let root =
         rustix::fs::openat(CWD, &plan.root.target, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| failure(format!("opening {}: {errno}", plan.root.target.display())))?;
     let user = finish(&mut plan, &root)?;
+    let owner = owner_outside(&plan, &user)?;
+    let namespace = own_userns(&mut plan)?;
     for fresh in &plan.fresh {
-        copy::into_volume(root.as_fd(), fresh, (user.uid, user.gid)).map_err(|error| failure(words(&error)))?;
+        copy::into_volume(root.as_fd(), fresh, owner).map_err(|error| failure(words(&error)))?;
     }
     stage::make(&plan.stages).map_err(|error| failure(words(&error)))?;
     for path in &plan.owned {
-        stage::own(path, user.uid, user.gid).map_err(|error| failure(words(&error)))?;
+        stage::own(path, owner.0, owner.1).map_err(|error| failure(words(&error)))?;
     }
     write_bundle(&plan).map_err(|(path, error)| failure(format!("writing {}: {error}", path.display())))?;
     drop(root);
+    if let Some(namespace) = namespace {
+        // Last of all: whatever had that number before is closed.
+        fork::place_at(&namespace, USERNS)
+            .map_err(|error| failure(format!("keeping the container's user namespace open: {error}")))?;
+        let _ = namespace.into_raw_fd();
+    }
     let arguments: [OsString; 2] = [plan.monitor.clone().into(), plan.config.bundle.clone().into()];
     let error = fork::execute(&plan.monitor, &arguments, &fork::environment());
     // There is no monitor.
     let _ = fs::remove_file(plan.config.bundle.join("monitor.pid"));
     Err(failure(format!("executing {}: {error}", plan.monitor.display())))
+}
+
+/// Folders that are on every machine, in which everybody may look, and which containers seldom mount.
+const IN_SIGHT: [&str; 5] = ["/mnt", "/media", "/srv", "/opt", "/var/local"];
+
+/// The user's own folders are closed to a container in which the user is nobody: its root is mounted in a small file system of its
+/// own, over a folder that is of no use to this container. It is seen in this mount namespace alone.
+fn move_root(plan: &mut Plan) -> Result<(), Failure> {
+    let sources: Vec<_> = plan.spec.mounts().iter().flatten().filter_map(|mount| mount.source().clone()).collect();
+    let place = IN_SIGHT.iter().map(Path::new).find(|place| {
+        let seen = fs::metadata(place).is_ok_and(|found| found.is_dir() && found.permissions().mode() & 0o5 == 0o5);
+        seen && !sources.iter().any(|source| source.starts_with(place)) && !plan.root.upper.starts_with(place)
+    });
+    let place = place.ok_or_else(|| failure(format!("none of {IN_SIGHT:?} can be covered by the container's root")))?;
+    let mounted = rustix::mount::mount("haulout", place, "tmpfs", MountFlags::empty(), c"mode=0755,size=64k");
+    let failed = |what: &str, error: io::Error| failure(format!("{what} {}: {error}", place.display()));
+    mounted.map_err(|errno| failed("mounting a place for the container's root over", errno.into()))?;
+    plan.root.target = place.join("root");
+    fs::create_dir(&plan.root.target).map_err(|error| failed("making a place for the container's root in", error))?;
+    if let Some(root) = plan.spec.root_mut() {
+        root.set_path(plan.root.target.clone());
+    }
+    plan.config.rootfs = Some(plan.root.target.clone());
+    Ok(())
 }
 
 /// What only the mounted root can tell: who the user is, their home, and that the working folder is there.
@@ -91,17 +129,20 @@ fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
             options.extend([format!("uid={}", found.uid), format!("gid={}", found.gid)]);
         }
     }
+    let owner = owner_outside(plan, &found)?;
+    let kept_group = plan.kept_group;
+    let roots = plan.mapping.as_ref().map_or((0, 0), |map| (map.user(0).unwrap_or(0), map.group(0).unwrap_or(0)));
     let Some(process) = plan.spec.process_mut() else { return Ok(found) };
-    account::assume(process, &found, !wanted.is_empty());
+    account::assume(process, &found, !wanted.is_empty(), kept_group);
     if found.uid != 0
         && let Some(capabilities) = plan.capabilities_of_user.take()
     {
         process.set_capabilities(Some(capabilities));
     }
     // Also where a volume covers it: a new one takes it along.
-    account::mtab(root.as_fd());
+    account::mtab(root.as_fd(), roots);
     if !is_covered(Path::new("/etc")) {
-        account::register(root.as_fd(), &found, wanted, process.cwd());
+        account::register(root.as_fd(), &found, wanted, process.cwd(), roots);
     }
     let workdir = process.cwd().clone();
     // What a mount covers is not the image's business: the runtime makes it there.
@@ -116,10 +157,53 @@ fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
         let message = format!("workdir \"{}\" does not exist on container {id}", workdir.display());
         return Err(Failure { status: 126, message });
     }
-    place::make_folder(root.as_fd(), &workdir, found.uid, found.gid).map(|_| found).map_err(|error| Failure {
+    place::make_folder(root.as_fd(), &workdir, owner, roots).map(|_| found).map_err(|error| Failure {
         status: 126,
         message: format!("creating working directory {} of container {id}: {error}", workdir.display()),
     })
+}
+
+/// Who the container's user is in the rootless namespace, and so on disk.
+fn owner_outside(plan: &Plan, user: &User) -> Result<(u32, u32), Failure> {
+    let Some(mapping) = &plan.mapping else { return Ok((user.uid, user.gid)) };
+    match (mapping.user(user.uid), mapping.group(user.gid)) {
+        (Some(uid), Some(gid)) => Ok((uid, gid)),
+        _ => Err(failure(format!(
+            "user {}:{} is not in the map of ids of container {}",
+            user.uid, user.gid, plan.config.id
+        ))),
+    }
+}
+
+/// Makes or joins the container's own user namespace: the monitor holds it by a descriptor, to which `userns` in the bundle leads.
+fn own_userns(plan: &mut Plan) -> Result<Option<OwnedFd>, Failure> {
+    let Some(mapping) = &plan.mapping else { return Ok(None) };
+    let namespace = match plan.shared_userns {
+        None => nested::make(mapping).map_err(|error| failure(words(&error)))?,
+        Some(process) => {
+            let namespace = File::open(format!("/proc/{}/ns/user", process.pid))
+                .map_err(|error| failure(format!("opening the other container's user namespace: {error}")))?;
+            if !process.is_alive() {
+                return Err(failure("the container whose user namespace is to be shared has ended".to_owned()));
+            }
+            namespace.into()
+        }
+    };
+    let bundle = &plan.config.bundle;
+    let link = bundle.join("userns");
+    let _ = fs::remove_file(&link);
+    std::os::unix::fs::symlink(format!("/proc/{}/fd/{USERNS}", std::process::id()), &link)
+        .map_err(|error| failure(format!("making {}: {error}", link.display())))?;
+    plan.config.userns = Some(USERNS);
+    // What the engine wrote for it is its root's.
+    for (name, _) in FILES {
+        let path = bundle.join(name);
+        if path.exists() {
+            std::os::unix::fs::chown(&path, mapping.user(0), mapping.group(0))
+                .map_err(|error| failure(format!("giving {} to the container's root: {error}", path.display())))?;
+        }
+    }
+    Ok(Some(namespace))
 }
 
 /// Where the specification mounts something other than the root.

@@ -7,10 +7,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::{Fresh, place};
+use crate::store::tree::{READ_FOLDER, attributes, times};
 
 /// A volume that could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,6 @@ pub(super) struct CopyError {
     source: io::Error,
 }
 
-const READ_FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// Deeper trees than that are not copied: no image has them, and a hostile one would use up the descriptors.
 const DEPTH: usize = 200;
 
@@ -136,34 +136,6 @@ fn like_unopened(folder: &OwnedFd, name: &CStr, stat: &Stat) -> Result<(), Errno
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
     rustix::fs::chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
     rustix::fs::utimensat(folder, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)
-}
-
-fn times(stat: &Stat) -> Timestamps {
-    let time =
-        |seconds, nanoseconds: u64| Timespec { tv_sec: seconds, tv_nsec: i64::try_from(nanoseconds).unwrap_or(0) };
-    Timestamps {
-        last_access: time(stat.st_atime, stat.st_atime_nsec),
-        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    }
-}
-
-fn attributes(made: &OwnedFd, like: &OwnedFd) -> Result<(), Errno> {
-    let mut list = vec![0_u8; 64 << 10];
-    let length = match rustix::fs::flistxattr(like, list.as_mut_slice()) {
-        Ok(length) => length,
-        Err(Errno::NOTSUP) => return Ok(()),
-        Err(errno) => return Err(errno),
-    };
-    for name in list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        let mut value = vec![0_u8; 64 << 10];
-        let Ok(length) = rustix::fs::fgetxattr(like, name, value.as_mut_slice()) else { continue };
-        match rustix::fs::fsetxattr(made, name, &value[..length], XattrFlags::empty()) {
-            // Labels of the machine's, or a file system without.
-            Ok(()) | Err(Errno::NOTSUP | Errno::PERM | Errno::ACCESS) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }
 
 fn names(folder: &OwnedFd) -> Result<std::vec::IntoIter<CString>, Errno> {

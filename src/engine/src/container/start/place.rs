@@ -21,8 +21,11 @@ pub(crate) fn open(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<O
     rustix::fs::openat2(root, path, flags, Mode::empty(), IN_ROOT)
 }
 
-/// Opens the folder `path` in `root`; makes it, as `uid`'s and `gid`'s, and what is missing above it, as root's.
-pub(crate) fn make_folder(root: BorrowedFd<'_>, path: &Path, uid: u32, gid: u32) -> Result<OwnedFd, Errno> {
+/// A user and a group.
+pub(crate) type Owner = (u32, u32);
+
+/// Opens the folder `path` in `root`; makes it, as `owner`'s, and what is missing above it, as `above`'s.
+pub(crate) fn make_folder(root: BorrowedFd<'_>, path: &Path, owner: Owner, above: Owner) -> Result<OwnedFd, Errno> {
     if let Ok(there) = open(root, path, FOLDER) {
         return Ok(there);
     }
@@ -39,15 +42,15 @@ pub(crate) fn make_folder(root: BorrowedFd<'_>, path: &Path, uid: u32, gid: u32)
         walked.push(name);
         at = match open(root, &walked, FOLDER) {
             Ok(found) => found,
-            Err(Errno::NOENT) if names.peek().is_none() => make_one(at.as_fd(), name, uid, gid)?,
-            Err(Errno::NOENT) => make_one(at.as_fd(), name, 0, 0)?,
+            Err(Errno::NOENT) if names.peek().is_none() => make_one(at.as_fd(), name, owner)?,
+            Err(Errno::NOENT) => make_one(at.as_fd(), name, above)?,
             Err(errno) => return Err(errno),
         };
     }
     Ok(at)
 }
 
-fn make_one(above: BorrowedFd<'_>, name: &OsStr, uid: u32, gid: u32) -> Result<OwnedFd, Errno> {
+fn make_one(above: BorrowedFd<'_>, name: &OsStr, (uid, gid): Owner) -> Result<OwnedFd, Errno> {
     rustix::fs::mkdirat(above, name, Mode::from_raw_mode(0o755))?;
     let made = rustix::fs::openat(
         above,
@@ -78,10 +81,10 @@ mod tests {
         fs::create_dir(root.join("inside")).unwrap();
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         let fd = File::open(&root).unwrap();
-        make_folder(fd.as_fd(), Path::new("/a/b/c"), uid, gid).unwrap();
-        make_folder(fd.as_fd(), Path::new("/in/d"), uid, gid).unwrap();
+        make_folder(fd.as_fd(), Path::new("/a/b/c"), (uid, gid), (0, 0)).unwrap();
+        make_folder(fd.as_fd(), Path::new("/in/d"), (uid, gid), (0, 0)).unwrap();
         // A link to what is not there: making it fails, and nothing is made outside.
-        assert!(make_folder(fd.as_fd(), Path::new("/out/e"), uid, gid).is_err());
+        assert!(make_folder(fd.as_fd(), Path::new("/out/e"), (uid, gid), (0, 0)).is_err());
         assert!(root.join("a/b/c").is_dir() && root.join("inside/d").is_dir());
         assert!(!host.path().join("outside").exists());
         assert!(exists(fd.as_fd(), Path::new("/in/d")) && !exists(fd.as_fd(), Path::new("/nope")));
