@@ -234,10 +234,7 @@ fn running(engine: &Engine, id: &str, kind: &str) -> Result<Process, Error> {
     let id: ContainerId = id.parse().map_err(|_| improper())?;
     let seen = Seen::look(engine.paths(), &id)
         .map_err(|source| Error::Io { doing: format!("looking at container {id}"), source })?;
-    match seen.status {
-        Status::Running(process) => Ok(process),
-        _ => Err(improper()),
-    }
+    seen.status.process().ok_or_else(improper)
 }
 
 fn monitor_config(

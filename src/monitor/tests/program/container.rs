@@ -128,6 +128,8 @@ impl Draft {
             timeout: None,
             restart: Restart::No,
             labels: [("colour".to_owned(), "blue".to_owned())].into(),
+            userns: None,
+            root_ids: None,
         };
         let spec = spec(command, &path.join("merged"));
         Self { folder, config, spec, send_buffer: None }
