@@ -44,6 +44,9 @@ mod search;
 mod start;
 mod stats;
 mod stop;
+mod system_df;
+mod system_prune;
+mod system_reset;
 mod tag;
 mod top;
 mod unpause;
@@ -257,6 +260,17 @@ pub static GROUPS: &[Group] = &[
             verb!(["reload"], volume_reload),
             verb!(["rm", "remove"], volume_rm, zygote),
             verb!(["unmount", "umount"], volume_unmount),
+        ],
+    },
+    Group {
+        name: "system",
+        about: "Manage the engine",
+        verbs: &[
+            verb!(["df"], system_df),
+            verb!(["events"], events),
+            verb!(["info"], info),
+            verb!(["prune"], system_prune, zygote),
+            verb!(["reset"], system_reset, zygote),
         ],
     },
 ];

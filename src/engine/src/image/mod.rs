@@ -19,6 +19,7 @@ mod push;
 pub mod reference;
 mod registry;
 mod save;
+mod space;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -44,6 +45,7 @@ pub use pull::PullError;
 pub use push::{ManifestFormat, PushError, PushOptions};
 pub use registry::{Reason, RegistryError, SearchResult};
 pub use save::{SaveFormat, SaveImage, SaveTo};
+pub use space::Space;
 
 /// The operations on images.
 #[derive(Clone)]
@@ -308,6 +310,11 @@ impl Images {
     /// The steps in which `name` was made, the last first.
     pub async fn history(&self, name: &str) -> Result<Vec<HistoryEntry>, Error> {
         self.steps_of(name).await
+    }
+
+    /// How much of the disk each takes.
+    pub async fn space(&self) -> Result<Vec<Space>, Error> {
+        self.measure().await
     }
 
     /// The layers of `name`, and what else is built on them.

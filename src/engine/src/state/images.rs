@@ -296,6 +296,18 @@ pub(crate) fn missing_layers(connection: &Connection, diff_ids: &[Digest]) -> Re
     Ok(missing)
 }
 
+/// Every image's layers: the image, the layer, the length of its tar. A layer that an image has twice comes once.
+pub(crate) fn layers_of_all(connection: &Connection) -> Result<Vec<(String, String, u64)>, StateError> {
+    const DOING: &str = "listing the layers";
+    let sql = "SELECT DISTINCT image, layer, tar_size FROM image_layers JOIN layers ON layers.diff_id = layer";
+    let mut statement = connection.prepare_cached(sql).doing(DOING)?;
+    let row = |row: &Row<'_>| {
+        let size: i64 = row.get(2)?;
+        Ok((row.get(0)?, row.get(1)?, u64::try_from(size).unwrap_or_default()))
+    };
+    statement.query_map([], row).and_then(Iterator::collect).doing(DOING)
+}
+
 /// The lengths of the tars of layers that are here.
 pub(crate) fn tar_sizes(connection: &Connection, diff_ids: &[Digest]) -> Result<Vec<u64>, StateError> {
     const DOING: &str = "looking for layers";
