@@ -21,7 +21,7 @@ import gi
 gi.require_version("Atspi", "2.0")
 from gi.repository import Atspi, GLib  # noqa: E402
 
-from session import ENVIRONMENT, ON_TEST_HOST, wait_until  # noqa: E402
+from session import BUSYBOX, ENVIRONMENT, ON_TEST_HOST, SessionTest, wait_until  # noqa: E402
 
 
 # What GTK's places lack, about: see Widget.place.
@@ -299,3 +299,27 @@ class App(Widget):
         """Gives the keyboard to its newest window: there is no window manager that would."""
         ids = self.display.run("xdotool", "search", "--sync", "--onlyvisible", "--pid", str(self.pid)).split()
         self.display.run("xdotool", "windowfocus", "--sync", ids[-1])
+
+
+class WindowTest(SessionTest):
+    """A test with the app open in front of it."""
+
+    size = (1280, 800)
+    env = {}
+
+    def setUp(self):
+        super().setUp()
+        self.display = self.enterContext(Display(*self.size))
+        self.app = self.enterContext(App(self.display, env=self.env))
+
+    def start(self, name, *command):
+        """A container from a terminal."""
+        return self.haulout("run", "-d", "--name", name, BUSYBOX, *(command or ("sleep", "1000"))).stdout.strip()
+
+    def state(self, name):
+        return self.inspect(name)["State"]["Status"]
+
+    def open(self, name):
+        """Opens a container's page from the list."""
+        self.app.find("label", name).mouse()
+        self.app.find("page tab", "Overview")

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use gettextrs::gettext;
 use relm4::gtk;
+use relm4::gtk::glib;
 use relm4::gtk::prelude::*;
 
 use crate::connection::{Failure, Flow, Pull, Reason};
@@ -54,6 +55,11 @@ impl Tally {
         while self.marks.get(1).is_some_and(|(time, _)| now.duration_since(*time) > WINDOW) {
             self.marks.remove(0);
         }
+    }
+
+    /// Nothing came for a while: what is told of the speed begins anew.
+    fn stall(&mut self) {
+        self.marks.clear();
     }
 
     fn total(&self) -> u64 {
@@ -156,7 +162,17 @@ impl Progress {
         let mut tally = Tally::default();
         self.title.set_text(&fill(&gettext("Pulling “{}”"), &[name]));
         self.show(&tally);
-        while let Some(step) = flow.next().await {
+        loop {
+            let step = match glib::future_with_timeout(WINDOW, flow.next()).await {
+                Ok(Some(step)) => step,
+                Ok(None) => break,
+                // Nothing comes any more: neither is the speed what it was, nor the time that is left.
+                Err(_) => {
+                    tally.stall();
+                    self.show(&tally);
+                    continue;
+                }
+            };
             let mut step = step?;
             loop {
                 if let Pull::Done(name) = step {

@@ -36,14 +36,16 @@ impl Selecting {
     /// Lets Escape end the mode on `page`, by `leave`.
     pub fn end_by_escape(&self, page: &impl IsA<gtk::Widget>, leave: impl Fn() + 'static) {
         let watched = self.0.clone();
-        let action = gtk::CallbackAction::new(move |_, _| {
-            let on = watched.borrow().on;
+        let action = gtk::CallbackAction::new(move |page, _| {
+            let on = watched.borrow().on && page.is_mapped();
             if on {
                 leave();
             }
             on.into()
         });
         let keys = gtk::ShortcutController::new();
+        // Wherever the keyboard is: the button that began the mode is gone with it.
+        keys.set_scope(gtk::ShortcutScope::Global);
         keys.add_shortcut(gtk::Shortcut::new(gtk::ShortcutTrigger::parse_string("Escape"), Some(action)));
         page.add_controller(keys);
     }

@@ -334,14 +334,13 @@ impl Shell {
         if self.detail.as_ref().is_some_and(|detail| detail.model().is_of(&item)) {
             return;
         }
-        let former = self.detail.take();
-        let animate = former.is_none();
-        self.leaving.extend(former);
-        widgets.container_pages.pop_to_tag("containers");
         let detail = Detail::builder().launch((self.context.clone(), item)).detach();
-        widgets.container_pages.set_animate_transitions(animate);
-        widgets.container_pages.push(detail.widget());
-        widgets.container_pages.set_animate_transitions(true);
+        if self.detail.is_some() {
+            // At once, without a slide: the former page may still be on its way in or out.
+            widgets.container_pages.replace(&[self.containers.widget().clone(), detail.widget().clone()]);
+        } else {
+            widgets.container_pages.push(detail.widget());
+        }
         self.detail = Some(detail);
     }
 
