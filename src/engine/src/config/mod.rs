@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod containers;
+pub mod policy;
 pub mod registries;
 
 use std::env;

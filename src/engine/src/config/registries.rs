@@ -23,6 +23,8 @@ pub struct Registries {
     aliases: BTreeMap<String, Alias>,
     /// By prefix.
     known: BTreeMap<String, Registry>,
+    /// What should be told: keys that nobody knows.
+    warnings: Vec<String>,
 }
 
 /// What happens to a short name that could be several.
@@ -102,7 +104,19 @@ pub enum RegistriesError {
         /// What came back.
         source: io::Error,
     },
-    /// Not TOML, or not of the shape that containers-registries.conf(5) describes.
+    /// Not TOML, or a value is of the wrong kind.
+    #[error("{}, line {line}, column {column}: {reason}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Not of the shape that containers-registries.conf(5) describes.
     #[error("{}: {message}", path.display())]
     Malformed {
         /// The file.
@@ -139,6 +153,9 @@ pub enum RegistriesError {
     },
 }
 
+/// What Podman has, and nothing is made of here.
+const PASSED_OVER: &[&str] = &["credential-helpers", "additional-layer-store-auth-helper"];
+
 /// A file as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -149,6 +166,8 @@ struct File {
     registry: Vec<RegistryTable>,
     #[serde(default)]
     aliases: BTreeMap<String, String>,
+    #[serde(flatten)]
+    unknown: BTreeMap<String, toml::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -164,6 +183,8 @@ struct RegistryTable {
     mirror_by_digest_only: bool,
     #[serde(default)]
     mirror: Vec<Mirror>,
+    #[serde(flatten)]
+    unknown: BTreeMap<String, toml::Value>,
 }
 
 impl Registries {
@@ -201,6 +222,10 @@ impl Registries {
 
     fn merge(&mut self, path: &Path) -> Result<(), RegistriesError> {
         let Some(file) = parse(path)? else { return Ok(()) };
+        let unknown = file.unknown.keys().filter(|key| !PASSED_OVER.contains(&key.as_str())).cloned();
+        let unknown = unknown
+            .chain(file.registry.iter().flat_map(|table| table.unknown.keys().map(|key| format!("registry.{key}"))));
+        self.warnings.extend(unknown.map(|key| format!("{}: the key {key} is not known", path.display())));
         let malformed = |message: String| RegistriesError::Malformed { path: path.to_owned(), message };
         if let Some(search) = file.unqualified_search_registries {
             for registry in &search {
@@ -262,6 +287,11 @@ impl Registries {
             self.aliases.insert(short, Alias { value, file: path.to_owned() });
         }
         Ok(())
+    }
+
+    /// What should be told, once: keys that nobody knows.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Where short names are looked for, the first place first.
@@ -375,9 +405,12 @@ fn parse(path: &Path) -> Result<Option<File>, RegistriesError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(RegistriesError::Read { path: path.to_owned(), source }),
     };
-    toml::from_str(&text)
-        .map(Some)
-        .map_err(|error| RegistriesError::Malformed { path: path.to_owned(), message: error.to_string() })
+    toml::from_str(&text).map(Some).map_err(|error| {
+        let before = &text[..error.span().map_or(0, |span| span.start).min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        RegistriesError::Syntax { path: path.to_owned(), line, column, reason: error.message().replace('\n', " ") }
+    })
 }
 
 /// The `*.conf` files of a folder in alphabetical order.
@@ -561,11 +594,24 @@ mod tests {
             ("[[registry]]\nlocation = '../x'", "../x"),
             ("[aliases]\nx = 'y'", "alias"),
             ("[aliases]\nx = 'q.io/y:1'", "alias"),
-            ("[", "registries.conf"),
+            ("[", "registries.conf, line 1, column "),
+            ("\n[[registry]]\nlocation = 3", "registries.conf, line "),
         ] {
             let error = Machine::new(&[("etc/registries.conf", text)]).error();
             assert!(error.contains("etc/registries.conf") && error.contains(words), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn keys_that_nobody_knows_are_told() {
+        let machine = Machine::new(&[(
+            "etc/registries.conf",
+            "credential-helpers = ['x']\nfoo = 1\n[[registry]]\nlocation = 'q.io'\nbar = 'x'",
+        )]);
+        let registries = machine.read();
+        let told = registries.warnings();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].ends_with("registries.conf: the key foo is not known") && told[1].contains("registry.bar"));
     }
 
     #[test]

@@ -219,12 +219,24 @@ impl Archive {
         Ok(Self { file: Arc::new(folder), members, folder: true })
     }
 
+    /// What containers-transports(5) calls it.
+    pub(super) fn transport(&self) -> &'static str {
+        match (self.folder, self.members.contains_key("manifest.json"), self.members.contains_key("index.json")) {
+            (true, _, true) => "oci",
+            (true, _, false) => "dir",
+            (false, true, _) => "docker-archive",
+            (false, false, _) => "oci-archive",
+        }
+    }
+
     /// The images in it. `wanted` chooses among those for several platforms. Blocks.
     pub(super) fn images(&self, wanted: &Platform) -> Result<Vec<Found>, ArchiveError> {
         if self.folder && self.members.contains_key("index.json") {
             // As Podman has it: a folder says nothing of names.
             let mut images = self.oci_images(wanted)?;
-            images.iter_mut().for_each(|found| found.image.names.clear());
+            for found in &mut images {
+                found.image.names.clear();
+            }
             Ok(images)
         } else if self.folder && self.members.contains_key("version") && self.members.contains_key("manifest.json") {
             Ok(vec![self.folder_image()?])

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ use super::install::install;
 use super::platform::Platform;
 use super::progress::Reporter;
 use super::{PullProgress, announce};
+use crate::config::Folders;
+use crate::config::policy::Policy;
 use crate::engine::{Engine, Error};
 use crate::step::Compression;
 use crate::store::{Turn, compression};
@@ -23,10 +25,13 @@ use crate::store::{Turn, compression};
 /// Loads every image of an archive.
 pub(super) async fn load(engine: Engine, input: OwnedFd, reporter: Reporter) -> Result<(), Error> {
     engine.steps().await?;
+    // Of a pipe it says that it is one, which is no path.
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", input.as_raw_fd())).ok();
     let file = readable_twice(&engine, input).await?;
     let archive = engine.blocking("reading an archive", move || {
         let folder = file.metadata().map_err(ArchiveError::Read)?.is_dir();
         let archive = if folder { Archive::open_folder(file) } else { Archive::open(file) }?;
+        Policy::read(&Folders::from_environment())?.admit_from(archive.transport(), path.as_deref())?;
         Ok(archive.images(&Platform::of_this_machine())?)
     });
     for found in archive.await? {

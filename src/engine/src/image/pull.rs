@@ -15,6 +15,7 @@ use super::reference::{Name, Reference};
 use super::registry::{Fetched, RegistryError, Repository};
 use super::{PullOptions, PullProgress, announce};
 use crate::config::Folders;
+use crate::config::policy::Policy;
 use crate::config::registries::{Candidates, Registries};
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
@@ -101,9 +102,13 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// What a name that someone typed may stand for. A transport may be before it.
 pub(super) async fn candidates(engine: &Engine, text: &str, asked: bool) -> Result<(Registries, Candidates), Error> {
     let name: Name = text.strip_prefix("docker://").unwrap_or(text).parse()?;
+    let telling = engine.clone();
     engine
         .blocking("reading registries.conf", move || {
             let registries = Registries::read(&Folders::from_environment())?;
+            for warning in registries.warnings() {
+                telling.warn(warning.clone());
+            }
             let candidates =
                 if asked { registries.candidates(&name)? } else { registries.candidates_unasked(&name)? };
             Ok((registries, candidates))
@@ -159,6 +164,11 @@ struct Pull<'a> {
 impl Pull<'_> {
     /// From the first of its mirrors that has it, or the registry itself.
     async fn anywhere(&self, registries: &Registries) -> Result<Digest, Error> {
+        let reference = self.reference.clone();
+        let admitted = self.engine.blocking("reading policy.json", move || {
+            Ok(Policy::read(&Folders::from_environment())?.admit(&reference)?)
+        });
+        admitted.await?;
         let mut last = None;
         for mut endpoint in registries.endpoints(self.reference)? {
             if let Some(verify) = self.options.tls_verify {

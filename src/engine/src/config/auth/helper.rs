@@ -86,9 +86,11 @@ fn call(name: &str, verb: &str, input: &str) -> Result<Option<String>, AuthError
     }
     let output = child.wait_with_output().map_err(|error| failed(format!("waiting for it: {error}")))?;
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    match output.status.success() {
-        true => Ok(Some(said)),
-        false if said.contains(UNKNOWN) => Ok(None),
-        false => Err(failed(if said.is_empty() { output.status.to_string() } else { said })),
+    if output.status.success() {
+        Ok(Some(said))
+    } else if said.contains(UNKNOWN) {
+        Ok(None)
+    } else {
+        Err(failed(if said.is_empty() { output.status.to_string() } else { said }))
     }
 }

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! policy.json: which images are let in (containers-policy.json(5)).
+//!
+//! It is read strictly: what is not known of it could be a restriction. Signatures are not checked yet: a requirement that asks for
+//! one lets nothing in.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
+
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::Folders;
+use crate::image::reference::Reference;
+
+/// The longest file that is read.
+const FILE_MAX: u64 = 4 << 20;
+
+/// Which images are let in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policy {
+    file: Option<PathBuf>,
+    default: Vec<Requirement>,
+    transports: BTreeMap<String, BTreeMap<String, Vec<Requirement>>>,
+}
+
+/// What an image has to satisfy.
+#[allow(clippy::large_enum_variant, reason = "there are a handful, read once")]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "type", deny_unknown_fields)]
+pub enum Requirement {
+    /// Nothing.
+    #[serde(rename = "insecureAcceptAnything")]
+    Accept {},
+    /// It cannot be satisfied.
+    #[serde(rename = "reject")]
+    Reject {},
+    /// A simple signature by one of these keys.
+    #[serde(rename = "signedBy", rename_all = "camelCase")]
+    SignedBy {
+        /// `GPGKeys`.
+        key_type: String,
+        /// A file of keys.
+        #[serde(default)]
+        key_path: Option<PathBuf>,
+        /// Several.
+        #[serde(default)]
+        key_paths: Vec<PathBuf>,
+        /// Keys, in base64.
+        #[serde(default)]
+        key_data: Option<String>,
+        /// What the signature has to say of the image's name.
+        #[serde(default)]
+        signed_identity: Option<serde_json::Value>,
+    },
+    /// A sigstore signature by one of these keys.
+    #[serde(rename = "sigstoreSigned", rename_all = "camelCase")]
+    Sigstore {
+        /// A file with a key.
+        #[serde(default)]
+        key_path: Option<PathBuf>,
+        /// Several.
+        #[serde(default)]
+        key_paths: Vec<PathBuf>,
+        /// A key, in base64.
+        #[serde(default)]
+        key_data: Option<String>,
+        /// Several.
+        #[serde(default)]
+        key_datas: Vec<String>,
+        /// Who gave out the certificate.
+        #[serde(default)]
+        fulcio: Option<serde_json::Value>,
+        /// Another authority.
+        #[serde(default)]
+        pki: Option<serde_json::Value>,
+        /// The log that it is in.
+        #[serde(default)]
+        rekor_public_key_path: Option<PathBuf>,
+        /// Several.
+        #[serde(default)]
+        rekor_public_key_paths: Vec<PathBuf>,
+        /// Its key, in base64.
+        #[serde(default)]
+        rekor_public_key_data: Option<String>,
+        /// Several.
+        #[serde(default)]
+        rekor_public_key_datas: Vec<String>,
+        /// What the signature has to say of the image's name.
+        #[serde(default)]
+        signed_identity: Option<serde_json::Value>,
+    },
+}
+
+/// Why an image is not let in, or nothing is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The file cannot be read.
+    #[error("reading {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is not what it should be. Begins with Podman's words.
+    #[error("invalid policy in {:?}: {reason}", path.display().to_string())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        reason: String,
+    },
+    /// It says so; Podman's words.
+    #[error("Source image rejected: Running image {image} is rejected by policy.")]
+    Rejected {
+        /// The image, with its transport.
+        image: String,
+    },
+    /// It asks for what cannot be checked.
+    #[error(
+        "Source image rejected: {} wants {image} to be {wanted}, and Haulout cannot check signatures yet", file.display()
+    )]
+    Unchecked {
+        /// The image, with its transport.
+        image: String,
+        /// The requirement.
+        wanted: &'static str,
+        /// The file that has it.
+        file: PathBuf,
+    },
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    default: Option<Requirements>,
+    #[serde(default)]
+    transports: Unique<Unique<Requirements>>,
+}
+
+/// At least one.
+struct Requirements(Vec<Requirement>);
+
+impl<'de> Deserialize<'de> for Requirements {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Vec::deserialize(deserializer)? {
+            empty if empty.is_empty() => {
+                Err(D::Error::custom("List of verification policy requirements must not be empty"))
+            }
+            requirements => Ok(Self(requirements)),
+        }
+    }
+}
+
+/// An object of which no key comes twice: two readers could take different ones.
+struct Unique<T>(BTreeMap<String, T>);
+
+impl<T> Default for Unique<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Unique<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = Unique<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut all = BTreeMap::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    if all.contains_key(&key) {
+                        return Err(A::Error::custom(format!("Duplicate key {key:?}")));
+                    }
+                    all.insert(key, map.next_value()?);
+                }
+                Ok(Unique(all))
+            }
+        }
+        deserializer.deserialize_map(Reader(std::marker::PhantomData))
+    }
+}
+
+/// Where the policy is: the user's, or else the machine's.
+pub fn path(folders: &Folders) -> PathBuf {
+    let user = folders.user.as_ref().map(|folder| folder.join("policy.json")).filter(|path| path.exists());
+    user.unwrap_or_else(|| folders.system.join("policy.json"))
+}
+
+impl Policy {
+    /// Reads it. Where there is none, everything is let in: only an installed one can ask for more.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read, or says what nobody knows.
+    pub fn read(folders: &Folders) -> Result<Self, PolicyError> {
+        let path = path(folders);
+        match Self::read_file(&path) {
+            Err(PolicyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            policy => policy,
+        }
+    }
+
+    /// Reads the file `path`, which has to be there.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_file(path: &Path) -> Result<Self, PolicyError> {
+        let failed = |source| PolicyError::Read { path: path.to_owned(), source };
+        let malformed = |reason: String| PolicyError::Malformed { path: path.to_owned(), reason };
+        if fs::metadata(path).map_err(failed)?.len() > FILE_MAX {
+            return Err(malformed("it is too long".to_owned()));
+        }
+        let text = fs::read(path).map_err(failed)?;
+        let file: File = serde_json::from_slice(&text).map_err(|error| {
+            let reason = error.to_string();
+            let reason = reason.split(" at line ").next().unwrap_or(&reason);
+            malformed(format!("line {}, column {}: {reason}", error.line(), error.column()))
+        })?;
+        let Some(Requirements(default)) = file.default else {
+            return Err(malformed("Default policy is missing".to_owned()));
+        };
+        let scopes = |Unique(scopes): Unique<Requirements>| {
+            scopes.into_iter().map(|(scope, Requirements(all))| (scope, all)).collect()
+        };
+        let transports = file.transports.0.into_iter().map(|(transport, of)| (transport, scopes(of))).collect();
+        Ok(Self { file: Some(path.to_owned()), default, transports })
+    }
+
+    /// What is asked of every image that nothing else is asked of.
+    pub fn default_requirements(&self) -> &[Requirement] {
+        &self.default
+    }
+
+    /// What is asked of some: transport, scope, requirements.
+    pub fn scopes(&self) -> impl Iterator<Item = (&str, &str, &[Requirement])> {
+        self.transports.iter().flat_map(|(transport, scopes)| {
+            scopes.iter().map(move |(scope, all)| (transport.as_str(), scope.as_str(), all.as_slice()))
+        })
+    }
+
+    /// Whether an image of a registry is let in.
+    ///
+    /// # Errors
+    /// [`PolicyError::Rejected`], [`PolicyError::Unchecked`].
+    pub fn admit(&self, reference: &Reference) -> Result<(), PolicyError> {
+        let mut scopes = vec![reference.to_string()];
+        let name = reference.repository_name();
+        let mut rest = name.as_str();
+        scopes.push(rest.to_owned());
+        while let Some((shorter, _)) = rest.rsplit_once('/') {
+            scopes.push(shorter.to_owned());
+            rest = shorter;
+        }
+        let mut host = rest.split(':').next().unwrap_or(rest);
+        while let Some((_, domain)) = host.split_once('.') {
+            scopes.push(format!("*.{domain}"));
+            host = domain;
+        }
+        self.admit_at("docker", &scopes, &format!("docker://{reference}"))
+    }
+
+    /// Whether what an archive or a folder holds is let in; `path` is where that is, if it is known.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub fn admit_from(&self, transport: &str, path: Option<&Path>) -> Result<(), PolicyError> {
+        // A docker archive has no scope but the transport itself.
+        let path = path.filter(|path| transport != "docker-archive" && path.is_absolute());
+        let scopes: Vec<String> =
+            path.into_iter().flat_map(Path::ancestors).map(|path| path.display().to_string()).collect();
+        let shown = scopes.first().map_or("", String::as_str);
+        self.admit_at(transport, &scopes, &format!("{transport}:{shown}"))
+    }
+
+    fn admit_at(&self, transport: &str, scopes: &[String], image: &str) -> Result<(), PolicyError> {
+        let known = self.transports.get(transport);
+        let of = |scope: &str| known.and_then(|known| known.get(scope));
+        let requirements = scopes.iter().find_map(|scope| of(scope)).or_else(|| of("")).unwrap_or(&self.default);
+        let unchecked = |wanted| PolicyError::Unchecked {
+            image: image.to_owned(),
+            wanted,
+            file: self.file.clone().unwrap_or_default(),
+        };
+        for requirement in requirements {
+            match requirement {
+                Requirement::Accept {} => {}
+                Requirement::Reject {} => return Err(PolicyError::Rejected { image: image.to_owned() }),
+                Requirement::SignedBy { .. } => return Err(unchecked("signed (signedBy)")),
+                Requirement::Sigstore { .. } => return Err(unchecked("signed (sigstoreSigned)")),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(text: &str) -> Result<Policy, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("policy.json");
+        fs::write(&path, text).unwrap();
+        Policy::read_file(&path).map_err(|error| error.to_string())
+    }
+
+    fn admits(policy: &Policy, name: &str) -> bool {
+        policy.admit(&name.parse().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn the_most_specific_scope_decides() {
+        let (yes, no) = (r#"[{"type":"insecureAcceptAnything"}]"#, r#"[{"type":"reject"}]"#);
+        let text = format!(
+            r#"{{"default":{no},"transports":{{"docker":{{"q.io":{yes},"q.io/team":{no},"q.io/team/app:1":{yes},"*.corp.io":{yes},
+               "localhost:5000":{yes}}},"docker-archive":{{"":{yes}}},"dir":{{"/a/b":{yes}}}}}}}"#
+        );
+        let policy = policy(&text).unwrap();
+        for name in ["q.io/x", "q.io/teams/x", "q.io/team/app:1", "a.b.corp.io/x", "localhost:5000/x/y:1"] {
+            assert!(admits(&policy, name), "{name}");
+        }
+        for name in ["r.io/x", "q.io/team/x", "q.io/team/app:2", "corp.io/x", "localhost:5001/x"] {
+            assert!(!admits(&policy, name), "{name}");
+        }
+        let admits = |transport, path: &str| policy.admit_from(transport, Some(Path::new(path))).is_ok();
+        assert!(admits("docker-archive", "/x") && admits("dir", "/a/b/c") && admits("dir", "/a/b"));
+        assert!(!admits("dir", "/a") && !admits("dir", "/a/bc") && !admits("oci-archive", "/x"));
+    }
+
+    #[test]
+    fn all_requirements_have_to_be_satisfied_and_a_signature_is_none_that_is() {
+        let text = r#"{"default":[{"type":"insecureAcceptAnything"},{"type":"reject"}]}"#;
+        let error = policy(text).unwrap().admit(&"q.io/x".parse().unwrap()).unwrap_err().to_string();
+        assert_eq!(error, "Source image rejected: Running image docker://q.io/x:latest is rejected by policy.");
+        for one in
+            [r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k"}"#, r#"{"type":"sigstoreSigned","keyPath":"/k"}"#]
+        {
+            assert!(!admits(&policy(&format!(r#"{{"default":[{one}]}}"#)).unwrap(), "q.io/x"), "{one}");
+        }
+        assert!(admits(&Policy::default(), "q.io/x"));
+    }
+
+    #[test]
+    fn what_nobody_knows_makes_the_file_invalid() {
+        let yes = r#"[{"type":"insecureAcceptAnything"}]"#;
+        for (text, words) in [
+            ("{}".to_owned(), "Default policy is missing"),
+            (r#"{"default":[]}"#.to_owned(), "must not be empty"),
+            (r#"{"default":[{"type":"foo"}]}"#.to_owned(), "foo"),
+            (format!(r#"{{"default":{yes},"foo":1}}"#), "foo"),
+            (format!(r#"{{"default":{yes},"default":{yes}}}"#), "duplicate"),
+            (
+                format!(r#"{{"default":{yes},"transports":{{"docker":{{"a":{yes},"a":{yes}}}}}}}"#),
+                "Duplicate key \"a\"",
+            ),
+            (r#"{"default":[{"type":"reject","x":1}]}"#.to_owned(), "x"),
+            ("{\n \"default\": [,]}".to_owned(), "line 2, column"),
+        ] {
+            let error = policy(&text).unwrap_err();
+            assert!(error.contains(words) && error.starts_with("invalid policy in "), "{text}: {error}");
+        }
+    }
+}
