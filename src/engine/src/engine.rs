@@ -163,6 +163,11 @@ impl Engine {
         Volumes::of(self.clone())
     }
 
+    /// The manifest lists.
+    pub fn manifest_lists(&self) -> crate::image::ManifestLists {
+        crate::image::ManifestLists::of(self.clone())
+    }
+
     /// What has happened since nanosecond `since`, the oldest first.
     pub async fn past_events(&self, since: i64) -> Result<Vec<Event>, Error> {
         let paths = self.paths().clone();
@@ -212,6 +217,9 @@ pub enum Error {
     /// registries.conf.
     #[error(transparent)]
     Registries(#[from] crate::config::registries::RegistriesError),
+    /// policy.json, or what it says.
+    #[error(transparent)]
+    Policy(#[from] crate::config::policy::PolicyError),
     /// auth.json.
     #[error(transparent)]
     Auth(#[from] crate::config::auth::AuthError),

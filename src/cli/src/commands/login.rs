@@ -4,7 +4,7 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use haulout_engine::config::Folders;
 use haulout_engine::config::auth::{AuthFiles, Credentials};
 use haulout_engine::image::PullOptions;
@@ -60,9 +60,10 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         keys => bail!("accepts at most 1 arg(s), received {}", keys.len()),
     };
     let given = args.authfile.is_some() || args.compat_auth_file.is_some();
-    let known = match given {
-        true => files.credentials_of(&key),
-        false => AuthFiles::from_environment(&Folders::from_environment()).or_none().credentials_of(&key),
+    let known = if given {
+        files.credentials_of(&key)
+    } else {
+        AuthFiles::from_environment(&Folders::from_environment()).or_none().credentials_of(&key)
     }?;
     if args.get_login {
         let user = match known {
@@ -108,10 +109,10 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     };
     if let Err(error) = check(&user, &password).await {
         let text = format!("{error:#}");
-        return Err(match text.starts_with("logging into") {
-            true => error,
-            false => anyhow!("authenticating creds for {server:?}: {text}"),
-        });
+        if text.starts_with("logging into") {
+            return Err(error);
+        }
+        bail!("authenticating creds for {server:?}: {text}");
     }
     files.store(&key, &user, &password)?;
     if args.verbose

@@ -19,6 +19,7 @@ mod image_exists;
 mod image_inspect;
 mod image_prune;
 mod image_tree;
+mod image_trust;
 mod images;
 mod import;
 mod info;
@@ -28,6 +29,14 @@ mod load;
 mod login;
 mod logout;
 mod logs;
+mod manifest_add;
+mod manifest_annotate;
+mod manifest_create;
+mod manifest_exists;
+mod manifest_inspect;
+mod manifest_push;
+mod manifest_remove;
+mod manifest_rm;
 mod manual;
 mod pause;
 mod port;
@@ -244,7 +253,22 @@ pub static GROUPS: &[Group] = &[
             verb!(["search"], search),
             verb!(["tag"], tag),
             verb!(["tree"], image_tree),
+            verb!(["trust"], image_trust),
             verb!(["untag"], untag),
+        ],
+    },
+    Group {
+        name: "manifest",
+        about: "Manipulate manifest lists and image indexes",
+        verbs: &[
+            verb!(["add"], manifest_add),
+            verb!(["annotate"], manifest_annotate),
+            verb!(["create"], manifest_create),
+            verb!(["exists"], manifest_exists),
+            verb!(["inspect"], manifest_inspect),
+            verb!(["push"], manifest_push, zygote),
+            verb!(["remove"], manifest_remove),
+            verb!(["rm"], manifest_rm),
         ],
     },
     Group {

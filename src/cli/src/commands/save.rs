@@ -67,9 +67,10 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         _ => {}
     }
     let one = |name: &String| SaveImage { name: name.clone(), tags: Vec::new() };
-    let images = match args.multi_image_archive {
-        true => args.images.iter().map(one).collect(),
-        false => vec![SaveImage { name: first.clone(), tags: rest.to_vec() }],
+    let images = if args.multi_image_archive {
+        args.images.iter().map(one).collect()
+    } else {
+        vec![SaveImage { name: first.clone(), tags: rest.to_vec() }]
     };
     let engine = invocation.engine();
     for image in &images {

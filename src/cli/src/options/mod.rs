@@ -322,6 +322,15 @@ impl Flags {
 const REMOVE_AND_RESTART: &str =
     "the --rm option conflicts with --restart, when the restartPolicy is not \"\" and \"no\"";
 
+/// `--annotation KEY=VALUE` of images and lists of them.
+pub fn annotations(texts: &[String]) -> Result<std::collections::BTreeMap<String, String>> {
+    let one = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(anyhow!("no value given for annotation {text:?}")),
+    };
+    texts.iter().map(one).collect()
+}
+
 /// `os/arch[/variant]` from the flags that podman has for it.
 pub fn platform(
     platform: Option<&String>,

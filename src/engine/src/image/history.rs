@@ -132,10 +132,7 @@ impl Images {
         for end in 1..=own.len() {
             layers.push(self.layer(&own[..end], &stacks).await?);
         }
-        let children = match own.is_empty() {
-            true => Vec::new(),
-            false => vec![self.branch(own.clone(), &stacks).await?],
-        };
+        let children = if own.is_empty() { Vec::new() } else { vec![self.branch(own.clone(), &stacks).await?] };
         let summary = details.summary;
         Ok(Tree { id: summary.id, names: summary.names, size: summary.size, layers, children })
     }

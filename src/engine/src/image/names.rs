@@ -29,7 +29,7 @@ fn wanted(text: &str) -> Result<Wanted, Error> {
 }
 
 /// What a short name stands for, as registries.conf says. A broken file is no reason not to find what is here.
-fn preferred(name: &Name) -> Vec<Reference> {
+pub(super) fn preferred(name: &Name) -> Vec<Reference> {
     match Registries::read(&Folders::from_environment()) {
         Ok(registries) => registries.local_candidates(name),
         Err(error) => {

@@ -88,7 +88,7 @@ pub(super) async fn repository(engine: &Engine, name: &str, options: &PullOption
     open(engine, &reference, options).await
 }
 
-async fn open(engine: &Engine, reference: &Reference, options: &PullOptions) -> Result<Repository, Error> {
+pub(super) async fn open(engine: &Engine, reference: &Reference, options: &PullOptions) -> Result<Repository, Error> {
     let wanted = reference.clone();
     let endpoint = engine.blocking("reading registries.conf", move || {
         let registries = Registries::read(&Folders::from_environment())?;
@@ -116,14 +116,21 @@ pub(super) async fn push(
     let wanted: Name = destination.strip_prefix("docker://").unwrap_or(&destination).parse()?;
     let reference = wanted.full().map_or_else(|| destination.parse(), Ok)?;
     let repository = open(&engine, &reference, &options.access).await?;
-    let push = Arc::new(Push { engine: engine.clone(), details, reference, repository, options, reporter });
-    let digest = push.run().await?;
+    let push = Push::of(engine.clone(), details, (reference, repository), options, reporter);
+    let Published { digest } = push.run(false).await?;
     announce(&engine, "push", &found.id, &push.reference.to_string());
-    push.reporter.say(PushProgress::Done { digest });
+    push.say(PushProgress::Done { digest });
     Ok(())
 }
 
-struct Push {
+/// What a registry has now.
+pub(super) struct Published {
+    /// The digest of the manifest.
+    pub(super) digest: Digest,
+}
+
+/// One image on its way to one repository.
+pub(super) struct Push {
     engine: Engine,
     details: Details,
     reference: Reference,
@@ -133,7 +140,22 @@ struct Push {
 }
 
 impl Push {
-    async fn run(self: &Arc<Self>) -> Result<Digest, Error> {
+    pub(super) fn of(
+        engine: Engine,
+        details: Details,
+        (reference, repository): (Reference, Repository),
+        options: PushOptions,
+        reporter: Reporter<PushProgress>,
+    ) -> Arc<Self> {
+        Arc::new(Self { engine, details, reference, repository, options, reporter })
+    }
+
+    pub(super) fn say(&self, progress: PushProgress) {
+        self.reporter.say(progress);
+    }
+
+    /// Sends everything, the manifest last: by the name that the reference has, or by its digest.
+    pub(super) async fn run(self: &Arc<Self>, by_digest: bool) -> Result<Published, Error> {
         let diff_ids = super::diff_ids(&self.details)?;
         let described = self.described(&diff_ids);
         let mut layers: Vec<PullLayer> = Vec::new();
@@ -172,9 +194,9 @@ impl Push {
         self.reporter.say(PushProgress::Config(self.details.summary.id));
         let (manifest, media_type) = self.manifest(&parts, &described);
         let digest = Digest::of(&manifest);
-        let tag = self.reference.wanted();
+        let tag = if by_digest { digest.to_string() } else { self.reference.wanted() };
         self.repository.publish(&tag, media_type, manifest).await.map_err(PushError::from)?;
-        Ok(digest)
+        Ok(Published { digest })
     }
 
     /// The blobs that the image's own manifest names, for each layer.
@@ -222,6 +244,9 @@ impl Push {
             }
         }
         candidates.retain(|part| self.will_do(part));
+        // As it is usual, if there is a choice.
+        let usual = self.options.packing.unwrap_or(Packing::GZIP).compression;
+        candidates.sort_by_key(|part| part.compression != usual);
         for part in &candidates {
             if self.is_there(diff_id, part, &known).await? {
                 self.reporter.say(PushProgress::Skipped { blob: diff_id });

@@ -10,6 +10,7 @@
 
 mod containers;
 pub(crate) mod images;
+pub(crate) mod lists;
 mod reserve;
 mod volumes;
 
@@ -24,7 +25,12 @@ pub use containers::{Added, Found};
 pub use volumes::Removed;
 
 /// What brings a database from each version to the next; the first makes it.
-const VERSIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+const VERSIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
 
 /// How long the log may be, in bytes: a first reader after everyone has closed it reads through it again.
 const LONGEST_LOG: u64 = 400_000;

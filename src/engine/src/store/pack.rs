@@ -65,7 +65,7 @@ pub fn pack(layer: &Path, to: OwnedFd, expected: &Digest) -> Result<(), PackErro
     let (empty, recycled) = channel();
     let layer = layer.to_owned();
     let reader = std::thread::spawn(move || {
-        let mut blocks = Blocks { block: Vec::with_capacity(BLOCK), blocks, recycled };
+        let mut blocks = Blocks { block: Vec::with_capacity(BLOCK), sender: blocks, recycled };
         read(&layer, &mut blocks)?;
         blocks.flush();
         Ok(())
@@ -97,7 +97,7 @@ fn write(to: OwnedFd, filled: &Receiver<Vec<u8>>, empty: &Sender<Vec<u8>>) -> io
 /// What is sent to the thread that writes.
 struct Blocks {
     block: Vec<u8>,
-    blocks: SyncSender<Vec<u8>>,
+    sender: SyncSender<Vec<u8>>,
     recycled: Receiver<Vec<u8>>,
 }
 
@@ -107,7 +107,7 @@ impl Blocks {
         next.clear();
         next.reserve(BLOCK);
         // One who wants no more says why itself.
-        let _ = self.blocks.send(std::mem::replace(&mut self.block, next));
+        let _ = self.sender.send(std::mem::replace(&mut self.block, next));
     }
 
     fn put(&mut self, mut bytes: &[u8]) {

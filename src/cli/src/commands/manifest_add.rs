@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `haulout manifest add`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use haulout_engine::image::MemberChange;
+
+use crate::invocation::Invocation;
+use crate::options::annotations;
+use crate::output;
+use crate::registry::Access;
+
+/// What comes after the verb.
+pub const USAGE: &str = "[options] LIST IMAGE [IMAGE...]";
+
+/// Add images to a manifest list or image index
+///
+/// Adds an image to a manifest list or image index.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// add all of the list's images if the image is a list
+    #[arg(long)]
+    all: bool,
+    /// set an annotation for the specified image
+    #[arg(long)]
+    annotation: Vec<String>,
+    /// override the architecture of the specified image
+    #[arg(long)]
+    arch: Option<String>,
+    /// path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override
+    #[arg(long)]
+    authfile: Option<PathBuf>,
+    /// use certificates at the specified path to access the registry
+    #[arg(long)]
+    cert_dir: Option<PathBuf>,
+    /// use [username[:password]] for accessing the registry
+    #[arg(long)]
+    creds: Option<String>,
+    /// override the features of the specified image
+    #[arg(long, value_delimiter = ',')]
+    features: Vec<String>,
+    /// override the OS of the specified image
+    #[arg(long)]
+    os: Option<String>,
+    /// override the OS version of the specified image
+    #[arg(long)]
+    os_version: Option<String>,
+    /// require HTTPS and verify certificates when accessing the registry
+    #[arg(long)]
+    tls_verify: Option<bool>,
+    /// override the Variant of the specified image
+    #[arg(long)]
+    variant: Option<String>,
+    words: Vec<String>,
+}
+
+/// Adds the images and prints the list's id.
+pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+    let [list, images @ ..] = args.words.as_slice() else {
+        bail!("requires at least 2 arg(s), only received 0");
+    };
+    if images.is_empty() {
+        bail!("requires at least 2 arg(s), only received 1");
+    }
+    let access = Access {
+        auth_file: args.authfile,
+        certificates: args.cert_dir,
+        creds: args.creds,
+        tls_verify: args.tls_verify,
+    };
+    let options = access.options()?;
+    let change = MemberChange {
+        architecture: args.arch,
+        os: args.os,
+        os_version: args.os_version,
+        os_features: Vec::new(),
+        variant: args.variant,
+        features: args.features,
+        annotations: annotations(&args.annotation)?,
+    };
+    let lists = invocation.engine().manifest_lists();
+    let mut id = lists.get(list).await?.id;
+    for image in images {
+        id = lists.add(list, image, args.all, change.clone(), &options).await?.id;
+    }
+    output::line(&id)?;
+    Ok(0)
+}

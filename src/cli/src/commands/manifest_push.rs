@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `haulout manifest push`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use futures_util::StreamExt as _;
+use haulout_engine::image::{ListProgress, ManifestFormat, PushOptions, PushProgress};
+
+use super::push;
+use crate::invocation::Invocation;
+use crate::output;
+use crate::registry::Access;
+
+/// What comes after the verb.
+pub const USAGE: &str = "[options] LIST [DESTINATION]";
+
+/// Push a manifest list or image index to a registry
+///
+/// Pushes manifest lists and image indexes to registries.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// also push the images in the list
+    #[arg(long, default_value_t = true)]
+    all: bool,
+    /// path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override
+    #[arg(long)]
+    authfile: Option<PathBuf>,
+    /// use certificates at the specified path to access the registry
+    #[arg(long)]
+    cert_dir: Option<PathBuf>,
+    /// compression format to use
+    #[arg(long)]
+    compression_format: Option<String>,
+    /// compression level to use
+    #[arg(long)]
+    compression_level: Option<i64>,
+    /// use [username[:password]] for accessing the registry
+    #[arg(long)]
+    creds: Option<String>,
+    /// after copying the image, write the digest of the resulting digest to the file
+    #[arg(long)]
+    digestfile: Option<PathBuf>,
+    /// Use the specified compression algorithm even if the destination contains a differently-compressed variant already
+    #[arg(long)]
+    force_compression: bool,
+    /// manifest type (oci or v2s2) to attempt to use when pushing the manifest list (default is manifest type of source)
+    #[arg(short, long)]
+    format: Option<String>,
+    /// don't output progress information when pushing lists
+    #[arg(short, long)]
+    quiet: bool,
+    /// don't copy signatures when pushing images
+    #[arg(long)]
+    remove_signatures: bool,
+    /// remove the manifest list if push succeeds
+    #[arg(long)]
+    rm: bool,
+    /// require HTTPS and verify certificates when accessing the registry
+    #[arg(long)]
+    tls_verify: Option<bool>,
+    words: Vec<String>,
+}
+
+/// Sends the list with everything that it names.
+pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+    let (name, destination) = match args.words.as_slice() {
+        [name] => (name, name),
+        [name, destination] => (name, destination),
+        words => bail!("accepts between 1 and 2 arg(s), received {}", words.len()),
+    };
+    let format = match args.format.as_deref() {
+        None | Some("") => None,
+        Some("oci") => Some(ManifestFormat::Oci),
+        Some("v2s2" | "docker") => Some(ManifestFormat::Docker),
+        Some(other) => bail!("unknown format {other:?}. Choose one of the supported formats: 'oci' or 'v2s2'"),
+    };
+    let access = Access {
+        auth_file: args.authfile,
+        certificates: args.cert_dir,
+        creds: args.creds,
+        tls_verify: args.tls_verify,
+    };
+    let options = PushOptions {
+        access: access.options()?,
+        format,
+        packing: push::packing(args.compression_format.as_deref(), args.compression_level)?,
+        force_compression: args.force_compression,
+    };
+    let lists = invocation.engine().manifest_lists();
+    let list = lists.get(name).await.with_context(|| format!("retrieving local image from image name {name}"))?;
+    let say = |text: &str| {
+        if !args.quiet {
+            output::error(text);
+        }
+    };
+    say(&format!(
+        "Getting image list signatures\nCopying {0} images generated from {0} images in list\n",
+        list.members.len()
+    ));
+    let mut pushing = lists.push(&list.name, destination, options);
+    let mut last = None;
+    while let Some(step) = pushing.next().await {
+        match step? {
+            ListProgress::Member { digest, number, count } => {
+                say(&format!("Copying image {digest} ({number}/{count})\nGetting image source signatures\n"));
+            }
+            ListProgress::Push(PushProgress::Layers(layers)) => {
+                for layer in layers {
+                    say(&format!("Copying blob {}\n", layer.blob));
+                }
+            }
+            ListProgress::Push(PushProgress::Config(id)) => {
+                say(&format!("Copying config {id}\nWriting manifest to image destination\n"));
+            }
+            ListProgress::Push(_) => {}
+            ListProgress::Done { digest } => last = Some(digest),
+        }
+    }
+    say("Writing manifest list to image destination\nStoring list signatures\n");
+    if let (Some(path), Some(digest)) = (&args.digestfile, last) {
+        std::fs::write(path, digest.to_string()).with_context(|| format!("writing digest to file {path:?}"))?;
+    }
+    if args.rm {
+        lists.remove(&list.name).await?;
+    }
+    Ok(0)
+}
