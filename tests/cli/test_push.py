@@ -243,6 +243,81 @@ class Save(RegistryTest):
         self.assertEqual(terminal.wait(), 125)
 
 
+class Lists(RegistryTest):
+    """Manifest lists: made here, pushed with what they name, pulled by platform."""
+
+    def setUp(self):
+        super().setUp()
+        self.insecure = {"CONTAINERS_REGISTRIES_CONF": str(self.temporary_folder() / "registries.conf")}
+        self.other = Registry(self)
+        Path(self.insecure["CONTAINERS_REGISTRIES_CONF"]).write_text("".join(
+            f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n' for registry in (self.registry, self.other)
+        ))
+        self.app = Image(layer("one"), layer("two", 300_000))
+        self.name = self.registry.add("app", self.app)
+        self.addCleanup(run, "haulout", "manifest", "rm", "--ignore", "many", "copy")
+
+    def manifest(self, *arguments, status=0):
+        return self.haulout("manifest", *arguments, status=status, env=self.insecure)
+
+    def document(self, name="many"):
+        return json.loads(self.manifest("inspect", name).stdout)
+
+    def test_a_list_is_put_together_pushed_and_pulled_again(self):
+        created = self.manifest("create", "many").stdout
+        self.assertRegex(created, "^[0-9a-f]{64}\n$")
+        self.assertIn("that name is already in use", self.manifest("create", "many", status=125).stderr)
+        self.assertEqual(self.manifest("create", "--amend", "many").stdout, created)
+        self.assertIsNone(self.document()["manifests"])
+        # One that is only in its registry, and one that is here and was never in any.
+        self.assertEqual(self.manifest("add", "many", self.name).stdout, created)
+        own = self.temporary_folder() / "own.tar"
+        own.write_bytes(tar({"own": b"own"}))
+        self.haulout("import", "-q", own, "localhost/own:1")
+        self.manifest("add", "many", "own:1", "--arch", "arm64", "--variant", "v8", "--annotation", "a=b")
+        remote, local = self.document()["manifests"]
+        self.assertEqual(remote["digest"], digest(self.registry.manifests["app/manifests/latest"][0]))
+        self.assertEqual(remote["platform"], {"architecture": "amd64", "os": "linux"})
+        self.assertEqual(local["platform"], {"architecture": "arm64", "os": "linux", "variant": "v8"})
+        self.assertEqual(local["annotations"], {"a": "b"})
+        self.manifest("annotate", "many", remote["digest"], "--os-version", "7")
+        self.assertEqual(self.document()["manifests"][0]["platform"]["os.version"], "7")
+
+        target = f"{self.other.host}/pushed:1"
+        self.manifest("push", "many", f"docker://{target}")
+        index = json.loads(self.other.manifests["pushed/manifests/1"][0])
+        for entry in index["manifests"]:
+            data, media_type = self.other.manifests[f"pushed/manifests/{entry['digest']}"]
+            self.assertEqual((len(data), media_type), (entry["size"], entry["mediaType"]))
+            for part in [json.loads(data)["config"], *json.loads(data)["layers"]]:
+                self.assertEqual(len(self.other.repositories["pushed"][part["digest"]]), part["size"])
+        self.assertEqual(self.document(target), index)
+        pulled = self.haulout("pull", "-q", "--platform", "linux/amd64", target, env=self.insecure)
+        self.assertEqual(pulled.stdout, self.app.id + "\n")
+        own_id = self.haulout("image", "inspect", "--format", "{{.Id}}", "localhost/own:1").stdout
+        pulled = self.haulout("pull", "-q", "--platform", "linux/arm64", target, env=self.insecure)
+        self.assertEqual(pulled.stdout, own_id)
+        self.manifest("create", "copy")
+        self.manifest("add", "--all", "copy", f"docker://{target}")
+        self.assertEqual(len(self.document("copy")["manifests"]), 2)
+
+    def test_what_is_taken_out_and_what_is_not_there(self):
+        self.manifest("create", "many", self.name)
+        entry = self.document()["manifests"][0]["digest"]
+        self.manifest("remove", "many", entry)
+        self.assertIsNone(self.document()["manifests"])
+        for arguments in (["remove", "many", entry], ["annotate", "many", entry, "--arch", "x"]):
+            self.assertIn("no instance matching digest", self.manifest(*arguments, status=125).stderr)
+        self.manifest("exists", "many")
+        self.assertRegex(self.manifest("rm", "many").stdout, "^Untagged: localhost/many:latest\nDeleted: [0-9a-f]{64}\n$")
+        self.manifest("exists", "many", status=1)
+        self.assertIn("many: image not known", self.manifest("rm", "many", status=1).stderr)
+        self.assertIn("Treating single images as manifest lists", self.manifest("inspect", self.name, status=125).stderr)
+        missing = f"{self.registry.host}/nowhere"
+        self.assertIn("manifest unknown", self.manifest("create", "many", missing, status=125).stderr)
+        self.manifest("exists", "many", status=1)
+
+
 class Login(RegistryTest):
     """Who the user is: asked, checked, remembered, forgotten."""
 

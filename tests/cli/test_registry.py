@@ -47,6 +47,8 @@ class RegistryTest(SessionTest):
         for name in self.names():
             if name.startswith(("127.0.0.1:", "localhost/", "far.example")):
                 run("haulout", "rmi", "--force", name)
+        # Those that lost their name to another one.
+        run("haulout", "image", "prune", "--force")
         self.assertEqual(kept(), recorded())
 
     def names(self):
@@ -489,6 +491,47 @@ class Access(RegistryTest):
         done = self.haulout("pull", self.name, status=125, env=env)
         self.assertIn(f"registry {self.registry.host} is blocked in {self.folder}/registries.conf", done.stderr)
         self.assertEqual(self.registry.asked, [])
+
+    def policy(self, *requirements, **transports):
+        """A home with a policy.json."""
+        document = {"default": [{"type": kind} for kind in requirements], "transports": transports}
+        (self.folder / "containers").mkdir(exist_ok=True)
+        (self.folder / "containers/policy.json").write_text(json.dumps(document))
+        return {"XDG_CONFIG_HOME": str(self.folder)}
+
+    def test_the_policy_decides_what_is_let_in(self):
+        yes, no = [{"type": "insecureAcceptAnything"}], [{"type": "reject"}]
+        env = self.policy("reject")
+        words = f"Source image rejected: Running image docker://{self.name} is rejected by policy."
+        self.assertEqual(self.refused(self.name, env=env), f"Error: {words}")
+        self.assertEqual(self.registry.asked, [])
+        env = self.policy("insecureAcceptAnything", docker={self.registry.host: no, f"{self.registry.host}/app": yes})
+        self.assertIn("is rejected by policy", self.refused(self.registry.add("other", self.app), env=env))
+        self.pull(self.name, env=env)
+        archive = self.folder / "app.tar"
+        self.haulout("save", "-q", "-o", archive, self.name)
+        env = self.policy("insecureAcceptAnything", **{"docker-archive": {"": no}})
+        self.assertIn("is rejected by policy", self.haulout("load", "-i", archive, status=125, env=env).stderr)
+        env = self.policy("reject", **{"docker-archive": {"": yes}})
+        self.haulout("load", "-q", "-i", archive, env=env)
+        signed = [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/no/key"}]
+        env = self.policy("insecureAcceptAnything", docker={self.registry.host: signed})
+        done = self.pull(self.registry.add("other", self.app), status=125, env=env)
+        self.assertIn("Source image rejected: ", done.stderr)
+
+    def test_a_broken_policy_lets_nothing_in_and_says_where(self):
+        env = self.policy("no-such-thing")
+        self.assertIn("invalid policy in ", self.refused(self.name, env=env))
+        (self.folder / "containers/policy.json").write_text('{\n"default": [,]}')
+        self.assertIn("line 2, column", self.refused(self.name, env=env))
+
+    def test_a_broken_registries_conf_is_told_with_its_place_and_an_unknown_key_is_no_obstacle(self):
+        env = self.configured(f'[[registry]]\nlocation = "{self.registry.host}"\ninsecure = "yes"\n')
+        done = self.haulout("pull", self.name, status=125, env=env)
+        self.assertIn(f"{self.folder}/registries.conf, line 3, column 12: ", done.stderr)
+        env = self.configured(f'colour = 1\n[[registry]]\nlocation = "{self.registry.host}"\ninsecure = true\n')
+        done = self.haulout("pull", self.name, env=env)
+        self.assertEqual(done.stderr.count("registries.conf: the key colour is not known"), 1)
 
     def test_a_short_name_is_looked_for_where_it_may_be(self):
         insecure = f'[[registry]]\nlocation = "{self.registry.host}"\ninsecure = true\n'

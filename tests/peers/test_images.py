@@ -101,3 +101,31 @@ class Images(PeerTest):
                      ["image", "prune", "x"]]:
             self.same(*line)
         self.same("image", "prune", stdin="n\n")
+
+    def test_trust_is_shown_and_set_the_same(self):
+        begin = '{"default": [{"type": "insecureAcceptAnything"}]}'
+        folder = self.temporary_folder()
+        for program in ("podman", "haulout"):
+            (folder / program).write_text(begin)
+        for line in [
+            ["show"], ["show", "--json"], ["set", "-t", "reject", "docker.io"], ["set", "-t", "accept", "docker.io/library"],
+            ["set", "-t", "reject", "default"], ["show"], ["show", "--json"], ["show", "--raw"], ["set", "-t", "foo", "docker.io"],
+            ["set"], ["set", "a", "b"], ["set", "quay.io"], ["set", "-f", "/etc/passwd", "-t", "signedBy", "quay.io"],
+        ]:
+            results = []
+            for program in ("podman", "haulout"):
+                done = run(program, "image", "trust", line[0], "--policypath", folder / program, *line[1:])
+                results.append((done.returncode, done.stdout, done.stderr, (folder / program).read_text()))
+            self.assertEqual(results[1], results[0], line)
+
+    def test_manifest_lists_are_the_same(self):
+        for program in ("podman", "haulout"):
+            self.addCleanup(run, program, "manifest", "rm", "peers")
+        for line in [
+            ["create", "peers"], ["create"], ["inspect", "peers"], ["add", "peers", BUSYBOX], ["add", "peers"], ["exists", "peers"],
+            ["exists", "nothere"], ["add", "peers", f"docker://{BUSYBOX}", "--os", "linux", "--arch", "arm64", "--variant", "v8"],
+            ["inspect", "peers"], ["push", "peers", f"{REGISTRY}/peers/list:1"], ["inspect", f"{REGISTRY}/peers/list:1"],
+            ["push"], ["push", "nothere", f"{REGISTRY}/peers/list:1"], ["inspect", BUSYBOX], ["remove", "peers"], ["rm", "peers"],
+            ["rm", "peers"], ["rm"], ["inspect", "nothere"],
+        ]:
+            self.same("manifest", *line)
