@@ -37,24 +37,33 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         Some("json") => true,
         Some(_) => bail!("only supported value for '--format' is 'json'"),
     };
-    let containers = invocation.engine().containers();
-    let id =
-        names::one(&containers, args.containers.first(), args.latest, &missing).await.map_err(|error| {
-            match error.downcast() {
-                Ok(Error::NoSuchContainer(name)) if invocation.path.ends_with("container diff") => {
-                    anyhow::anyhow!("{name} not found: container not known")
-                }
-                Ok(Error::NoSuchContainer(name)) => anyhow::anyhow!("{name} not found: layer not known"),
-                Ok(error) => error.into(),
-                Err(error) => error,
+    let engine = invocation.engine();
+    let containers = engine.containers();
+    let changes = match names::one(&containers, args.containers.first(), args.latest, &missing).await {
+        Ok(id) => containers.changes(&id).await?,
+        Err(error) => match error.downcast() {
+            Ok(Error::NoSuchContainer(name)) if invocation.path.ends_with("container diff") => {
+                bail!("{name} not found: container not known")
             }
-        })?;
-    let changes = containers.changes(&id).await?;
+            // It may be an image.
+            Ok(Error::NoSuchContainer(name)) => match engine.images().changes(&name, None).await {
+                Err(Error::NoSuchImage(_)) => bail!("{name} not found: layer not known"),
+                changes => changes?,
+            },
+            Ok(error) => return Err(error.into()),
+            Err(error) => return Err(error),
+        },
+    };
+    show(&changes, json)
+}
+
+/// Prints changes.
+pub fn show(changes: &[Change], json: bool) -> Result<u8> {
     if json {
-        return print_json(&changes);
+        return print_json(changes);
     }
     let mut text = String::new();
-    for change in &changes {
+    for change in changes {
         let letter = match change.kind {
             ChangeKind::Added => 'A',
             ChangeKind::Changed => 'C',

@@ -42,7 +42,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let of_layer = |layer: &haulout_engine::image::TreeLayer| {
         let mut line = format!("ID: {} Size: {}", &layer.diff_id.hex()[..12], size::human(layer.size, 4, ""));
         if !layer.top_of.is_empty() {
-            line += &format!(" Top Layer of: {}", names(&layer.top_of));
+            line.push_str(" Top Layer of: ");
+            line.push_str(&names(&layer.top_of));
         }
         line
     };
@@ -70,7 +71,7 @@ fn below(
     for (index, branch) in branches.iter().enumerate() {
         let last = index + 1 == branches.len();
         let (mark, deeper) = if last { ("└── ", "    ") } else { ("├── ", "│   ") };
-        text += &format!("{indent}{mark}{}\n", line(&branch.layer));
+        text += &[indent, mark, &line(&branch.layer), "\n"].concat();
         text += &below(&branch.children, &format!("{indent}{deeper}"), line);
     }
     text

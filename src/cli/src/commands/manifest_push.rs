@@ -119,7 +119,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     }
     say("Writing manifest list to image destination\nStoring list signatures\n");
     if let (Some(path), Some(digest)) = (&args.digestfile, last) {
-        std::fs::write(path, digest.to_string()).with_context(|| format!("writing digest to file {path:?}"))?;
+        std::fs::write(path, digest.to_string())
+            .with_context(|| format!("writing digest to file {:?}", path.display().to_string()))?;
     }
     if args.rm {
         lists.remove(&list.name).await?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The verbs: one file each, with its flags (whose doc comments are the manual) and the function that does it.
 
+#![allow(clippy::doc_markdown, reason = "the flags' comments are what `--help` prints, as it is")]
+
 mod attach;
 mod cleanup;
 mod commit;
@@ -15,6 +17,7 @@ mod events;
 mod exec;
 mod export;
 mod history;
+mod image_diff;
 mod image_exists;
 mod image_inspect;
 mod image_prune;
@@ -239,6 +242,7 @@ pub static GROUPS: &[Group] = &[
         name: "image",
         about: "Manage images",
         verbs: &[
+            verb!(["diff"], image_diff, zygote),
             verb!(["exists"], image_exists),
             verb!(["history"], history),
             verb!(["import"], import, zygote),

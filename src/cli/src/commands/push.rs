@@ -115,7 +115,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
 
 fn digest_file(args: &Args, digest: Option<&haulout_engine::digest::Digest>) -> Result<u8> {
     if let (Some(path), Some(digest)) = (&args.digestfile, digest) {
-        std::fs::write(path, digest.to_string()).with_context(|| format!("writing digest to file {path:?}"))?;
+        std::fs::write(path, digest.to_string())
+            .with_context(|| format!("writing digest to file {:?}", path.display().to_string()))?;
     }
     Ok(0)
 }

@@ -105,7 +105,8 @@ pub async fn write(
     if folder {
         return save(SaveTo::Folder(path.to_owned())).await;
     }
-    let failed = |error: &io::Error| anyhow!("opening file {path:?}: open {}: {}", path.display(), os_words(error));
+    let shown = path.display().to_string();
+    let failed = |error: &io::Error| anyhow!("opening file {shown:?}: open {shown}: {}", os_words(error));
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {
             if format == SaveFormat::DockerArchive && metadata.len() > 0 {

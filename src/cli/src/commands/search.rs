@@ -103,7 +103,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             && filter.official.is_none_or(|official| found.result.is_official == official)
             && filter.automated.is_none_or(|automated| found.result.is_automated == automated)
     });
-    if !(found.is_empty() && !failures.is_empty()) {
+    if !found.is_empty() || failures.is_empty() {
         output::print(&show(&args, &found)?)?;
     }
     if failures.is_empty() {

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::prepare::root_of;
 use super::{ContainerId, Containers, inspect};
-use crate::engine::Error;
+use crate::engine::{Engine, Error};
 use crate::step::Step;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -66,25 +66,31 @@ impl Containers {
             Ok((root, details.mounts.into_iter().map(|mount| mount.destination).collect::<BTreeSet<_>>()))
         });
         let (root, mounted) = found.await?;
-        let failed = move |source| Error::Io { doing: format!("listing the changes of container {id}"), source };
-        let (reader, writer) =
-            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?;
-        let step = Step::Changes { upper: root.upper, lower: root.lower };
-        let steps = self.engine.steps().await?;
-        let heard = self.engine.blocking("listing a container's changes", move || {
-            let mut bytes = Vec::new();
-            File::from(reader).read_to_end(&mut bytes).map_err(failed)?;
-            Ok(bytes)
-        });
-        let (done, heard) = tokio::join!(steps.run(&step, vec![writer]), heard);
-        done?;
-        let mut changes: Vec<Change> = heard?.split(|byte| *byte == 0).filter_map(parse).collect();
-        changes.retain(|change| {
-            !mounted.contains(&change.path) && !MADE.iter().any(|made| change.path == Path::new(made))
-        });
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut changes = between(&self.engine, root.upper, root.lower).await?;
+        changes.retain(|change| !mounted.contains(&change.path));
         Ok(changes)
     }
+}
+
+/// What the folder `upper` changes in the layers `lower`, the uppermost first, but for what is made for mounts.
+pub(crate) async fn between(engine: &Engine, upper: PathBuf, lower: Vec<PathBuf>) -> Result<Vec<Change>, Error> {
+    let place = upper.clone();
+    let failed = move |source| Error::Io { doing: format!("listing the changes in {}", place.display()), source };
+    let (reader, writer) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?;
+    let step = Step::Changes { upper, lower };
+    let steps = engine.steps().await?;
+    let heard = engine.blocking("listing changes", move || {
+        let mut bytes = Vec::new();
+        File::from(reader).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(bytes)
+    });
+    let (done, heard) = tokio::join!(steps.run(&step, vec![writer]), heard);
+    done?;
+    let mut changes: Vec<Change> = heard?.split(|byte| *byte == 0).filter_map(parse).collect();
+    changes.retain(|change| !MADE.iter().any(|made| change.path == Path::new(made)));
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(changes)
 }
 
 /// A letter and a path.

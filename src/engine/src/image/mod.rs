@@ -30,6 +30,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::Folders;
 use crate::config::auth::{AuthFiles, Credentials};
 use crate::config::registries::Candidates;
+use crate::container::Change;
+use crate::container::changes::between;
 use crate::digest::Digest;
 use crate::engine::{Engine, Error, Progress};
 use crate::event::{Event, Kind};
@@ -317,6 +319,25 @@ impl Images {
     /// How much of the disk each takes.
     pub async fn space(&self) -> Result<Vec<Space>, Error> {
         self.measure().await
+    }
+
+    /// What the last layer of `name` changes in those below it; with another image, which has to be the one that it was made on,
+    /// the same.
+    pub async fn changes(&self, name: &str, than: Option<&str>) -> Result<Vec<Change>, Error> {
+        let details = self.inspect(name).await?;
+        let Some((upper, lower)) = details.layers.split_first() else { return Ok(Vec::new()) };
+        if let Some(than) = than {
+            let other = self.inspect(than).await?;
+            if other.layers == details.layers {
+                return Ok(Vec::new());
+            }
+            if other.layers != lower {
+                return Err(Error::Invalid(format!(
+                    "comparing {name} with {than}: only an image and the one that it was made on, by one layer, can be compared"
+                )));
+            }
+        }
+        between(&self.engine, upper.clone(), lower.to_vec()).await
     }
 
     /// The layers of `name`, and what else is built on them.
