@@ -169,4 +169,103 @@ pub struct Flags {
     /// Working directory inside the container
     #[arg(short, long)]
     pub workdir: Option<String>,
+    /// Block IO weight (relative weight) accepts a weight value between 10 and 1000.
+    #[arg(long)]
+    pub blkio_weight: Option<String>,
+    /// cgroup namespace to use
+    #[arg(long)]
+    pub cgroupns: Option<String>,
+    /// Limit the CPU CFS (Completely Fair Scheduler) period
+    #[arg(long)]
+    pub cpu_period: Option<u64>,
+    /// Limit the CPU CFS (Completely Fair Scheduler) quota
+    #[arg(long)]
+    pub cpu_quota: Option<i64>,
+    /// CPU shares (relative weight)
+    #[arg(short, long)]
+    pub cpu_shares: Option<u64>,
+    /// CPUs in which to allow execution (0-3, 0,1)
+    #[arg(long)]
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes (MEMs) in which to allow execution (0-3, 0,1). Only effective on NUMA systems.
+    #[arg(long)]
+    pub cpuset_mems: Option<String>,
+    /// Add a host device to the container
+    #[arg(long)]
+    pub device: Vec<String>,
+    /// Set custom DNS servers
+    #[arg(long, value_delimiter = ',')]
+    pub dns: Vec<String>,
+    /// Set custom DNS options
+    #[arg(long, alias = "dns-opt", value_delimiter = ',')]
+    pub dns_option: Vec<String>,
+    /// Set custom DNS search domains
+    #[arg(long, value_delimiter = ',')]
+    pub dns_search: Vec<String>,
+    /// Preprocess environment variables from image before injecting them into the container
+    #[arg(long)]
+    pub env_merge: Vec<String>,
+    /// Expose a port or a range of ports
+    #[arg(long, value_delimiter = ',')]
+    pub expose: Vec<String>,
+    /// Add additional groups to the primary container process. 'keep-groups' allows container processes to use supplementary groups.
+    #[arg(long, value_delimiter = ',')]
+    pub group_add: Vec<String>,
+    /// Base file to create the /etc/hosts file inside the container
+    #[arg(long)]
+    pub hosts_file: Option<String>,
+    /// Set proxy environment variables in the container based on the host proxy vars
+    #[arg(long, default_value_t = true)]
+    pub http_proxy: bool,
+    /// IPC namespace to use
+    #[arg(long)]
+    pub ipc: Option<String>,
+    /// Soft limit on memory (format: <number>[<unit>], where unit = b (bytes), k (kibibytes), m (mebibytes), or g (gibibytes))
+    #[arg(long)]
+    pub memory_reservation: Option<String>,
+    /// Swap limit equal to memory plus swap: '-1' to enable unlimited swap
+    #[arg(long)]
+    pub memory_swap: Option<String>,
+    /// Do not create /etc/hostname within the container, instead use the version from the image
+    #[arg(long)]
+    pub no_hostname: bool,
+    /// Do not create /etc/hosts within the container, instead use the version from the image
+    #[arg(long)]
+    pub no_hosts: bool,
+    /// Tune the host's OOM preferences (-1000 to 1000)
+    #[arg(long)]
+    pub oom_score_adj: Option<i64>,
+    /// PID namespace to use
+    #[arg(long)]
+    pub pid: Option<String>,
+    /// Publish all exposed ports to random ports on the host interface
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+    /// When running --read-only containers mount read-write tmpfs on /dev, /dev/shm, /run, /tmp and /var/tmp
+    #[arg(long, default_value_t = true)]
+    pub read_only_tmpfs: bool,
+    /// Size of /dev/shm (format: <number>[<unit>], where unit = b (bytes), k (kibibytes), m (mebibytes), or g (gibibytes))
+    #[arg(long)]
+    pub shm_size: Option<String>,
+    /// Sysctl options
+    #[arg(long)]
+    pub sysctl: Vec<String>,
+    /// Set timezone in container
+    #[arg(long)]
+    pub tz: Option<String>,
+    /// Ulimit options
+    #[arg(long)]
+    pub ulimit: Vec<String>,
+    /// Set umask in container
+    #[arg(long)]
+    pub umask: Option<String>,
+    /// Unset environment default variables in container
+    #[arg(long)]
+    pub unsetenv: Vec<String>,
+    /// Unset all default environment variables in container
+    #[arg(long)]
+    pub unsetenv_all: bool,
+    /// UTS namespace to use
+    #[arg(long)]
+    pub uts: Option<String>,
 }

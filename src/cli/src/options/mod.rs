@@ -4,6 +4,7 @@
 mod env;
 mod flags;
 mod mount;
+mod process;
 mod publish;
 mod volume;
 
@@ -14,9 +15,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::container::Options;
-use haulout_engine::container::options::{
-    Cgroups, IdMap, Limits, Log, LogDriver, Network, PullPolicy, Restart, Seccomp, Security, Userns,
-};
+use haulout_engine::container::options::{Cgroups, IdMap, Log, LogDriver, Network, PullPolicy, Restart, Userns};
 
 pub use env::Env;
 pub use flags::Flags;
@@ -41,6 +40,7 @@ impl Flags {
         let Mounts { volumes, tmpfs, images, special } = self.mounts()?;
         self.check_capabilities()?;
         let (userns, userns_said) = self.userns()?;
+        let network = self.network()?;
         Ok(Options {
             name: self.name()?,
             image: image.clone(),
@@ -57,7 +57,6 @@ impl Flags {
             user: given(self.user.as_ref()).cloned(),
             hostname: given(self.hostname.as_ref()).cloned(),
             publish: non_empty(&self.publish).map(|text| publish::parse(text)).collect::<Result<_>>()?,
-            network: self.network()?,
             add_host: self.add_host.iter().map(|text| add_host(text)).collect::<Result<_>>()?,
             cap_add: non_empty(&self.cap_add).cloned().collect(),
             cap_drop: non_empty(&self.cap_drop).cloned().collect(),
@@ -80,6 +79,24 @@ impl Flags {
             cgroups: self.cgroups()?,
             pull: self.pull_policy()?,
             restart,
+            namespaces: self.namespaces()?,
+            names: self.names(&network)?,
+            ulimits: self.ulimits()?,
+            shm_size: self.shm_size()?,
+            sysctls: self.sysctls(&network)?,
+            groups: self.groups()?,
+            umask: self.umask()?,
+            timezone: given(self.tz.as_ref()).cloned(),
+            oom_score_adj: self.oom_score_adj.map(|score| i32::try_from(score.clamp(-1000, 1000)).unwrap_or(0)),
+            unset_env: self.unsetenv.clone(),
+            unset_all_env: self.unsetenv_all,
+            env_merge: self.env_merge()?,
+            devices: self.devices()?,
+            no_scratch: !self.read_only_tmpfs,
+            no_proxy: !self.http_proxy,
+            expose: self.exposed()?,
+            publish_all: self.publish_all,
+            network,
             create_command: argv.to_vec(),
         })
     }
@@ -145,37 +162,6 @@ impl Flags {
             }
             Some((name, _)) => bail!("unable to find network with name or ID {name}: network not found"),
         }
-    }
-
-    fn security(&self) -> Result<Security> {
-        let mut security = Security::default();
-        for option in &self.security_opt {
-            if option == "no-new-privileges" {
-                security.no_new_privileges = true;
-                continue;
-            }
-            let Some((key, value)) = option.split_once(['=', ':']) else {
-                bail!("invalid --security-opt 1: {option:?}");
-            };
-            match (key, value) {
-                ("no-new-privileges", "true") => security.no_new_privileges = true,
-                ("no-new-privileges", "false") => security.no_new_privileges = false,
-                ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
-                ("seccomp", path) => {
-                    fs::metadata(path).map_err(|error| {
-                        anyhow!("opening seccomp profile failed: open {path}: {}", os_words(&error))
-                    })?;
-                    security.seccomp = Seccomp::Profile(fs::canonicalize(path)?);
-                }
-                // Neither is ever set on a container, so what these ask for is so.
-                ("label", "disable") | ("apparmor", "unconfined") => {}
-                ("apparmor", profile) => {
-                    bail!("apparmor profile {profile:?} specified, but Apparmor is not enabled on this system")
-                }
-                _ => bail!("invalid --security-opt 2: {option:?}"),
-            }
-        }
-        Ok(security)
     }
 
     fn userns(&self) -> Result<(Userns, bool)> {
@@ -257,20 +243,6 @@ impl Flags {
 
     fn stop_signal(&self) -> Result<Option<String>> {
         given(self.stop_signal.as_ref()).map(|text| signal::parse(text).map(signal::name)).transpose()
-    }
-
-    fn limits(&self) -> Result<Limits> {
-        let memory = match given(self.memory.as_ref()) {
-            None => None,
-            Some(text) => {
-                Some(size::parse(text).ok_or_else(|| anyhow!("invalid value for memory: invalid size: '{text}'"))?)
-            }
-        };
-        Ok(Limits {
-            memory: memory.filter(|&bytes| bytes > 0),
-            cpus: self.cpus.filter(|&cpus| cpus > 0.0),
-            pids: self.pids_limit.map(|limit| if limit <= 0 { -1 } else { limit }),
-        })
     }
 
     fn cgroups(&self) -> Result<Cgroups> {
@@ -396,6 +368,7 @@ fn add_host(text: &str) -> Result<(String, Option<IpAddr>)> {
 mod tests {
     use super::*;
     use clap::{Args as _, Command, FromArgMatches as _};
+    use haulout_engine::container::options::{Limits, Seccomp, Security};
 
     fn options(line: &[&str]) -> Result<Options, String> {
         let command = crate::flags::as_podman_takes_them(Flags::augment_args(Command::new("create")));
@@ -479,11 +452,17 @@ mod tests {
         assert_eq!(options.add_host[0], ("a;b".to_owned(), Some("::1".parse().unwrap())));
         assert_eq!(options.add_host[1], ("c".to_owned(), None));
         assert_eq!(options.cap_add, ["a", "b"]);
-        assert_eq!(options.security, Security { seccomp: Seccomp::Unconfined, no_new_privileges: true });
+        assert_eq!(
+            options.security,
+            Security { seccomp: Seccomp::Unconfined, no_new_privileges: true, ..Security::default() }
+        );
         assert_eq!(options.labels, BTreeMap::from([("k".into(), "v=w".into()), ("bare".into(), String::new())]));
         assert_eq!(options.log, Log { driver: LogDriver::Journald, max_size: Some(1 << 20), tag: Some("t".into()) });
         assert_eq!(options.stop_signal.as_deref(), Some("SIGINT"));
-        assert_eq!(options.limits, Limits { memory: Some(512 << 20), cpus: Some(0.5), pids: Some(-1) });
+        assert_eq!(
+            options.limits,
+            Limits { memory: Some(512 << 20), cpus: Some(0.5), pids: Some(-1), ..Limits::default() }
+        );
         assert!(options.terminal && options.interactive && options.remove && options.privileged && options.init);
         assert_eq!((options.cgroups, options.pull), (Cgroups::Split, PullPolicy::Never));
     }

@@ -3,7 +3,9 @@
 
 use oci_spec::image::ImageConfiguration;
 
-use super::options::{ImageVolume, LogDriver, Network, Options, Userns, Volume, VolumeSource};
+use super::options::{
+    ImageVolume, LogDriver, Namespace, Namespaces, Network, Options, Protocol, Publish, Userns, Volume, VolumeSource,
+};
 use super::{ContainerId, Record, inspect, names, signal};
 use crate::config::containers::Settings;
 use crate::digest::Digest;
@@ -12,7 +14,7 @@ use crate::event;
 use crate::image::names::for_start;
 use crate::net::ports;
 use crate::runtime;
-use crate::spec::{self, asked, capabilities, process};
+use crate::spec::{self, asked, capabilities, mounts, process};
 use crate::state::{Added, Found};
 use crate::userns::modes::{self, Mapping};
 use crate::volume::{self, Guard};
@@ -27,12 +29,30 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
     apply(&mut options, &settings)?;
     check(&options, &settings)?;
     take_volumes_from(engine, &mut options)?;
+    let Namespaces { pid, ipc, uts, cgroup } = &mut options.namespaces;
+    for (namespace, kind) in [(pid, "pid"), (ipc, "ipc"), (uts, "uts"), (cgroup, "cgroup")] {
+        if let Namespace::Container(name) = namespace {
+            *namespace = Namespace::Container(other_container(engine, name, kind)?.id.to_string());
+        }
+    }
     let image = engine.with_database(|database| for_start(database.reader(), &options.image))?;
     let config = image_configuration(&options.image, &image.config)?;
     let command = process::command(&options, config.config().as_ref());
     if command.is_empty() {
         let what = "no command or entrypoint provided, and no CMD or ENTRYPOINT from image";
         return Err(Error::Invalid(what.to_owned()));
+    }
+    if options.publish_all {
+        let of_image = config.config().as_ref().and_then(|config| config.exposed_ports().clone()).unwrap_or_default();
+        let mut exposed: Vec<(u16, Protocol)> = of_image.iter().filter_map(|text| exposed_port(text)).collect();
+        exposed.extend(options.expose.iter().copied());
+        exposed.sort_by_key(|(port, protocol)| (*port, *protocol as u8));
+        exposed.dedup();
+        for (container, protocol) in exposed {
+            if !options.publish.iter().any(|port| port.container == container && port.protocol == protocol) {
+                options.publish.push(Publish { address: None, host: None, container, count: 1, protocol });
+            }
+        }
     }
     let published = match options.network {
         Network::Default | Network::Pasta(_) => options.publish.as_slice(),
@@ -201,6 +221,17 @@ fn take_volumes_from(engine: &Engine, options: &mut Options) -> Result<(), Error
     Ok(())
 }
 
+/// A port as an image exposes it: `80`, `80/tcp`, `53/udp`.
+fn exposed_port(text: &str) -> Option<(u16, Protocol)> {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = match protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return None,
+    };
+    Some((port.parse().ok()?, protocol))
+}
+
 enum Candidates {
     One(super::ContainerName),
     Random,
@@ -226,6 +257,7 @@ fn apply(options: &mut Options, settings: &Settings) -> Result<(), Error> {
         options.log.tag.clone_from(&configured.log_tag);
     }
     options.init |= configured.init == Some(true);
+    options.timezone = options.timezone.take().or(configured.tz.clone());
     options.stop_timeout = options.stop_timeout.or(settings.engine.stop_timeout);
     if let (Userns::Host, false, Some(mode)) = (&options.userns, options.userns_said, &configured.userns) {
         options.userns = mode
@@ -246,6 +278,13 @@ fn check(options: &Options, settings: &Settings) -> Result<(), Error> {
     }
     if options.init {
         runtime::init(settings)?;
+    }
+    if let (Some(zone), Some(name)) = (mounts::timezone(options), &options.timezone)
+        && !zone.is_file()
+    {
+        return Err(Error::Invalid(format!(
+            "running container create option: finding timezone: unknown time zone {name}"
+        )));
     }
     Ok(())
 }

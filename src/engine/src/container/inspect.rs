@@ -89,7 +89,16 @@ fn made_spec(engine: &Engine, settings: &Settings, record: &Record, image: &Imag
     let hostname = spec::hostname(record, settings);
     let volumes = known_volumes(engine, record).ok()?;
     let (paths, init, volumes) = (engine.paths(), init.as_deref(), &volumes);
-    let request = spec::Request { record, image, settings, paths, hostname: &hostname, init, volumes };
+    let request = spec::Request {
+        record,
+        image,
+        settings,
+        paths,
+        hostname: &hostname,
+        init,
+        volumes,
+        shared: spec::Shared::default(),
+    };
     spec::make(&request).ok().map(|made| made.spec)
 }
 

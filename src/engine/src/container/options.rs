@@ -92,8 +92,104 @@ pub struct Options {
     pub pull: PullPolicy,
     /// `--restart`.
     pub restart: Restart,
+    /// `--pid`, `--ipc`, `--uts`, `--cgroupns`.
+    pub namespaces: Namespaces,
+    /// `--dns`, `--no-hosts` and the like.
+    pub names: Names,
+    /// `--ulimit`: `name=soft:hard`; `host` for those of whoever starts it.
+    pub ulimits: Vec<String>,
+    /// `--shm-size` in bytes; 0 for as much as there is memory.
+    pub shm_size: Option<u64>,
+    /// `--sysctl`.
+    pub sysctls: BTreeMap<String, String>,
+    /// `--group-add`: names or numbers; `keep-groups`.
+    pub groups: Vec<String>,
+    /// `--umask`: octal digits.
+    pub umask: Option<String>,
+    /// `--tz`: a time zone, or `local`.
+    pub timezone: Option<String>,
+    /// `--oom-score-adj`.
+    pub oom_score_adj: Option<i32>,
+    /// `--unsetenv`.
+    pub unset_env: Vec<String>,
+    /// `--unsetenv-all`: only what `-e` sets is set.
+    pub unset_all_env: bool,
+    /// `--env-merge`: name, and value with `${NAME}` for what is set already.
+    pub env_merge: Vec<(String, String)>,
+    /// `--device`.
+    pub devices: Vec<Device>,
+    /// `--read-only-tmpfs=false`.
+    pub no_scratch: bool,
+    /// `--http-proxy=false`.
+    pub no_proxy: bool,
+    /// `--expose`: ports and protocols.
+    pub expose: Vec<(u16, Protocol)>,
+    /// `-P`: each exposed port is published.
+    pub publish_all: bool,
     /// The whole command line that made it, for `inspect` (`Config.CreateCommand`).
     pub create_command: Vec<String>,
+}
+
+/// A namespace: its own, or whose.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Namespace {
+    /// Nothing was said: its own.
+    #[default]
+    Default,
+    /// Its own.
+    Private,
+    /// Its own, and others may have it as well (`--ipc`).
+    Shareable,
+    /// Its own, with nothing in it (`--ipc`).
+    None,
+    /// The host's.
+    Host,
+    /// Another container's.
+    Container(String),
+}
+
+/// `--pid`, `--ipc`, `--uts`, `--cgroupns`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Namespaces {
+    /// Processes.
+    pub pid: Namespace,
+    /// System V and POSIX messages.
+    pub ipc: Namespace,
+    /// The host name.
+    pub uts: Namespace,
+    /// Cgroups.
+    pub cgroup: Namespace,
+}
+
+/// How names are looked up in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Names {
+    /// `--dns`: addresses; `none` leaves `resolv.conf` to the image.
+    pub dns: Vec<String>,
+    /// `--dns-search`.
+    pub search: Vec<String>,
+    /// `--dns-option`.
+    pub options: Vec<String>,
+    /// `--no-hosts`.
+    pub no_hosts: bool,
+    /// `--no-hostname`.
+    pub no_hostname: bool,
+    /// `--hosts-file`: a path, `none` or `image`.
+    pub hosts_file: Option<String>,
+}
+
+/// A device of the host's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Where it is on the host.
+    pub host: PathBuf,
+    /// Where it is inside.
+    pub inside: PathBuf,
+    /// `r`, `w` and `m`.
+    pub access: String,
 }
 
 /// A bind mount or a named volume: `-v SOURCE:DESTINATION[:OPTIONS]`.
@@ -208,6 +304,12 @@ pub struct Security {
     pub seccomp: Seccomp,
     /// `no-new-privileges`.
     pub no_new_privileges: bool,
+    /// `mask=`: further paths that cannot be seen.
+    pub mask: Vec<PathBuf>,
+    /// `unmask=`: patterns of paths that can be seen and written after all; `ALL`.
+    pub unmask: Vec<String>,
+    /// `proc-opts=`: options of the mount of `/proc`.
+    pub proc: Vec<String>,
 }
 
 /// `--security-opt seccomp=`.
@@ -260,6 +362,22 @@ pub struct Limits {
     pub cpus: Option<f64>,
     /// `--pids-limit`; -1 for none.
     pub pids: Option<i64>,
+    /// `--memory-swap`, in bytes, memory included; -1 for none.
+    pub memory_swap: Option<i64>,
+    /// `--memory-reservation`, in bytes.
+    pub memory_reservation: Option<u64>,
+    /// `--cpu-shares`.
+    pub cpu_shares: Option<u64>,
+    /// `--cpu-period`, in microseconds.
+    pub cpu_period: Option<u64>,
+    /// `--cpu-quota`, in microseconds.
+    pub cpu_quota: Option<i64>,
+    /// `--cpuset-cpus`.
+    pub cpuset_cpus: Option<String>,
+    /// `--cpuset-mems`.
+    pub cpuset_mems: Option<String>,
+    /// `--blkio-weight`.
+    pub blkio_weight: Option<u16>,
 }
 
 /// `--cgroups`.

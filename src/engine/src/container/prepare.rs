@@ -15,7 +15,7 @@ use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::LinuxCapabilities;
 
 use super::lock::Lock;
-use super::options::{Cgroups, LogDriver, Network, Restart, Userns};
+use super::options::{Cgroups, LogDriver, Namespace, Network, Restart, Userns};
 use super::start::{Fresh, Part, Plan, Root, Stages};
 use super::status::{Monitor, Seen};
 use super::{ContainerId, Record, Status, create, signal, stop};
@@ -163,14 +163,23 @@ fn plan(
     asked::check(&record.options)?;
     let hostname = spec::hostname(record, settings);
     let (network, host_address) = network(engine, settings, record)?;
-    let files = write_files(paths, settings, record, &hostname, host_address);
+    let layer_files = layer_folders(paths, layers);
+    let files = write_files(paths, settings, record, &hostname, host_address, &layer_files);
     files.map_err(io(format!("writing the files of container {id}")))?;
     let volumes = known_volumes(engine, record)?;
     let asked = asked::asked(record, paths, &volumes)?;
     let Mounts { stages, fresh, owned, new } = mounts(engine, record, &asked)?;
     let init = if record.options.init { Some(runtime::init(settings)?) } else { None };
-    let request =
-        spec::Request { record, image, settings, paths, hostname: &hostname, init: init.as_deref(), volumes: &volumes };
+    let request = spec::Request {
+        record,
+        image,
+        settings,
+        paths,
+        hostname: &hostname,
+        init: init.as_deref(),
+        volumes: &volumes,
+        shared: shared(engine, record)?,
+    };
     let made = spec::make(&request)?;
     if let Some(warning) = made.warning {
         engine.warn(warning);
@@ -200,6 +209,7 @@ fn plan(
         mapping: record.mapping.clone(),
         shared_userns,
         kept_group: kept_group(record),
+        groups: record.options.groups.iter().filter(|group| *group != "keep-groups").cloned().collect(),
         monitor: runtime::monitor()?,
         config: monitor_config(paths, settings, record, image, network, attach)?,
     };
@@ -216,6 +226,21 @@ fn kept_group(record: &Record) -> Option<u32> {
         Userns::Nomap => Some(0),
         _ => None,
     }
+}
+
+/// The processes of the containers whose other namespaces it shares.
+fn shared(engine: &Engine, record: &Record) -> Result<spec::Shared, Error> {
+    let asked = &record.options.namespaces;
+    let of = |namespace: &Namespace, kind| match namespace {
+        Namespace::Container(id) => running(engine, id, kind).map(|process| Some(process.pid)),
+        _ => Ok(None),
+    };
+    Ok(spec::Shared {
+        pid: of(&asked.pid, "pid")?,
+        ipc: of(&asked.ipc, "ipc")?,
+        uts: of(&asked.uts, "uts")?,
+        cgroup: of(&asked.cgroup, "cgroup")?,
+    })
 }
 
 /// The process of the container whose user namespace it shares.
@@ -337,15 +362,19 @@ fn write_files(
     record: &Record,
     hostname: &str,
     host_address: Option<Ipv4Addr>,
+    layers: &[PathBuf],
 ) -> io::Result<()> {
     let bundle = paths.bundle(&record.id);
     let (options, configured) = (&record.options, &settings.containers);
-    fs::write(bundle.join("hostname"), format!("{hostname}\n"))?;
-    fs::write(bundle.join("containerenv"), if options.privileged { containerenv(record) } else { String::new() })?;
-    if configured.no_hosts != Some(true) {
-        fs::write(bundle.join("hosts"), hosts(settings, record, hostname, host_address)?)?;
+    let names = &options.names;
+    if !names.no_hostname {
+        fs::write(bundle.join("hostname"), format!("{hostname}\n"))?;
     }
-    if options.network != Network::None {
+    fs::write(bundle.join("containerenv"), if options.privileged { containerenv(record) } else { String::new() })?;
+    if !names.no_hosts && configured.no_hosts != Some(true) {
+        fs::write(bundle.join("hosts"), hosts(settings, record, hostname, host_address, layers)?)?;
+    }
+    if options.network != Network::None && !names.dns.iter().any(|server| server == "none") {
         let host = Resolv::of_host()?;
         let resolv = match options.network {
             Network::Host => host,
@@ -356,12 +385,19 @@ fn write_files(
             configured.dns_searches.items(),
             configured.dns_options.items(),
         );
+        let resolv = resolv.with(&names.dns, &names.search, &names.options);
         fs::write(bundle.join("resolv.conf"), resolv.text())?;
     }
     Ok(())
 }
 
-fn hosts(settings: &Settings, record: &Record, hostname: &str, host_address: Option<Ipv4Addr>) -> io::Result<String> {
+fn hosts(
+    settings: &Settings,
+    record: &Record,
+    hostname: &str,
+    host_address: Option<Ipv4Addr>,
+    layers: &[PathBuf],
+) -> io::Result<String> {
     let options = &record.options;
     let outward = net::outward_address();
     let configured = settings.containers.host_containers_internal_ip.as_deref().and_then(|text| text.parse().ok());
@@ -378,8 +414,14 @@ fn hosts(settings: &Settings, record: &Record, hostname: &str, host_address: Opt
     let gateway = host.unwrap_or(Ipv4Addr::LOCALHOST.into());
     let added: Vec<_> =
         options.add_host.iter().map(|(name, address)| (name.clone(), address.unwrap_or(gateway))).collect();
-    let base = match settings.containers.base_hosts_file.as_deref() {
-        Some("none" | "image") => String::new(),
+    let base = options.names.hosts_file.as_deref().or(settings.containers.base_hosts_file.as_deref());
+    let base = match base {
+        Some("none") => String::new(),
+        Some("image") => {
+            let files = layers.iter().map(|layer| layer.join("etc/hosts"));
+            let own = files.into_iter().find(|path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file()));
+            own.map_or_else(|| Ok(String::new()), fs::read_to_string)?
+        }
         Some(path) if !path.is_empty() => fs::read_to_string(path)?,
         _ => fs::read_to_string("/etc/hosts").unwrap_or_default(),
     };

@@ -51,6 +51,9 @@ pub struct Plan {
     /// A group that its process is in whoever it is.
     #[serde(default)]
     pub kept_group: Option<u32>,
+    /// Further groups of its process, by name or number.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// The monitor's program.
     pub monitor: PathBuf,
     /// What the monitor is told; its `bundle` is the folder that everything is written to.

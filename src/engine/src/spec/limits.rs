@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use haulout_monitor::process::is_root_of_machine;
 use oci_spec::runtime::{
-    LinuxCpuBuilder, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, PosixRlimit, PosixRlimitBuilder,
+    LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPidsBuilder, LinuxResources, PosixRlimit, PosixRlimitBuilder,
     PosixRlimitType,
 };
 use rustix::process::Resource;
@@ -58,23 +58,63 @@ pub fn resources(
     let mut resources = LinuxResources::default();
     resources.set_devices(None);
     let mut dropped = Vec::new();
-    if let Some(memory) = limits.memory {
+    let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let named = |flags: &[(&'static str, bool)]| {
+        flags.iter().filter(|(_, asked)| *asked).map(|(flag, _)| *flag).collect::<Vec<_>>().join(", ")
+    };
+    let memory = named(&[
+        ("--memory", limits.memory.is_some()),
+        ("--memory-swap", limits.memory_swap.is_some()),
+        ("--memory-reservation", limits.memory_reservation.is_some()),
+    ]);
+    if !memory.is_empty() {
         if can("memory") {
-            let bytes = i64::try_from(memory).unwrap_or(i64::MAX);
-            let memory = LinuxMemoryBuilder::default().limit(bytes).swap(bytes.saturating_mul(2)).build()?;
-            resources.set_memory(Some(memory));
+            let mut set = LinuxMemory::default();
+            set.set_limit(limits.memory.map(signed));
+            // As Podman has it: as much again of swap.
+            let twice = limits.memory.map(|bytes| signed(bytes).saturating_mul(2));
+            set.set_swap(limits.memory_swap.or(twice));
+            set.set_reservation(limits.memory_reservation.map(signed));
+            resources.set_memory(Some(set));
         } else {
-            dropped.push("--memory (controller memory)");
+            dropped.push(format!("{memory} (controller memory)"));
         }
     }
-    if let Some(cpus) = limits.cpus {
-        if can("cpu") {
-            // Thousandths are exact enough, and a quota of less than a millisecond is refused by the kernel.
-            #[allow(clippy::cast_possible_truncation, reason = "a quota that is too large is cut to the largest")]
-            let quota = ((cpus * 100_000.0).round() as i64).max(1000);
-            resources.set_cpu(Some(LinuxCpuBuilder::default().quota(quota).period(PERIOD).build()?));
+    let cpu = named(&[
+        ("--cpus", limits.cpus.is_some()),
+        ("--cpu-shares", limits.cpu_shares.is_some()),
+        ("--cpu-period", limits.cpu_period.is_some()),
+        ("--cpu-quota", limits.cpu_quota.is_some()),
+    ]);
+    let sets =
+        named(&[("--cpuset-cpus", limits.cpuset_cpus.is_some()), ("--cpuset-mems", limits.cpuset_mems.is_some())]);
+    let mut set = LinuxCpu::default();
+    if !cpu.is_empty() && can("cpu") {
+        // Thousandths are exact enough, and a quota of less than a millisecond is refused by the kernel.
+        #[allow(clippy::cast_possible_truncation, reason = "a quota that is too large is cut to the largest")]
+        let of_cpus = limits.cpus.map(|cpus| ((cpus * 100_000.0).round() as i64).max(1000));
+        set.set_quota(limits.cpu_quota.or(of_cpus));
+        set.set_period(limits.cpu_period.or(of_cpus.map(|_| PERIOD)));
+        set.set_shares(limits.cpu_shares);
+    } else if !cpu.is_empty() {
+        dropped.push(format!("{cpu} (controller cpu)"));
+    }
+    if !sets.is_empty() && can("cpuset") {
+        set.set_cpus(limits.cpuset_cpus.clone());
+        set.set_mems(limits.cpuset_mems.clone());
+    } else if !sets.is_empty() {
+        dropped.push(format!("{sets} (controller cpuset)"));
+    }
+    if set != LinuxCpu::default() {
+        resources.set_cpu(Some(set));
+    }
+    if let Some(weight) = limits.blkio_weight {
+        if can("io") {
+            let mut io = LinuxBlockIo::default();
+            io.set_weight(Some(weight));
+            resources.set_block_io(Some(io));
         } else {
-            dropped.push("--cpus (controller cpu)");
+            dropped.push("--blkio-weight (controller io)".to_owned());
         }
     }
     let pids = limits.pids.or(pids_by_default).unwrap_or(PIDS);
@@ -82,7 +122,7 @@ pub fn resources(
         if can("pids") {
             resources.set_pids(Some(LinuxPidsBuilder::default().limit(pids).build()?));
         } else if limits.pids.is_some() {
-            dropped.push("--pids-limit (controller pids)");
+            dropped.push("--pids-limit (controller pids)".to_owned());
         }
     }
     let warning = (!dropped.is_empty()).then(|| {
@@ -127,7 +167,7 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits { memory: Some(1 << 20), cpus: Some(0.5), pids: None }
+        Limits { memory: Some(1 << 20), cpus: Some(0.5), ..Limits::default() }
     }
 
     #[test]

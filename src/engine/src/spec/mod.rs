@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::{
-    Capabilities, Linux, LinuxCapabilities, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, Process, Root, Spec, User,
+    Capabilities, Linux, LinuxCapabilities, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, PosixRlimit, Process,
+    Root, Spec, User,
 };
 
 use crate::config::containers::Settings;
-use crate::container::Record;
-use crate::container::options::{Cgroups, Network, Seccomp};
+use crate::container::options::{Cgroups, Namespace, Network, Seccomp};
+use crate::container::{Options, Record};
 use crate::net;
 use crate::paths::Paths;
 use crate::volume;
@@ -132,6 +133,21 @@ pub struct Request<'a> {
     pub init: Option<&'a Path>,
     /// The volumes that it has, by name.
     pub volumes: &'a BTreeMap<String, volume::Record>,
+    /// The processes of the containers whose namespaces it shares.
+    pub shared: Shared,
+}
+
+/// Processes of other containers whose namespaces are shared; nothing of what is not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shared {
+    /// `--pid`.
+    pub pid: Option<i32>,
+    /// `--ipc`.
+    pub ipc: Option<i32>,
+    /// `--uts`.
+    pub uts: Option<i32>,
+    /// `--cgroupns`.
+    pub cgroup: Option<i32>,
 }
 
 /// A specification and what is to be said of it.
@@ -149,7 +165,7 @@ pub fn hostname(record: &Record, settings: &Settings) -> String {
     if let Some(hostname) = &record.options.hostname {
         return hostname.clone();
     }
-    if record.options.network == Network::Host {
+    if record.options.network == Network::Host || record.options.namespaces.uts == Namespace::Host {
         return net::hostname();
     }
     if settings.containers.container_name_as_hostname == Some(true) {
@@ -169,9 +185,10 @@ pub fn make(request: &Request<'_>) -> Result<Made, SpecError> {
         &asked,
         &mounts::Defaults {
             bundle: &request.paths.bundle(&record.id),
-            shm_size: settings.containers.shm_size.as_deref().unwrap_or("65536k"),
+            shm_size: &shm_size(record, settings),
             privileged: options.privileged,
             read_only: is_read_only(record, settings),
+            options,
             host_network: options.network == Network::Host,
             terminals: record.mapping.as_ref().is_none_or(|mapping| mapping.group(TERMINALS).is_some()),
             init: request.init,
@@ -185,13 +202,28 @@ pub fn make(request: &Request<'_>) -> Result<Made, SpecError> {
     spec.set_version(VERSION.to_owned())
         .set_process(Some(process_of(request, &capabilities)?))
         .set_root(Some(root))
-        .set_hostname(
-            (options.network != Network::Host || options.hostname.is_some()).then(|| request.hostname.to_owned()),
-        )
+        .set_hostname(has_own_name(options).then(|| request.hostname.to_owned()))
         .set_mounts(Some(mounts))
         .set_annotations(Some(annotations(request)))
         .set_linux(Some(linux));
     Ok(Made { spec, added, warning })
+}
+
+/// Whether its host name is its own to set.
+fn has_own_name(options: &Options) -> bool {
+    match options.namespaces.uts {
+        Namespace::Host | Namespace::Container(_) => false,
+        Namespace::Private => true,
+        _ => options.network != Network::Host || options.hostname.is_some(),
+    }
+}
+
+/// The size of `/dev/shm`, as mount(8) has it.
+fn shm_size(record: &Record, settings: &Settings) -> String {
+    match record.options.shm_size {
+        Some(bytes) => bytes.to_string(),
+        None => settings.containers.shm_size.clone().unwrap_or_else(|| "64000k".to_owned()),
+    }
 }
 
 fn is_read_only(record: &Record, settings: &Settings) -> bool {
@@ -223,7 +255,7 @@ fn process_of(request: &Request<'_>, chosen: &Capabilities) -> Result<Process, S
     if request.init.is_some() {
         command.splice(..0, [INIT_PLACE.to_owned(), "--".to_owned()]);
     }
-    let proxies = configured.http_proxy != Some(false);
+    let proxies = configured.http_proxy != Some(false) && !options.no_proxy;
     let environment = process::environment(options, image, configured.env.items(), proxies, request.hostname);
     let workdir = options
         .workdir
@@ -232,7 +264,7 @@ fn process_of(request: &Request<'_>, chosen: &Capabilities) -> Result<Process, S
             image.and_then(|image| image.working_dir().as_ref()).filter(|folder| !folder.is_empty()).map(PathBuf::from)
         })
         .unwrap_or_else(|| "/".into());
-    let umask = configured.umask.as_deref().unwrap_or("0022");
+    let umask = options.umask.as_deref().or(configured.umask.as_deref()).unwrap_or("0022");
     let umask = u32::from_str_radix(umask, 8).map_err(|_| SpecError::Umask(umask.to_owned()))?;
     let mut user = User::default();
     user.set_umask(Some(umask));
@@ -250,10 +282,23 @@ fn process_of(request: &Request<'_>, chosen: &Capabilities) -> Result<Process, S
         .set_env(Some(environment.into_variables()))
         .set_cwd(workdir)
         .set_capabilities(Some(sets))
-        .set_rlimits(Some(limits::rlimits(configured.default_ulimits.items())?))
+        .set_rlimits(rlimits(options, configured.default_ulimits.items())?)
         .set_no_new_privileges(options.security.no_new_privileges.then_some(true))
-        .set_oom_score_adj(configured.oom_score_adj.map(at_least_own));
+        .set_oom_score_adj(options.oom_score_adj.or(configured.oom_score_adj).map(at_least_own));
     Ok(process)
+}
+
+/// The limits of its processes; nothing for those of whoever starts it.
+fn rlimits(options: &Options, configured: &[String]) -> Result<Option<Vec<PosixRlimit>>, SpecError> {
+    if options.ulimits.iter().any(|limit| limit == "host") {
+        return Ok(None);
+    }
+    let name = |limit: &str| limit.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    let mut written: Vec<String> = options.ulimits.clone();
+    written.extend(
+        configured.iter().filter(|limit| !options.ulimits.iter().any(|asked| name(asked) == name(limit))).cloned(),
+    );
+    limits::rlimits(&written).map(Some)
 }
 
 /// An ordinary user can only raise it.
@@ -268,6 +313,9 @@ fn annotations(request: &Request<'_>) -> HashMap<String, String> {
     let mut annotations: HashMap<String, String> =
         configured.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     annotations.extend(request.record.options.annotations.clone());
+    if request.record.options.groups.iter().any(|group| group == "keep-groups") {
+        annotations.insert("run.oci.keep_original_groups".to_owned(), "1".to_owned());
+    }
     annotations.entry("io.container.manager".to_owned()).or_insert_with(|| "haulout".to_owned());
     annotations
 }
@@ -296,10 +344,27 @@ fn linux(
         if host_network {
             masked.push(MASKED_WITH_HOST_NETWORK.to_owned());
         }
+        let mut read_only: Vec<String> = READ_ONLY.into_iter().map(str::to_owned).collect();
+        let unmask = &options.security.unmask;
+        let shown = |path: &str| unmask.iter().any(|pattern| pattern == "ALL" || matches(pattern, path));
+        masked.retain(|path| !shown(path));
+        read_only.retain(|path| !shown(path));
+        masked.extend(options.security.mask.iter().map(|path| path.display().to_string()));
         linux.set_masked_paths(Some(masked));
-        linux.set_readonly_paths(Some(READ_ONLY.into_iter().map(str::to_owned).collect()));
+        linux.set_readonly_paths(Some(read_only));
     }
     Ok((linux, warning))
+}
+
+/// Whether `path` is what `pattern` stands for, in which `*` is any text without a slash.
+fn matches(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == path,
+        Some((begin, rest)) => path.strip_prefix(begin).is_some_and(|left| {
+            let reach = left.find('/').unwrap_or(left.len());
+            (0..=reach).filter(|at| left.is_char_boundary(*at)).any(|at| matches(rest, &left[at..]))
+        }),
+    }
 }
 
 /// The rootless user namespace is none of them: the monitor is in it already.
@@ -310,7 +375,17 @@ fn namespaces(request: &Request<'_>) -> Vec<LinuxNamespace> {
         namespace.set_typ(kind);
         namespace
     };
-    let mut namespaces = vec![of(LinuxNamespaceType::Pid)];
+    let mut namespaces = Vec::new();
+    let add = |namespaces: &mut Vec<LinuxNamespace>, kind, name: &str, asked: &Namespace, shared: Option<i32>| {
+        if *asked == Namespace::Host {
+            return;
+        }
+        let mut namespace = of(kind);
+        namespace.set_path(shared.map(|pid| PathBuf::from(format!("/proc/{pid}/ns/{name}"))));
+        namespaces.push(namespace);
+    };
+    let (asked, shared) = (&options.namespaces, &request.shared);
+    add(&mut namespaces, LinuxNamespaceType::Pid, "pid", &asked.pid, shared.pid);
     if request.record.mapping.is_some() {
         let mut user = of(LinuxNamespaceType::User);
         user.set_path(Some(request.paths.bundle(&request.record.id).join("userns")));
@@ -325,12 +400,13 @@ fn namespaces(request: &Request<'_>) -> Vec<LinuxNamespace> {
             namespaces.push(network);
         }
     }
-    namespaces.extend([of(LinuxNamespaceType::Ipc), of(LinuxNamespaceType::Mount)]);
-    if options.network != Network::Host || options.hostname.is_some() {
-        namespaces.push(of(LinuxNamespaceType::Uts));
+    add(&mut namespaces, LinuxNamespaceType::Ipc, "ipc", &asked.ipc, shared.ipc);
+    namespaces.push(of(LinuxNamespaceType::Mount));
+    if has_own_name(options) || shared.uts.is_some() {
+        add(&mut namespaces, LinuxNamespaceType::Uts, "uts", &asked.uts, shared.uts);
     }
     if options.cgroups != Cgroups::Disabled {
-        namespaces.push(of(LinuxNamespaceType::Cgroup));
+        add(&mut namespaces, LinuxNamespaceType::Cgroup, "cgroup", &asked.cgroup, shared.cgroup);
     }
     namespaces
 }
@@ -353,6 +429,7 @@ fn sysctls(request: &Request<'_>) -> HashMap<String, String> {
         }
         None => {}
     }
+    sysctls.extend(request.record.options.sysctls.clone());
     sysctls
 }
 
@@ -373,7 +450,6 @@ fn filter(request: &Request<'_>, chosen: &Capabilities) -> Result<Option<LinuxSe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::Options;
 
     fn made(options: Options) -> (Spec, Option<String>) {
         let record = Record {
@@ -399,6 +475,7 @@ mod tests {
             hostname: &hostname,
             init: record.options.init.then_some(Path::new("/usr/bin/catatonit")),
             volumes: &BTreeMap::new(),
+            shared: Shared::default(),
         };
         let made = make(&request).unwrap();
         (made.spec, made.warning)

@@ -9,6 +9,8 @@ use oci_spec::runtime::{Mount as OciMount, MountBuilder};
 
 use super::asked::{self, Asked};
 use super::{Request, SpecError};
+use crate::container::Options;
+use crate::container::options::Namespace;
 
 /// What is in a bundle for a container's own view: name in the bundle, place inside.
 pub const FILES: [(&str, &str); 4] = [
@@ -35,6 +37,7 @@ pub(super) struct Defaults<'a> {
     pub shm_size: &'a str,
     pub privileged: bool,
     pub read_only: bool,
+    pub options: &'a Options,
     pub host_network: bool,
     /// Whether the group of terminals is one of its ids.
     pub terminals: bool,
@@ -107,7 +110,15 @@ pub(super) fn propagation(mounts: &[OciMount]) -> Option<&'static str> {
 fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
     let access = if defaults.privileged { "rw" } else { "ro" };
     let strict = ["nosuid", "noexec", "nodev"];
-    let mut mounts = vec![oci("proc", "proc", "/proc", strict)?];
+    let options = defaults.options;
+    let host_pid = options.namespaces.pid == Namespace::Host;
+    let mut mounts = vec![if host_pid {
+        // A proc of its own would have to be of processes of its own.
+        oci("bind", "/proc", "/proc", ["rbind", "nosuid", "noexec", "nodev"])?
+    } else {
+        let more = options.security.proc.iter().map(String::as_str);
+        oci("proc", "proc", "/proc", strict.into_iter().chain(more))?
+    }];
     mounts.push(if defaults.host_network {
         // The host's network is not this user namespace's: a sysfs of its own cannot be mounted.
         oci("bind", "/sys", "/sys", ["rprivate", "nosuid", "noexec", "nodev", access, "rbind"])?
@@ -120,10 +131,20 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
     mounts.extend([
         oci("tmpfs", "tmpfs", "/dev", ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"])?,
         oci("devpts", "devpts", "/dev/pts", terminals)?,
-        oci("mqueue", "mqueue", "/dev/mqueue", strict)?,
-        oci("tmpfs", "shm", "/dev/shm", ["nosuid", "noexec", "nodev", "mode=1777", &shm])?,
         oci("cgroup", "cgroup", "/sys/fs/cgroup", ["rprivate", "nosuid", "noexec", "nodev", "relatime", access])?,
     ]);
+    match options.namespaces.ipc {
+        Namespace::Host => {
+            for place in ["/dev/mqueue", "/dev/shm"] {
+                mounts.push(oci("bind", place, place, ["bind", "nosuid", "noexec", "nodev"])?);
+            }
+        }
+        Namespace::None => mounts.push(oci("mqueue", "mqueue", "/dev/mqueue", strict)?),
+        _ => mounts.extend([
+            oci("mqueue", "mqueue", "/dev/mqueue", strict)?,
+            oci("tmpfs", "shm", "/dev/shm", ["nosuid", "noexec", "nodev", "mode=1777", &shm])?,
+        ]),
+    }
     for (file, place) in FILES {
         let source = defaults.bundle.join(file);
         if !source.exists() {
@@ -136,7 +157,7 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
         };
         mounts.push(oci("bind", source, place, options.iter().copied())?);
     }
-    if defaults.read_only {
+    if defaults.read_only && !options.no_scratch {
         for place in SCRATCH {
             mounts.push(oci("tmpfs", "tmpfs", place, ["rw", "rprivate", "nosuid", "nodev", "tmpcopyup"])?);
         }
@@ -144,12 +165,33 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
     if let Some(init) = defaults.init {
         mounts.push(oci("bind", init, super::INIT_PLACE, ["bind", "ro", "private"])?);
     }
+    for device in &options.devices {
+        let access = if device.access.contains('w') { "rw" } else { "ro" };
+        let found = if device.host.is_dir() { devices(&device.host)? } else { vec![device.host.clone()] };
+        for host in found {
+            let inside = host.strip_prefix(&device.host).ok().filter(|rest| !rest.as_os_str().is_empty());
+            let inside = inside.map_or(device.inside.clone(), |rest| device.inside.join(rest));
+            mounts.push(oci("bind", &host, inside, ["slave", "nosuid", "noexec", access, "rbind"])?);
+        }
+    }
+    if let Some(zone) = timezone(options) {
+        mounts.push(oci("bind", zone, "/etc/localtime", ["bind", "ro", "rprivate"])?);
+    }
     if defaults.privileged {
         for device in devices(Path::new("/dev"))? {
             mounts.push(oci("bind", &device, &device, ["slave", "nosuid", "noexec", "rw", "rbind"])?);
         }
     }
     Ok(mounts)
+}
+
+/// The file of the time zone that was asked for.
+pub(crate) fn timezone(options: &Options) -> Option<PathBuf> {
+    match options.timezone.as_deref()? {
+        "" => None,
+        "local" => fs::canonicalize("/etc/localtime").ok(),
+        zone => Some(Path::new("/usr/share/zoneinfo").join(zone)),
+    }
 }
 
 /// The host's devices, for a privileged container.
@@ -192,8 +234,8 @@ where
 mod tests {
     use super::*;
     use crate::config::containers::Settings;
+    use crate::container::Record;
     use crate::container::options::{Volume, VolumeSource};
-    use crate::container::{Options, Record};
     use crate::paths::Paths;
 
     fn words(text: &str) -> Vec<String> {
@@ -228,6 +270,7 @@ mod tests {
             shm_size: "65536k",
             privileged: false,
             read_only: record.options.read_only,
+            options: &record.options,
             host_network: false,
             terminals: true,
             init: None,
@@ -240,6 +283,7 @@ mod tests {
             hostname: "h",
             init: None,
             volumes: &asked::Known::new(),
+            shared: crate::spec::Shared::default(),
         };
         let asked = asked::asked(record, &paths, &asked::Known::new()).unwrap();
         all(&request, &asked, &defaults).unwrap()

@@ -40,6 +40,30 @@ impl Environment {
         }
     }
 
+    /// Takes one away.
+    pub fn unset(&mut self, name: &str) {
+        self.0.retain(|known| known.split_once('=').is_none_or(|(known, _)| known != name));
+    }
+
+    /// `text` with what is set for every `$NAME` and `${NAME}` in it, nothing for what is not.
+    fn expand(&self, text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            let after = &rest[at + 1..];
+            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            let (name, left) = match after.strip_prefix('{').and_then(|braced| braced.split_once('}')) {
+                Some((name, left)) => (name, left),
+                None => after.split_at(after.find(|letter| !is_name(letter)).unwrap_or(after.len())),
+            };
+            let value = self.0.iter().filter_map(|known| known.split_once('=')).find(|(known, _)| *known == name);
+            out.push_str(value.map_or("", |(_, value)| value));
+            rest = left;
+        }
+        out + rest
+    }
+
     fn has(&self, name: &str) -> bool {
         self.0.iter().any(|known| known.split_once('=').is_some_and(|(known, _)| known == name))
     }
@@ -59,6 +83,10 @@ pub fn environment(
     hostname: &str,
 ) -> Environment {
     let mut environment = Environment::default();
+    if options.unset_all_env {
+        options.env.iter().for_each(|(name, value)| environment.set(&format!("{name}={value}")));
+        return environment;
+    }
     environment.set(PATH);
     environment.set("container=podman");
     if options.terminal {
@@ -80,9 +108,14 @@ pub fn environment(
     if !environment.has("HOSTNAME") {
         environment.set(&format!("HOSTNAME={hostname}"));
     }
+    for (name, value) in &options.env_merge {
+        let value = environment.expand(value);
+        environment.set(&format!("{name}={value}"));
+    }
     for (name, value) in &options.env {
         environment.set(&format!("{name}={value}"));
     }
+    options.unset_env.iter().for_each(|name| environment.unset(name));
     environment
 }
 

@@ -401,6 +401,7 @@ mv $b/seen $b/done
         mapping: None,
         shared_userns: None,
         kept_group: None,
+        groups: Vec::new(),
         monitor,
         config: serde_json::from_value(serde_json::json!({
             "id": "1234", "name": "n", "image": "i", "runtime": ["true"],

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use haulout_engine::Engine;
-use haulout_engine::container::options::{Cgroups, LogDriver, Network, Options, Publish, Seccomp, Userns};
+use haulout_engine::container::options::{Cgroups, LogDriver, Namespace, Network, Options, Publish, Seccomp, Userns};
 use haulout_engine::container::{ContainerId, Details, Mount, Status};
 use serde_json::Value;
 
@@ -253,7 +253,7 @@ impl View<'_> {
             .with("StopSignal", signal)
             .with_hidden("Healthcheck", Data::Nil)
             .with("CreateCommand", Data::list_or_nil(self.options.create_command.clone()))
-            .with("Umask", "0022")
+            .with("Umask", self.options.umask.clone().unwrap_or_else(|| "0022".to_owned()))
             .with("Timeout", self.options.timeout.unwrap_or(0))
             .with("StopTimeout", self.options.stop_timeout.unwrap_or(STOP_TIMEOUT))
             .with("Passwd", true)
@@ -309,7 +309,7 @@ impl View<'_> {
                     .collect::<Vec<_>>(),
             )
             .with("CgroupManager", "systemd")
-            .with("CgroupMode", "private")
+            .with("CgroupMode", mode(&self.options.namespaces.cgroup, "private"))
             .with("ContainerIDFile", "")
             .with("LogConfig", self.log())
             .with("NetworkMode", rows::network(&self.options.network))
@@ -325,13 +325,13 @@ impl View<'_> {
             .with("VolumesFrom", Data::list_or_nil(self.options.volumes_from.clone()))
             .with("CapAdd", upper(&self.options.cap_add))
             .with("CapDrop", upper(&self.options.cap_drop))
-            .with("Dns", Vec::<String>::new())
-            .with("DnsOptions", Vec::<String>::new())
-            .with("DnsSearch", Vec::<String>::new())
+            .with("Dns", self.options.names.dns.clone())
+            .with("DnsOptions", self.options.names.options.clone())
+            .with("DnsSearch", self.options.names.search.clone())
             .with("ExtraHosts", hosts)
-            .with("HostsFile", "")
-            .with("GroupAdd", Vec::<String>::new())
-            .with("IpcMode", "shareable")
+            .with("HostsFile", self.options.names.hosts_file.clone().unwrap_or_default())
+            .with("GroupAdd", self.options.groups.clone())
+            .with("IpcMode", mode(&self.options.namespaces.ipc, "shareable"))
             .with("Cgroup", "")
             .with(
                 "Cgroups",
@@ -342,32 +342,32 @@ impl View<'_> {
                 },
             )
             .with("Links", Data::List(None))
-            .with("OomScoreAdj", 0)
-            .with("PidMode", "private")
+            .with("OomScoreAdj", self.options.oom_score_adj.unwrap_or(0))
+            .with("PidMode", mode(&self.options.namespaces.pid, "private"))
             .with("Privileged", self.options.privileged)
-            .with("PublishAllPorts", false)
+            .with("PublishAllPorts", self.options.publish_all)
             .with("ReadonlyRootfs", self.options.read_only)
             .with("SecurityOpt", self.security())
             .with("Tmpfs", &tmpfs)
-            .with("UTSMode", "private")
+            .with("UTSMode", mode(&self.options.namespaces.uts, "private"))
             .with("UsernsMode", self.userns())
             .with("IDMappings", self.mappings())
-            .with("ShmSize", 65_536_000)
+            .with("ShmSize", self.options.shm_size.map_or(65_536_000, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
             .with("Runtime", "oci")
             .with("ConsoleSize", vec![0, 0])
             .with("Isolation", "")
-            .with("CpuShares", 0)
+            .with("CpuShares", limits.cpu_shares.unwrap_or(0))
             .with("Memory", limits.memory.unwrap_or(0))
             .with("NanoCpus", nano_cpus)
             .with("CgroupParent", "")
-            .with("CpuPeriod", if nano_cpus > 0 { 100_000 } else { 0 })
-            .with("CpuQuota", nano_cpus / 10_000)
-            .with("CpusetCpus", "")
-            .with("CpusetMems", "")
+            .with("CpuPeriod", limits.cpu_period.unwrap_or(if nano_cpus > 0 { 100_000 } else { 0 }))
+            .with("CpuQuota", limits.cpu_quota.unwrap_or(nano_cpus / 10_000))
+            .with("CpusetCpus", limits.cpuset_cpus.clone().unwrap_or_default())
+            .with("CpusetMems", limits.cpuset_mems.clone().unwrap_or_default())
             .with("Devices", Vec::<String>::new())
             .with("DiskQuota", 0)
             .with("KernelMemory", 0)
-            .with("MemoryReservation", 0)
+            .with("MemoryReservation", limits.memory_reservation.unwrap_or(0))
             .with("MemorySwap", 0)
             .with("MemorySwappiness", 0)
             .with("OomKillDisable", false)
@@ -450,6 +450,18 @@ impl View<'_> {
                 .into()
         });
         limits.collect()
+    }
+}
+
+/// A namespace's mode; `own` when nothing was said.
+fn mode(namespace: &Namespace, own: &str) -> String {
+    match namespace {
+        Namespace::Default => own.to_owned(),
+        Namespace::Private => "private".to_owned(),
+        Namespace::Shareable => "shareable".to_owned(),
+        Namespace::None => "none".to_owned(),
+        Namespace::Host => "host".to_owned(),
+        Namespace::Container(id) => format!("container:{id}"),
     }
 }
 

@@ -129,11 +129,21 @@ fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
             options.extend([format!("uid={}", found.uid), format!("gid={}", found.gid)]);
         }
     }
+    let mut groups = Vec::new();
+    for group in &plan.groups {
+        let wanted = format!("0:{group}");
+        let known =
+            user::resolve(root.as_fd(), &wanted).map_err(|error| Failure { status: 126, message: words(&error) })?;
+        groups.push(known.gid);
+    }
     let owner = owner_outside(plan, &found)?;
     let kept_group = plan.kept_group;
     let roots = plan.mapping.as_ref().map_or((0, 0), |map| (map.user(0).unwrap_or(0), map.group(0).unwrap_or(0)));
     let Some(process) = plan.spec.process_mut() else { return Ok(found) };
     account::assume(process, &found, !wanted.is_empty(), kept_group);
+    if !groups.is_empty() {
+        process.user_mut().additional_gids_mut().get_or_insert_default().extend(groups);
+    }
     if found.uid != 0
         && let Some(capabilities) = plan.capabilities_of_user.take()
     {
