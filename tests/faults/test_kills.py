@@ -270,6 +270,16 @@ class TwoAtOnce(SessionTest):
         statuses = sorted(status for _, status in self.both("create", "--name", "c", BUSYBOX, "true"))
         self.assertEqual(statuses, [0, 125])
 
+    def test_remove_everything_while_a_run_ends_that_removes_itself(self):
+        for _ in range(15):
+            running = self.spawn("haulout", "run", "--rm", "--network", "none", BUSYBOX, "echo", "ran")
+            while running.poll() is None:
+                self.haulout("rm", "--all", "--force", "--time", "0", status=None)
+            output, errors = running.communicate(timeout=60)
+            # Before it ran, it may be told that it is gone; afterwards it has its own end, or that of who was killed.
+            if output == "ran\n":
+                self.assertIn(running.returncode, (0, 137), errors)
+
     def test_remove_an_image_and_use_it(self):
         for _ in range(5):
             remove = self.spawn("haulout", "rmi", BUSYBOX)

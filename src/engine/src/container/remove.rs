@@ -49,7 +49,7 @@ impl Containers {
     pub(super) async fn remove_one(&self, id: &ContainerId, options: RemoveOptions) -> Result<(), Error> {
         let record = self.record(id).await?;
         // What is being removed is not started by anyone meanwhile.
-        let lock = self.lock(id).await?;
+        let mut lock = self.lock(id).await?;
         loop {
             let seen = self.look(id).await?;
             match (seen.monitor, seen.status) {
@@ -65,18 +65,31 @@ impl Containers {
                     self.end(id, &record, options.timeout).await?;
                 }
                 (Monitor::Alive(process), _) => {
-                    // It starts or ends, neither of which takes long.
+                    // It starts or ends, neither of which takes long; but it may end only when whoever ran it with `--rm` has
+                    // removed it, who needs the lock.
+                    drop(lock);
                     if tokio::time::timeout(MONITOR_PATIENCE, event::end_of(process)).await.is_err() {
                         give_up_on(id, process, options.force)?;
                     }
+                    lock = match self.lock(id).await {
+                        Err(Error::NoSuchContainer(_)) => return Ok(()),
+                        lock => lock?,
+                    };
                 }
             }
         }
         self.take_away(&record, lock, options.volumes || record.options.remove).await
     }
 
-    /// Removes a container of which its monitor has just said that it has ended.
+    /// Removes a container of which its monitor has just said that it has ended; who else did so was quicker.
     pub(super) async fn remove_ended(&self, id: &ContainerId) -> Result<(), Error> {
+        match self.take_ended_away(id).await {
+            Err(Error::NoSuchContainer(_)) => Ok(()),
+            taken => taken,
+        }
+    }
+
+    async fn take_ended_away(&self, id: &ContainerId) -> Result<(), Error> {
         let record = self.record(id).await?;
         let lock = self.lock(id).await?;
         if self.look(id).await?.status.process().is_some() {
