@@ -126,7 +126,7 @@ pub(crate) fn folder_of_login() -> Option<PathBuf> {
 fn something_runs_in(runtime: &Path) -> bool {
     let bundles = fs::read_dir(runtime.join("containers")).into_iter().flatten().flatten();
     let mut monitors = bundles.filter_map(|bundle| Process::read(&bundle.path().join("monitor.pid")));
-    monitors.any(|monitor| monitor.is_alive())
+    monitors.any(Process::is_alive)
 }
 
 /// A folder, no link, that is `uid`'s.
