@@ -60,7 +60,7 @@ class Files(PeerTest):
         for line in [
             "cp", "cp f", "cp f g", "cp f one", "cp f nope:/x", "cp f one:/", "cp f one:/g", "cp f one:/nodir/x", "cp f one:/nodir/", "cp d one:/",
             "cp d one:/dd", "cp d/. one:/dd", "cp d one:/dd", "cp d/. one:/ddd", "cp nosuch one:/", "cp f one:", "cp d one:/f", "cp f one:/dd",
-            "cp --overwrite f one:/dd", "cp f:x one:/", "cp ./a:b one:/", "cp a:b one:/", "cp f one:rel",
+            "cp --overwrite f one:/dd", "cp zz:x one:/", "cp ./a:b one:/", "cp q:b one:/", "cp f one:rel",
         ]:
             self.alike(line)
         self.same("exec", "one", "sh", "-c", SHOW)

@@ -49,10 +49,8 @@ pub enum Kind {
     Pause = 12,
     /// To the monitor: let them go on. Answered by `Done` or `Failed`.
     Unpause = 13,
-    /// To the monitor: other limits, `linux.resources` of the OCI runtime specification as JSON. Answered by `Done` or `Failed`.
-    Update = 14,
     /// To the monitor: the container has another name now, the payload.
-    Renamed = 15,
+    Renamed = 14,
     /// From the monitor, on the starter: the container is created; `Go` starts it.
     Created = 16,
     /// From the monitor: the container's process runs; the payload is its pid in decimal.
@@ -82,11 +80,11 @@ impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
         use Kind::{
             Attach, Cgroup, CloseStdin, Created, Done, Exec, ExecExited, ExecStarted, Exited, Failed, Go, Pause,
-            Removed, Renamed, Resize, Signal, Started, Stderr, Stdin, Stdout, Stopping, Unpause, Update, Wait,
+            Removed, Renamed, Resize, Signal, Started, Stderr, Stdin, Stdout, Stopping, Unpause, Wait,
         };
         [Stdin, CloseStdin, Resize, Cgroup, Go, Stopping, Exec, Signal, Attach, Wait, Removed]
             .into_iter()
-            .chain([Pause, Unpause, Update, Renamed])
+            .chain([Pause, Unpause, Renamed])
             .chain([Created, Started, Failed, Stdout, Stderr, Exited, ExecStarted, ExecExited, Done])
             .find(|kind| *kind as u8 == byte)
     }

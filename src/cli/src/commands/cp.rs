@@ -17,8 +17,8 @@ pub const USAGE: &str = "[options] [CONTAINER:]SRC_PATH [CONTAINER:]DEST_PATH";
 
 /// Copy files/folders between a container and the local filesystem
 ///
-/// Copy the contents of SRC_PATH to the DEST_PATH. The containers can be either running or stopped, and SRC_PATH a file or a
-/// directory. `-` as SRC_PATH is a tar archive from standard input, as DEST_PATH one to standard output.
+/// Copy the contents of the source to the destination. The containers can be either running or stopped, and the source a file or
+/// a directory. `-` as the source is a tar archive from standard input, as the destination one to standard output.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Chown copied files to the primary uid/gid of the destination container

@@ -13,7 +13,7 @@ pub const USAGE: &str = "[options] CONTAINER [PORT]";
 
 /// List port mappings or a specific mapping for the container
 ///
-/// List port mappings for the CONTAINER, or look up the public-facing port that is NAT-ed to the PRIVATE_PORT
+/// List port mappings for the container, or look up the public-facing port that leads to one of its ports.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Display port information for all containers

@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn a_set_of_capabilities_is_a_list_none_or_full() {
         assert_eq!(capabilities(0), "none");
-        assert_eq!(capabilities(0x1_ffff_ffff_ff), "full");
+        assert_eq!(capabilities(0x01ff_ffff_ffff), "full");
         assert_eq!(capabilities(0b10_0001), "CHOWN,KILL");
     }
 }

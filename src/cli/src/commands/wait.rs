@@ -16,7 +16,7 @@ pub const USAGE: &str = "[options] CONTAINER [CONTAINER...]";
 /// Block until one or more containers stop and then print their exit codes.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Condition to wait on ("stopped"|"exited"|"running"|"removing")
+    /// Condition to wait on ("configured"|"created"|"exited"|"paused"|"removing"|"running"|"stopped")
     #[arg(long, value_delimiter = ',')]
     condition: Vec<String>,
     /// Ignore if a container does not exist
@@ -69,7 +69,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
 fn condition(text: &str) -> Result<Condition> {
     match text {
         "stopped" | "exited" => Ok(Condition::Stopped),
+        "configured" | "created" => Ok(Condition::Created),
         "running" => Ok(Condition::Running),
+        "paused" => Ok(Condition::Paused),
         "removing" | "removed" => Ok(Condition::Removed),
         _ => Err(anyhow!("unknown container state: {text}: invalid argument")),
     }

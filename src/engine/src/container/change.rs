@@ -10,7 +10,7 @@ use crate::engine::Error;
 impl Containers {
     pub(super) async fn pause_one(&self, id: &ContainerId) -> Result<(), Error> {
         match self.running(id).await? {
-            Status::Running(_) => self.change(id, Kind::Pause, &[]).await,
+            Status::Running(_) => self.change(id, Kind::Pause).await,
             Status::Paused(_) => improper(&format!("\"{id}\" is already paused")),
             Status::Created => improper("\"created\" is not running, can't pause"),
             Status::Exited(_) => improper("\"exited\" is not running, can't pause"),
@@ -19,7 +19,7 @@ impl Containers {
 
     pub(super) async fn unpause_one(&self, id: &ContainerId) -> Result<(), Error> {
         match self.running(id).await? {
-            Status::Paused(_) => self.change(id, Kind::Unpause, &[]).await,
+            Status::Paused(_) => self.change(id, Kind::Unpause).await,
             _ => improper(&format!("\"{id}\" is not paused, can't unpause")),
         }
     }
@@ -35,11 +35,11 @@ impl Containers {
     }
 
     /// Has the monitor do it, and waits until it has.
-    pub(super) async fn change(&self, id: &ContainerId, kind: Kind, payload: &[u8]) -> Result<(), Error> {
+    async fn change(&self, id: &ContainerId, kind: Kind) -> Result<(), Error> {
         let ended = || improper(&format!("container {id} has ended"));
         let failed = |source| Error::Io { doing: format!("speaking to the monitor of container {id}"), source };
         let Some((mut receiver, sender)) = self.visit(id).await? else { return ended() };
-        sender.send(kind, payload).await.map_err(failed)?;
+        sender.send(kind, &[]).await.map_err(failed)?;
         match receiver.next().await.map_err(failed)? {
             Some((Kind::Done, _)) => Ok(()),
             Some((Kind::Failed, payload)) => match serde_json::from_slice::<Failure>(&payload) {

@@ -118,7 +118,7 @@ pub(crate) fn list(upper: &Path, lower: &[PathBuf], to: Option<OwnedFd>) -> Resu
         .collect::<Result<Vec<_>, _>>()
         .map_err(|errno| format!("opening the layers of the container: {errno}"))?;
     let mut lister = Lister { to: BufWriter::new(to.into()) };
-    let listed = lister.folder(&top, &layers, b"").and_then(|()| Ok(lister.to.flush()?));
+    let listed = lister.folder(&top, &layers, b"").and_then(|()| lister.to.flush());
     listed.map_err(|error| format!("listing {}: {error}", upper.display()))
 }
 

@@ -47,9 +47,6 @@ pub struct Committed {
     pub layers: Vec<Digest>,
 }
 
-/// What the step that packs says when the other one has failed.
-type Packed = Result<(), Error>;
-
 impl Containers {
     pub(super) async fn commit_one(&self, id: &ContainerId, options: CommitOptions) -> Result<Committed, Error> {
         let name = options.name.as_deref().map(new_name).transpose()?;
@@ -109,12 +106,12 @@ impl Containers {
             bytes.map_err(|source| Error::Io { doing: "reading what the container has changed".to_owned(), source })
         });
         let steps = self.engine.steps().await?;
-        let packing = async { Packed::Ok(drop(steps.run(step, vec![writer]).await?)) };
+        let packing = steps.run(step, vec![writer]);
         let (packed, unpacked) = tokio::join!(packing, staging.unpack("layer", bytes));
         // Who reads fails because of who writes, or the other way round: the first cause is told.
         match (packed, unpacked) {
-            (Ok(()), Ok(unpacked)) => Ok(unpacked),
-            (Err(error), Ok(_) | Err(UnpackFailure::Layer(_))) => Err(error),
+            (Ok(_), Ok(unpacked)) => Ok(unpacked),
+            (Err(error), Ok(_) | Err(UnpackFailure::Layer(_))) => Err(error.into()),
             (_, Err(UnpackFailure::Layer(error))) => {
                 Err(Error::Invalid(format!("storing what the container has changed: {error}")))
             }
@@ -138,9 +135,10 @@ impl Containers {
         let unreadable = |error: serde_json::Error| Error::Invalid(format!("the configuration of {image}: {error}"));
         let mut document: Value = serde_json::from_slice(&base.config).map_err(unreadable)?;
         let own = unpacked.layer;
-        let mut layers: Vec<Digest> = match options.squash {
-            true => Vec::new(),
-            false => serde_json::from_value(document["rootfs"]["diff_ids"].clone()).map_err(unreadable)?,
+        let mut layers: Vec<Digest> = if options.squash {
+            Vec::new()
+        } else {
+            serde_json::from_value(document["rootfs"]["diff_ids"].clone()).map_err(unreadable)?
         };
         layers.push(own.diff_id);
         describe(&mut document, config, options, &layers, &record.image_name);

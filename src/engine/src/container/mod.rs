@@ -199,8 +199,12 @@ pub enum Condition {
     /// It runs no more (at once when it never ran… or has ended).
     #[default]
     Stopped,
+    /// It was made and never started.
+    Created,
     /// It runs.
     Running,
+    /// It is paused.
+    Paused,
     /// It is removed.
     Removed,
 }

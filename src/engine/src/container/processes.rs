@@ -115,7 +115,7 @@ impl Containers {
 fn list(init: i32) -> std::io::Result<Vec<Process>> {
     let namespace = fs::read_link(format!("/proc/{init}/ns/pid"))?;
     let names = Names::of(init);
-    let clock = Clock::now()?;
+    let clock = Clock::now();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
@@ -142,9 +142,9 @@ struct Clock {
 }
 
 impl Clock {
-    fn now() -> std::io::Result<Self> {
+    fn now() -> Self {
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        Ok(Self { since_boot: boot.tv_sec * 1_000_000_000 + boot.tv_nsec, since_1970: crate::event::now() })
+        Self { since_boot: boot.tv_sec * 1_000_000_000 + boot.tv_nsec, since_1970: crate::event::now() }
     }
 }
 
@@ -206,7 +206,7 @@ fn read(pid: i32, names: &Names, clock: &Clock) -> Option<(Process, i32)> {
     Some((process, i32::try_from(number(4)).ok()?))
 }
 
-/// A terminal by its device number, as proc_pid_stat(5) packs it.
+/// A terminal by its device number, as `proc_pid_stat(5)` packs it.
 fn terminal(device: i64) -> Option<String> {
     let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xfff_ff00));
     match major {
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_process_of_ones_own_is_seen_with_its_arguments() {
         let own = std::process::id().cast_signed();
-        let (process, _) = read(own, &Names::of(own), &Clock::now().unwrap()).unwrap();
+        let (process, _) = read(own, &Names::of(own), &Clock::now()).unwrap();
         assert_eq!(process.host_pid, own);
         assert!(!process.arguments.is_empty() && process.elapsed >= 0 && process.resident > 0);
         assert_eq!(process.user.host, rustix::process::geteuid().as_raw());

@@ -172,7 +172,7 @@ impl Containers {
     pub(super) async fn wait_for(&self, id: &ContainerId, condition: Condition) -> Result<i32, Error> {
         match condition {
             Condition::Stopped => self.wait_stopped(id).await,
-            Condition::Running | Condition::Removed => {
+            Condition::Created | Condition::Running | Condition::Paused | Condition::Removed => {
                 // Listens before it looks, so that nothing happens in between unseen: the stream begins when it is first asked.
                 let mut events = self.engine.events(None);
                 let _ = futures_util::poll!(events.next());
@@ -185,6 +185,8 @@ impl Containers {
                     let met = match condition {
                         Condition::Removed => gone,
                         _ if gone => return Err(Error::NoSuchContainer(id.to_string())),
+                        Condition::Created => matches!(self.look(id).await?.status, Status::Created),
+                        Condition::Paused => matches!(self.look(id).await?.status, Status::Paused(_)),
                         _ => matches!(self.look(id).await?.status, Status::Running(_)),
                     };
                     if met {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{ContainerId, Containers};
 use crate::engine::Error;
-use crate::step::reap::mount_of_cgroups;
+use crate::spec::limits::cgroup_mount;
 use crate::{event, systemd};
 
 /// What has passed through one network interface.
@@ -60,7 +60,7 @@ fn measure(init: i32, started: i64) -> Usage {
     let path = systemd::cgroup_of(init).unwrap_or_default();
     // Only a cgroup that was made for it counts it alone.
     let own = path.split('/').any(|part| part == "container" || part.starts_with("haulout-"));
-    let folder = mount_of_cgroups().join(path.trim_start_matches('/'));
+    let folder = cgroup_mount().join(path.trim_start_matches('/'));
     let mut usage = if own { of_cgroup(&folder) } else { Usage::default() };
     usage.time = event::now();
     usage.started = started;
@@ -103,7 +103,7 @@ fn disks(text: &str) -> (u64, u64) {
     (sum("rbytes="), sum("wbytes="))
 }
 
-/// `/proc/PID/net/dev` (proc_pid_net(5)): `NAME: RECEIVED … SENT …`, the ninth number being the first of what went.
+/// `/proc/PID/net/dev` (`proc_pid_net(5)`): `NAME: RECEIVED … SENT …`, the ninth number being the first of what went.
 fn networks(text: &str) -> BTreeMap<String, Traffic> {
     let mut networks = BTreeMap::new();
     for (name, numbers) in text.lines().filter_map(|line| line.split_once(':')) {

@@ -6,7 +6,7 @@
 
 mod child;
 pub(crate) mod fork;
-pub(crate) mod reap;
+mod reap;
 pub(crate) mod remove;
 mod wire;
 mod zygote;

@@ -64,7 +64,7 @@ fn cgroup_of(pid: i32) -> Option<PathBuf> {
 }
 
 /// Where the cgroup2 tree is mounted: below `unified` on a machine that has both.
-pub(crate) fn mount_of_cgroups() -> PathBuf {
+fn mount_of_cgroups() -> PathBuf {
     let unified = Path::new("/sys/fs/cgroup/unified");
     if unified.join("cgroup.procs").exists() { unified.into() } else { "/sys/fs/cgroup".into() }
 }

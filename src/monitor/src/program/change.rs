@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What the runtime changes in a running container: paused, let go on, given other limits.
+//! What the runtime changes in a running container: it is paused and let go on.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use haulout_monitor::frame::{Failure, Frame, Kind};
+use haulout_monitor::frame::{Failure, Kind};
 
 use crate::monitor::Monitor;
 use crate::runtime::{Call, Streams, failure};
@@ -19,13 +19,11 @@ pub struct Change {
     kind: Kind,
     /// Who asked for it.
     client: u64,
-    /// What the runtime reads; removed when it has.
-    file: Option<PathBuf>,
 }
 
 impl Monitor {
-    /// Has the runtime do what `frame` asks for; the answer comes when it has.
-    pub fn change(&mut self, client: u64, frame: &Frame) -> Result<(), Failure> {
+    /// Has the runtime do it; the answer comes when it has.
+    pub fn change(&mut self, client: u64, kind: Kind) -> Result<(), Failure> {
         self.running_init()?;
         let id = &self.config.id;
         let paused = Path::new(PAUSED).exists();
@@ -33,25 +31,14 @@ impl Monitor {
         if !self.changes.is_empty() {
             return improper("is being changed by somebody else");
         }
-        let (verb, file) = match frame.kind {
+        let verb = match kind {
             Kind::Pause if paused => return improper("is already paused"),
             Kind::Unpause if !paused => return improper("is not paused, can't unpause"),
-            Kind::Pause => ("pause", None),
-            Kind::Unpause => ("resume", None),
-            _ => {
-                let file = PathBuf::from("resources.json");
-                fs::write(&file, &frame.payload).map_err(|error| {
-                    failure(125, format!("writing the limits for the runtime of container {id}: {error}"))
-                })?;
-                ("update", Some(file))
-            }
+            Kind::Pause => "pause",
+            _ => "resume",
         };
-        let mut arguments = Vec::new();
-        if file.is_some() {
-            arguments.extend(["--resources", "resources.json"]);
-        }
-        let call = Call::start(&self.config, verb, &arguments, Path::new("change.log"), Streams::default())?;
-        self.changes.push(Change { call, kind: frame.kind, client, file });
+        let call = Call::start(&self.config, verb, &[], Path::new("change.log"), Streams::default())?;
+        self.changes.push(Change { call, kind, client });
         Ok(())
     }
 
@@ -59,23 +46,15 @@ impl Monitor {
     pub fn change_ended(&mut self, pid: i32, status: i32) -> bool {
         let Some(index) = self.changes.iter().position(|change| change.call.pid == pid) else { return false };
         let change = self.changes.swap_remove(index);
-        if let Some(file) = &change.file {
-            let _ = fs::remove_file(file);
-        }
         let result = change.call.result(status, b"").and_then(|()| {
             let failed = |error| failure(125, format!("noting that the container is paused: {error}"));
             match change.kind {
                 Kind::Pause => fs::write(PAUSED, "").map_err(failed),
-                Kind::Unpause => fs::remove_file(PAUSED).map_err(failed),
-                _ => Ok(()),
+                _ => fs::remove_file(PAUSED).map_err(failed),
             }
         });
         if result.is_ok() {
-            match change.kind {
-                Kind::Pause => self.event("pause", None),
-                Kind::Unpause => self.event("unpause", None),
-                _ => self.event("update", None),
-            }
+            self.event(if change.kind == Kind::Pause { "pause" } else { "unpause" }, None);
         }
         if let Some(client) = self.client(change.client) {
             match &result {

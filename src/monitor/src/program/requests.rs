@@ -79,8 +79,8 @@ impl Monitor {
                 Ok(()) => client.send(Kind::Done, b""),
                 Err(failure) => client.send_json(Kind::Failed, &failure),
             },
-            Kind::Pause | Kind::Unpause | Kind::Update => {
-                if let Err(failure) = self.change(client.number, frame) {
+            Kind::Pause | Kind::Unpause => {
+                if let Err(failure) = self.change(client.number, frame.kind) {
                     client.send_json(Kind::Failed, &failure);
                 }
             }

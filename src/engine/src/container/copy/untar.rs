@@ -39,7 +39,11 @@ pub(super) fn unpack(
         first = false;
         unpacker.entry(entry)?;
     }
-    if first { Err(NO_TAR.to_owned()) } else { unpacker.finish() }
+    if first {
+        return Err(NO_TAR.to_owned());
+    }
+    unpacker.finish();
+    Ok(())
 }
 
 /// What the archive is packed from.
@@ -157,13 +161,12 @@ impl Unpacker<'_> {
     }
 
     /// Folders get their times last: what is put into them changes those.
-    fn finish(mut self) -> Result<(), String> {
+    fn finish(mut self) {
         for (path, times) in std::mem::take(&mut self.times) {
             if let Ok(folder) = self.folder(&path) {
                 let _ = rustix::fs::futimens(&folder, &times);
             }
         }
-        Ok(())
     }
 }
 
