@@ -124,6 +124,20 @@ class Images(SessionTest):
         listed = json.loads(self.haulout("images", "--format", "json", "other").stdout)
         self.assertIn("localhost/other:tag", listed[0]["Names"])
 
+    def test_an_image_is_mounted_to_be_looked_at_where_that_can_be(self):
+        self.assertIn("must execute `haulout unshare` first", self.haulout("image", "mount", BUSYBOX, status=125).stderr)
+        self.haulout("run", "--name", "two", "--network", "none", BUSYBOX, "sh", "-c", "echo new >/etc/new; rm /etc/group")
+        self.haulout("commit", "-q", "two", "localhost/two:1")
+        self.haulout("rm", "two")
+        script = """set -e
+        at=$(haulout image mount $1); cat $at/etc/passwd >/dev/null; ! touch $at/x 2>/dev/null
+        two=$(haulout image mount two:1); cat $two/etc/new; test ! -e $two/etc/group; ! touch $two/x 2>/dev/null
+        test "$(haulout image mount two:1)" = "$two"
+        haulout image mount | wc -l
+        haulout image umount $1 >/dev/null; haulout image unmount -a >/dev/null; haulout image unmount two:1
+        haulout image mount | wc -l; test ! -e $two"""
+        self.assertEqual(self.haulout("unshare", "sh", "-c", script, "sh", BUSYBOX).stdout, "new\n2\n0\n")
+
     def test_an_image_without_a_name_is_dangling(self):
         self.haulout("import", "-q", self.file(tarball({"a": str(time.time())})))
         self.assertEqual(len(self.haulout("images", "-q", "--filter", "dangling=true").stdout.split()), 1)

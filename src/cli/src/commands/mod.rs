@@ -20,9 +20,11 @@ mod history;
 mod image_diff;
 mod image_exists;
 mod image_inspect;
+mod image_mount;
 mod image_prune;
 mod image_tree;
 mod image_trust;
+mod image_unmount;
 mod images;
 mod import;
 mod info;
@@ -249,6 +251,7 @@ pub static GROUPS: &[Group] = &[
             verb!(["inspect"], image_inspect),
             verb!(["list", "ls"], images),
             verb!(["load"], load, zygote),
+            verb!(["mount"], image_mount),
             verb!(["prune"], image_prune, zygote),
             verb!(["pull"], pull, zygote),
             verb!(["push"], push, zygote),
@@ -258,6 +261,7 @@ pub static GROUPS: &[Group] = &[
             verb!(["tag"], tag),
             verb!(["tree"], image_tree),
             verb!(["trust"], image_trust),
+            verb!(["unmount", "umount"], image_unmount),
             verb!(["untag"], untag),
         ],
     },

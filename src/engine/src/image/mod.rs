@@ -11,6 +11,7 @@ mod install;
 mod list;
 mod load;
 mod manifest;
+mod mount;
 pub(crate) mod names;
 mod packing;
 pub mod platform;
@@ -338,6 +339,21 @@ impl Images {
             }
         }
         between(&self.engine, upper.clone(), lower.to_vec()).await
+    }
+
+    /// Mounts the files of `name` to be read, in this process's mount namespace, in which it has to be root; where.
+    pub async fn mount(&self, name: &str) -> Result<std::path::PathBuf, Error> {
+        self.mount_here(name).await
+    }
+
+    /// Ends such a mount; the image's id if there was one.
+    pub async fn unmount(&self, name: &str) -> Result<Option<Digest>, Error> {
+        self.unmount_here(name).await
+    }
+
+    /// The images that are mounted in this process's mount namespace, and where.
+    pub async fn mounted(&self) -> Result<Vec<(Summary, std::path::PathBuf)>, Error> {
+        self.mounted_here().await
     }
 
     /// The layers of `name`, and what else is built on them.

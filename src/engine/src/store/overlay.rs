@@ -69,15 +69,25 @@ pub(crate) fn look(lower: &[PathBuf]) -> Result<OwnedFd, OverlayError> {
     read_only(lower).map_err(failed)
 }
 
-fn read_only(lower: &[PathBuf]) -> Result<OwnedFd, Failure> {
-    let open = |path: &Path| {
-        rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(doing(format!("opening {}", path.display())))
-    };
-    // The kernel wants two.
-    if let [one] = lower {
-        return open(one);
-    }
+/// Mounts the folders `lower`, the uppermost first and at least two, at `target`, to be read.
+///
+/// # Errors
+/// What the kernel refused.
+pub(crate) fn mount_read_only(lower: &[PathBuf], target: &Path) -> Result<(), OverlayError> {
+    let failed = |Failure { doing, source }| OverlayError { target: target.to_owned(), doing, source };
+    let mounted = detached(lower).map_err(failed)?;
+    rustix::mount::move_mount(&mounted, c"", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(doing("moving the mount to its place"))
+        .map_err(failed)
+}
+
+fn open(path: &Path) -> Result<OwnedFd, Failure> {
+    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(doing(format!("opening {}", path.display())))
+}
+
+/// A mount of at least two folders that is nowhere yet, and is never written to.
+fn detached(lower: &[PathBuf]) -> Result<OwnedFd, Failure> {
     let overlay = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(doing("opening overlay"))?;
     let mut folders = Vec::new();
     for layer in lower {
@@ -89,8 +99,15 @@ fn read_only(lower: &[PathBuf]) -> Result<OwnedFd, Failure> {
     }
     rustix::mount::fsconfig_set_flag(&overlay, "userxattr").map_err(doing("setting userxattr"))?;
     rustix::mount::fsconfig_create(&overlay).map_err(doing("making the overlay"))?;
-    let mounted = rustix::mount::fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-        .map_err(doing("mounting"))?;
+    rustix::mount::fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).map_err(doing("mounting"))
+}
+
+fn read_only(lower: &[PathBuf]) -> Result<OwnedFd, Failure> {
+    // The kernel wants two.
+    if let [one] = lower {
+        return open(one);
+    }
+    let mounted = detached(lower)?;
     rustix::fs::openat(&mounted, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(doing("opening the overlay"))
 }
