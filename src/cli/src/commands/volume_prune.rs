@@ -45,7 +45,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             output::line("No dangling volumes found")?;
             return Ok(0);
         }
-        output::print(&unused.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+        unused.iter().try_for_each(|name| output::line(name))?;
         output::print("Are you sure you want to continue? [y/N] ")?;
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer).context("reading the answer")?;

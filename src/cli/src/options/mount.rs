@@ -181,11 +181,11 @@ impl<'a> Mount<'a> {
         let mut options: Vec<String> = Vec::new();
         let (mut access, mut spread, mut owned) = (false, false, false);
         for &(key, value) in &self.words {
-            let once = |seen: &mut bool, what: &str| match std::mem::replace(seen, true) {
-                true => {
-                    Err(anyhow!("cannot pass {what} mnt.Options more than once: must provide an argument for option"))
+            let once = |seen: &mut bool, what: &str| {
+                if std::mem::replace(seen, true) {
+                    bail!("cannot pass {what} mnt.Options more than once: must provide an argument for option");
                 }
-                false => Ok(()),
+                Ok(())
             };
             match key {
                 "src" | "source" => source = Some(needed(key, value)?),
@@ -204,7 +204,7 @@ impl<'a> Mount<'a> {
                     options.push(word.to_owned());
                 }
                 "bind-nonrecursive" if is_path => {
-                    options.push(if truth(key, value)? { "bind" } else { "rbind" }.to_owned())
+                    options.push(if truth(key, value)? { "bind" } else { "rbind" }.to_owned());
                 }
                 "relabel" if is_path => match needed(key, value)? {
                     "shared" => options.push("z".to_owned()),
@@ -223,14 +223,14 @@ impl<'a> Mount<'a> {
                 "consistency" => {}
                 "no-dereference" if is_path => {}
                 "nosuid" | "suid" | "nodev" | "dev" | "noexec" | "exec" | "copy" | "nocopy" => {
-                    options.push(key.to_owned())
+                    options.push(key.to_owned());
                 }
                 word if is_spread(word) => options.push(word.to_owned()),
                 _ => return Err(self.refuse(key)),
             }
         }
         if self.kind == "glob" {
-            return add_glob(mounts, source, place, &options);
+            return add_glob(mounts, source, place.as_deref(), &options);
         }
         let Some(destination) = place else { bail!("must set volume destination") };
         let source = match source {
@@ -308,14 +308,14 @@ impl<'a> Mount<'a> {
 }
 
 /// Each file that the pattern `source` stands for: in the folder `place` under its own name, or where it is on the host.
-fn add_glob(mounts: &mut Mounts, source: Option<&str>, place: Option<PathBuf>, options: &[String]) -> Result<()> {
+fn add_glob(mounts: &mut Mounts, source: Option<&str>, place: Option<&Path>, options: &[String]) -> Result<()> {
     let Some(pattern) = source else { bail!("must set source for glob mounts") };
     let found = matching(pattern);
     if found.is_empty() {
         bail!("no file paths matching glob {pattern:?}");
     }
     for path in found {
-        let destination = match (&place, path.file_name()) {
+        let destination = match (place, path.file_name()) {
             (Some(folder), Some(name)) => folder.join(name),
             _ => path.clone(),
         };

@@ -103,7 +103,9 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
     drop(guard);
     match added {
         Added::Done => {
-            volumes.iter().for_each(|volume| event::append(engine.paths(), &volume.event("create")));
+            for volume in &volumes {
+                event::append(engine.paths(), &volume.event("create"));
+            }
             event::append(engine.paths(), &record.event("create", None));
             Ok(id)
         }

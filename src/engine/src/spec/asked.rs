@@ -210,7 +210,7 @@ fn tmpfs_options(asked: &[String]) -> Result<Vec<String>, SpecError> {
             "tmpcopyup" => copy_up = true,
             "ro" | "rw" | "nosuid" | "suid" | "nodev" | "dev" | "noexec" | "exec" | "noatime" | "atime"
             | "relatime" | "strictatime" | "nodiratime" | "noswap" | "sync" | "async" | "U" => {
-                options.push(word.to_owned())
+                options.push(word.to_owned());
             }
             _ if SPREADS.contains(&word) => options.push(word.to_owned()),
             _ if ["size=", "mode=", "uid=", "gid=", "nr_inodes=", "nr_blocks="]

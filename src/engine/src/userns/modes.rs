@@ -459,7 +459,7 @@ mod tests {
         let auto = |taken: &[Mapping], size| mapping(&Userns::Auto { size: Some(size) }, &outer(), 0, taken);
         let one = auto(&[], 1000).unwrap().unwrap();
         let two = auto(std::slice::from_ref(&one), 1000).unwrap().unwrap();
-        let three = auto(&[two.clone()], 500).unwrap().unwrap();
+        let three = auto(std::slice::from_ref(&two), 500).unwrap().unwrap();
         assert_eq!((one.users[0].1, two.users[0].1, three.users[0].1), (1, 1001, 1));
         assert!(auto(&[one, two], 65000).is_err());
     }

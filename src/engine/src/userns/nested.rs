@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Making a container's own user namespace inside the rootless one.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -40,9 +41,11 @@ pub(crate) fn make(mapping: &Mapping) -> Result<OwnedFd, UsernsError> {
             let path = format!("/proc/{pid}/{file}");
             // The kernel wants each line to lead into one line of the map of the namespace that this one is in.
             let outer = super::map::of_process(rustix::process::getpid().as_raw_nonzero().get(), file).map_err(io)?;
-            let lines: String = split(extents, &outer)
-                .map(|(inside, outside, count)| format!("{inside} {outside} {count}\n"))
-                .collect();
+            let mut lines = String::new();
+            for (inside, outside, count) in split(extents, &outer) {
+                // Writing to a String cannot fail.
+                let _ = writeln!(lines, "{inside} {outside} {count}");
+            }
             fs::write(&path, lines).map_err(|source| UsernsError::Io { doing: format!("writing {path}"), source })?;
         }
         File::open(format!("/proc/{pid}/ns/user")).map(OwnedFd::from).map_err(io)
