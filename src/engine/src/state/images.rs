@@ -322,7 +322,7 @@ pub(crate) fn tar_sizes(connection: &Connection, diff_ids: &[Digest]) -> Result<
 }
 
 /// Records a layer; one that is recorded already stays as it is.
-pub(crate) fn add_layer(connection: &Connection, layer: &Layer, blob: Option<&Digest>) -> Result<(), StateError> {
+pub(crate) fn add_layer(connection: &Connection, layer: &Layer) -> Result<(), StateError> {
     const DOING: &str = "recording a layer";
     connection
         .execute(
@@ -330,14 +330,6 @@ pub(crate) fn add_layer(connection: &Connection, layer: &Layer, blob: Option<&Di
             params![layer.diff_id.to_string(), signed(layer.size), signed(layer.tar_size), signed(layer.entries)],
         )
         .doing(DOING)?;
-    if let Some(blob) = blob {
-        connection
-            .execute(
-                "INSERT OR REPLACE INTO blobs (blob, diff_id) VALUES (?1, ?2)",
-                [blob.to_string(), layer.diff_id.to_string()],
-            )
-            .doing(DOING)?;
-    }
     Ok(())
 }
 

@@ -48,13 +48,6 @@ CREATE TABLE image_digests (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX image_digests_by_image ON image_digests (image);
 
--- Which layer a registry's blob turned out to be, so that nothing is fetched twice.
-CREATE TABLE blobs (
-    blob     TEXT PRIMARY KEY,
-    diff_id  TEXT NOT NULL REFERENCES layers (diff_id) ON DELETE CASCADE
-) STRICT, WITHOUT ROWID;
-CREATE INDEX blobs_by_layer ON blobs (diff_id);
-
 -- A container. That an image is used by one keeps the image.
 CREATE TABLE containers (
     id       TEXT PRIMARY KEY,

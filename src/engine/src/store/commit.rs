@@ -71,7 +71,7 @@ fn move_in(
             fs::rename(&unpacked.folder, &target).map_err(failed("moving a layer to", &target))?;
             moved = true;
         }
-        images::add_layer(transaction, &unpacked.layer, unpacked.blob.as_ref())?;
+        images::add_layer(transaction, &unpacked.layer)?;
         if let (Some(blob), Some((repository, size))) = (unpacked.blob, unpacked.place.clone()) {
             let place = images::Place { blob, repository, size, compression: unpacked.compression };
             images::add_place(transaction, diff_id, &place)?;

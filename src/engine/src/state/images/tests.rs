@@ -34,7 +34,7 @@ impl Fixture {
             .write("adding", |transaction| {
                 for layer in &layers {
                     let layer = Layer { diff_id: *layer, size: 1, tar_size: 1000, entries: 1 };
-                    add_layer(transaction, &layer, None)?;
+                    add_layer(transaction, &layer)?;
                 }
                 add(transaction, &new)
             })
@@ -173,7 +173,7 @@ fn removing_an_image_frees_only_what_no_other_image_needs() {
     let mut expected = [Digest::of(b"a"), Digest::of(b"c")];
     expected.sort();
     assert_eq!(rest, expected);
-    for table in ["images", "image_layers", "image_names", "image_digests", "layers", "blobs"] {
+    for table in ["images", "image_layers", "image_names", "image_digests", "layers"] {
         let sql = format!("SELECT count(*) FROM {table}");
         let count: i64 = store.database.reader().query_row(&sql, [], |row| row.get(0)).unwrap();
         assert_eq!(count, 0, "{table}");
