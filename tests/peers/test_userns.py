@@ -71,6 +71,26 @@ class UserNamespaces(PeerTest):
         self.assertEqual(self.haulout("exec", "d", "id", "-u").stdout, f"{os.getuid()}\n")
         self.assertEqual(self.haulout("exec", "-u", "root", "d", "id", "-u").stdout, "0\n")
 
+    def test_what_is_copied_exported_and_committed_has_the_containers_own_ids(self):
+        make = "mkdir /made; touch /made/root; touch /made/guest; chown 1000:1000 /made/guest; touch /made/other; chown 7:8 /made/other"
+        listed = "tar --list --verbose --numeric-owner | grep made | awk '{print $1, $2, $6}' | sort"
+        committed = []
+        for program in ("podman", "haulout"):
+            run(program, "run", "--name", "c", "--userns=keep-id", "-u", "root", BUSYBOX, "sh", "-c", make)
+            run("sh", "-c", f"cd /etc && tar --create --owner=1000 --group=8 hostname | {program} cp --archive=false - c:/made")
+            run(program, "commit", "--quiet", "c", "mapped")
+            committed.append(run(program, "run", "--rm", "mapped", "sh", "-c", "stat -c '%n %u:%g' /made/*").stdout)
+            run(program, "rmi", "--force", "mapped")
+        self.assertEqual(committed[1], committed[0])
+        self.assertIn("/made/other 7:8\n", committed[1])
+        # Podman's archives have the ids of the rootless namespace instead, which mean nothing anywhere else.
+        for what in ("cp c:/made -", "export c"):
+            lines = run("sh", "-c", f"haulout {what} | {listed}").stdout
+            self.assertIn(" 7/8 made/other\n", lines, what)
+            self.assertIn(" 1000/8 made/hostname\n", lines, what)
+            self.assertIn(" 0/0 made/root\n", lines, what)
+        run("podman", "rm", "--force", "c")
+
     def test_a_namespace_is_shared(self):
         for program in ("podman", "haulout"):
             run(program, "run", "-d", "--name", "c", "--userns=keep-id", BUSYBOX, "sleep", "60")

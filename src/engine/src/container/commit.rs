@@ -82,7 +82,7 @@ impl Containers {
         let step = if options.squash {
             Step::Export(place.clone())
         } else {
-            Step::Commit { upper: details.folder.join("upper") }
+            Step::Commit { upper: details.folder.join("upper"), mapping: place.mapping().cloned() }
         };
         let (staging, garbage) = Staging::make(&self.engine).await?;
         let outcome = async {

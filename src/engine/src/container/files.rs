@@ -21,6 +21,7 @@ use crate::step::Step;
 use crate::store::overlay;
 use crate::store::tar::{Kind, Writer};
 use crate::userns;
+use crate::userns::modes::Mapping;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -35,6 +36,8 @@ pub enum Place {
         init: (i32, u64),
         /// Where the monitor has the root filesystem.
         mounted: PathBuf,
+        /// Its user namespace's map, if it has one of its own.
+        mapping: Option<Mapping>,
     },
     /// It does not run.
     Stopped {
@@ -42,6 +45,8 @@ pub enum Place {
         root: Root,
         /// What is mounted in it: source on the host, place inside.
         binds: Vec<(PathBuf, PathBuf)>,
+        /// Its user namespace's map, if it has one of its own.
+        mapping: Option<Mapping>,
     },
 }
 
@@ -58,6 +63,13 @@ impl Place {
         }
     }
 
+    /// The container's map into the rootless namespace, in which steps see its files.
+    pub(crate) fn mapping(&self) -> Option<&Mapping> {
+        match self {
+            Self::Running { mapping, .. } | Self::Stopped { mapping, .. } => mapping.as_ref(),
+        }
+    }
+
     /// Opens its root as its processes see it, with everything that is mounted there.
     pub(crate) fn open(&self) -> Result<OwnedFd, String> {
         match self {
@@ -66,7 +78,7 @@ impl Place {
                 // Asked after it was opened: the number may be another process's by now.
                 if process(*init).is_alive() { Ok(root) } else { Err("the container has just ended".to_owned()) }
             }
-            Self::Stopped { root, binds } => {
+            Self::Stopped { root, binds, .. } => {
                 userns::own_mounts().map_err(|error| error.to_string())?;
                 // Not to be synced when it is unmounted: who copies files does not wait for the disk either.
                 let volatile = Root { volatile: true, ..root.clone() };
@@ -125,21 +137,21 @@ pub(crate) fn export(from: &Place, to: Option<OwnedFd>) -> Result<(), String> {
                 return write_empty(to);
             }
             userns::own_mounts().map_err(|error| error.to_string())?;
-            overlay::look(&layers).map_err(|error| error.to_string())?
+            overlay::look(&layers, root.data.as_deref()).map_err(|error| error.to_string())?
         }
     };
-    let mut writer = Writer::new(to, Kind::Tree);
+    let mut writer = Writer::new(to, Kind::Tree).mapped(from.mapping());
     writer.contents(root.as_fd(), b"").and_then(|()| writer.finish()).map_err(|error| error.to_string())
 }
 
 /// Writes what a container changed as the tar of a layer.
-pub(crate) fn commit(upper: &Path, to: Option<OwnedFd>) -> Result<(), String> {
+pub(crate) fn commit(upper: &Path, mapping: Option<&Mapping>, to: Option<OwnedFd>) -> Result<(), String> {
     let to = to.ok_or("the step lacks a descriptor")?;
     if !upper.is_dir() {
         return write_empty(to);
     }
     let folder = open(upper, "the changes of the container")?;
-    let mut writer = Writer::new(to, Kind::Changes);
+    let mut writer = Writer::new(to, Kind::Changes).mapped(mapping);
     writer.contents(folder.as_fd(), b"").and_then(|()| writer.finish()).map_err(|error| error.to_string())
 }
 
@@ -183,12 +195,13 @@ impl Containers {
     async fn try_hold(&self, id: &ContainerId) -> Result<Option<Held>, Error> {
         let seen = self.look(id).await?;
         if let (Monitor::Alive(monitor), Some(init)) = (seen.monitor, seen.status.process()) {
+            let details = self.inspect(id).await?;
             let place = Place::Running {
                 monitor: (monitor.pid, monitor.start_time),
                 init: (init.pid, init.start_time),
                 mounted: self.engine.paths().container(id).join("merged"),
+                mapping: details.summary.record.mapping.clone(),
             };
-            let details = self.inspect(id).await?;
             let (user, workdir) = life_of(&details);
             return Ok(Some(Held { record: details.summary.record, place, user, workdir, _lock: None }));
         }
@@ -214,7 +227,8 @@ impl Containers {
             // What is mounted in another mount comes after it.
             binds.sort_by_key(|(_, inside)| inside.components().count());
             let record = details.summary.record;
-            Ok((Place::Stopped { root: root_of(&engine, &record)?, binds }, record, user, workdir))
+            let place = Place::Stopped { root: root_of(&engine, &record)?, binds, mapping: record.mapping.clone() };
+            Ok((place, record, user, workdir))
         });
         let (place, record, user, workdir) = found.await?;
         Ok(Some(Held { record, place, user, workdir, _lock: Some(lock) }))

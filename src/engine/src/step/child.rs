@@ -88,7 +88,7 @@ fn reach(step: Step, descriptors: Vec<OwnedFd>) -> Result<Answer, String> {
     let done = match step {
         Step::Copy(job) => copy::child::copy(&job, descriptors.next()),
         Step::Export(place) => files::export(&place, descriptors.next()),
-        Step::Commit { upper } => files::commit(&upper, descriptors.next()),
+        Step::Commit { upper, mapping } => files::commit(&upper, mapping.as_ref(), descriptors.next()),
         Step::Changes { upper, lower } => changes::list(&upper, &lower, descriptors.next()),
         _ => Err("this is no step that reaches into a container".to_owned()),
     };

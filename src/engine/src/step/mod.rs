@@ -69,6 +69,8 @@ pub enum Step {
     Commit {
         /// The upper folder of its overlay.
         upper: PathBuf,
+        /// Its user namespace's map, if it has one of its own.
+        mapping: Option<crate::userns::modes::Mapping>,
     },
     /// Writes what a container changed to descriptor 0 as a list (see [`crate::container::changes`]). Answer: [`Answer::Done`].
     Changes {

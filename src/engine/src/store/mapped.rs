@@ -24,14 +24,11 @@ use crate::container::start::Root;
 use crate::digest::Digest;
 use crate::paths::Paths;
 use crate::step::remove;
-use crate::userns::modes::Mapping;
+use crate::userns::modes::{Mapping, NOBODY};
 use crate::userns::{self, UsernsError};
 
 /// Deeper trees than that are not mapped: no image has them, and a hostile one would use up the descriptors.
 const DEPTH: usize = 200;
-
-/// The kernel shows what is nobody's as this one's.
-const NOBODY: u32 = 65534;
 
 /// What is to be made.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -59,14 +59,14 @@ fn is_too_old(error: &io::Error) -> bool {
 }
 
 /// Mounts the folders `lower`, the uppermost first, to be read: nothing is written, and who has one of them mounted otherwise is not
-/// disturbed.
+/// disturbed. What their files contain may be in the folder `data`.
 ///
 /// # Errors
 /// What the kernel refused.
-pub(crate) fn look(lower: &[PathBuf]) -> Result<OwnedFd, OverlayError> {
+pub(crate) fn look(lower: &[PathBuf], data: Option<&Path>) -> Result<OwnedFd, OverlayError> {
     let failed =
         |Failure { doing, source }| OverlayError { target: lower.first().cloned().unwrap_or_default(), doing, source };
-    read_only(lower).map_err(failed)
+    read_only(lower, data).map_err(failed)
 }
 
 /// Mounts the folders `lower`, the uppermost first and at least two, at `target`, to be read.
@@ -75,7 +75,7 @@ pub(crate) fn look(lower: &[PathBuf]) -> Result<OwnedFd, OverlayError> {
 /// What the kernel refused.
 pub(crate) fn mount_read_only(lower: &[PathBuf], target: &Path) -> Result<(), OverlayError> {
     let failed = |Failure { doing, source }| OverlayError { target: target.to_owned(), doing, source };
-    let mounted = detached(lower).map_err(failed)?;
+    let mounted = detached(lower, None).map_err(failed)?;
     rustix::mount::move_mount(&mounted, c"", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(doing("moving the mount to its place"))
         .map_err(failed)
@@ -87,14 +87,15 @@ fn open(path: &Path) -> Result<OwnedFd, Failure> {
 }
 
 /// A mount of at least two folders that is nowhere yet, and is never written to.
-fn detached(lower: &[PathBuf]) -> Result<OwnedFd, Failure> {
+fn detached(lower: &[PathBuf], data: Option<&Path>) -> Result<OwnedFd, Failure> {
     let overlay = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(doing("opening overlay"))?;
     let mut folders = Vec::new();
-    for layer in lower {
+    let lower = lower.iter().map(|layer| ("lowerdir+", layer.as_path()));
+    for (key, layer) in lower.chain(data.map(|data| ("datadir+", data))) {
         let folder = open(layer)?;
         let name = format!("/proc/self/fd/{}", folder.as_raw_fd());
-        rustix::mount::fsconfig_set_string(&overlay, "lowerdir+", name)
-            .map_err(doing(format!("setting lowerdir+ to {}", layer.display())))?;
+        rustix::mount::fsconfig_set_string(&overlay, key, name)
+            .map_err(doing(format!("setting {key} to {}", layer.display())))?;
         folders.push(folder);
     }
     rustix::mount::fsconfig_set_flag(&overlay, "userxattr").map_err(doing("setting userxattr"))?;
@@ -102,12 +103,12 @@ fn detached(lower: &[PathBuf]) -> Result<OwnedFd, Failure> {
     rustix::mount::fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).map_err(doing("mounting"))
 }
 
-fn read_only(lower: &[PathBuf]) -> Result<OwnedFd, Failure> {
+fn read_only(lower: &[PathBuf], data: Option<&Path>) -> Result<OwnedFd, Failure> {
     // The kernel wants two.
-    if let [one] = lower {
+    if let ([one], None) = (lower, data) {
         return open(one);
     }
-    let mounted = detached(lower)?;
+    let mounted = detached(lower, data)?;
     rustix::fs::openat(&mounted, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(doing("opening the overlay"))
 }

@@ -14,6 +14,8 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use tar::{EntryType, Header};
 
+use crate::userns::modes::Mapping;
+
 /// What overlay keeps its own knowledge in (mounted with `userxattr`).
 const OVERLAY: &[u8] = b"user.overlay.";
 const BLOCK: usize = 512;
@@ -59,6 +61,7 @@ pub(crate) struct Writer {
     to: File,
     buffer: Vec<u8>,
     kind: Kind,
+    mapping: Option<Mapping>,
     /// Where the first name of a file with several is.
     links: HashMap<(u64, u64), Vec<u8>>,
 }
@@ -66,7 +69,13 @@ pub(crate) struct Writer {
 impl Writer {
     /// One that goes to `to`.
     pub(crate) fn new(to: OwnedFd, kind: Kind) -> Self {
-        Self { to: to.into(), buffer: Vec::with_capacity(BUFFER), kind, links: HashMap::new() }
+        Self { to: to.into(), buffer: Vec::with_capacity(BUFFER), kind, mapping: None, links: HashMap::new() }
+    }
+
+    /// The same, with the ids that files have in a container with `mapping`.
+    pub(crate) fn mapped(mut self, mapping: Option<&Mapping>) -> Self {
+        self.mapping = mapping.cloned();
+        self
     }
 
     /// What is in `folder`, below `path` (which ends with a slash, or is empty).
@@ -190,13 +199,15 @@ impl Writer {
         header.set_mode(stat.st_mode & 0o7777);
         header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or_default());
         let mut extended = fill(&mut header, path, target, attributes);
-        for (key, id) in [("uid", stat.st_uid), ("gid", stat.st_gid)] {
+        let (uid, gid) = (stat.st_uid, stat.st_gid);
+        let (uid, gid) = self.mapping.as_ref().map_or((uid, gid), |mapping| mapping.inside((uid, gid)));
+        for (key, id) in [("uid", uid), ("gid", gid)] {
             if id > MAX_ID {
                 record(&mut extended, key.as_bytes(), id.to_string().as_bytes());
             }
         }
-        header.set_uid(stat.st_uid.min(MAX_ID).into());
-        header.set_gid(stat.st_gid.min(MAX_ID).into());
+        header.set_uid(uid.min(MAX_ID).into());
+        header.set_gid(gid.min(MAX_ID).into());
         if size > MAX_SIZE {
             record(&mut extended, b"size", size.to_string().as_bytes());
         }

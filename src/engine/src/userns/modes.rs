@@ -64,6 +64,9 @@ pub struct Asked {
     pub extends: bool,
 }
 
+/// Whom the kernel shows where an id is not mapped.
+pub const NOBODY: u32 = 65534;
+
 /// A container's map into the rootless namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
@@ -197,6 +200,21 @@ impl Mapping {
     /// The same for a group.
     pub fn group(&self, id: u32) -> Option<u32> {
         through(&self.groups, id)
+    }
+
+    /// Which user and group of the container have these ids in the rootless namespace: nobody where none has.
+    pub fn inside(&self, (uid, gid): (u32, u32)) -> (u32, u32) {
+        let back = |extents: &[(u32, u32, u32)], id: u32| {
+            let found = extents.iter().find(|(_, outside, count)| id >= *outside && id - outside < *count);
+            found.map_or(NOBODY, |(inside, outside, _)| inside + (id - outside))
+        };
+        (back(&self.users, uid), back(&self.groups, gid))
+    }
+
+    /// The ids in the rootless namespace of a user and a group of the container; of its root where they are not mapped.
+    pub fn outside(&self, (uid, gid): (u32, u32)) -> (u32, u32) {
+        let user = self.user(uid).or_else(|| self.user(0)).unwrap_or(uid);
+        (user, self.group(gid).or_else(|| self.group(0)).unwrap_or(gid))
     }
 
     /// The map to the host's ids, the rootless namespace being `outer`.

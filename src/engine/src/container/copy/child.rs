@@ -20,19 +20,22 @@ pub(crate) fn copy(job: &Job, tar: Option<OwnedFd>) -> Result<(), String> {
             let into = to.find()?.filter(Found::is_folder);
             let into = into.ok_or("destination must be a directory when copying from stdin")?;
             let owner = owner(&job.to, &to, job.options.archive)?;
-            untar::unpack(tar.ok_or("the step lacks a descriptor")?, &to, &into, owner, job.options.overwrite)
+            let copier = Copier::new(owner, job.options.overwrite).between(None, job.to.mapping());
+            untar::unpack(tar.ok_or("the step lacks a descriptor")?, &to, &into, copier)
         }
         (from, Side::Tar) => {
             let from = Root::open(from)?;
             let source = from.find()?.ok_or_else(|| from.missing())?;
-            pack(&from, &source, tar.ok_or("the step lacks a descriptor")?)
+            let writer = Writer::new(tar.ok_or("the step lacks a descriptor")?, Kind::Tree);
+            pack(&from, &source, writer.mapped(job.from.mapping()))
         }
         (from, to) => {
             let from = Root::open(from)?;
             let source = from.find()?.ok_or_else(|| from.missing())?;
             let target = Root::open(to)?;
             let owner = owner(to, &target, job.options.archive)?;
-            place(&from, &source, &target, Copier::new(owner, job.options.overwrite))
+            let copier = Copier::new(owner, job.options.overwrite).between(job.from.mapping(), to.mapping());
+            place(&from, &source, &target, copier)
         }
     }
 }
@@ -90,8 +93,7 @@ fn folder_to_write(folder: &OwnedFd) -> Result<OwnedFd, Errno> {
 }
 
 /// Writes what is at `source` as a tar.
-fn pack(from: &Root, source: &Found, to: OwnedFd) -> Result<(), String> {
-    let mut writer = Writer::new(to, Kind::Tree);
+fn pack(from: &Root, source: &Found, mut writer: Writer) -> Result<(), String> {
     let failed = |errno: Errno| from.failed(errno);
     let (folder, name) = match from.base() {
         // The folder itself is called by its name, whatever link led there.

@@ -20,6 +20,7 @@ use super::{ContainerId, Containers};
 use crate::engine::Error;
 use crate::event;
 use crate::step::Step;
+use crate::userns::modes::Mapping;
 
 /// Where files come from or go to.
 #[derive(Debug)]
@@ -65,6 +66,16 @@ pub(crate) enum Side {
         workdir: PathBuf,
     },
     Tar,
+}
+
+impl Side {
+    /// The map of a container that has its own.
+    fn mapping(&self) -> Option<&Mapping> {
+        match self {
+            Self::Container { place, .. } => place.mapping(),
+            _ => None,
+        }
+    }
 }
 
 /// The step.

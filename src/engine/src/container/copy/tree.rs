@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::resolve::{Found, reopen, shown};
 use crate::step::remove;
 use crate::store::tar::attributes;
+use crate::userns::modes::Mapping;
 
 /// Deeper trees are refused: every folder on the way is open.
 const DEPTH: usize = 400;
@@ -25,6 +26,9 @@ pub(super) struct Copier {
     /// Whose the copies are; the originals' when nothing.
     owner: Option<(u32, u32)>,
     overwrite: bool,
+    /// The maps of the containers that are copied from and to, if they have their own.
+    from: Option<Mapping>,
+    to: Option<Mapping>,
     /// Where the first copy of a file with several names is.
     links: HashMap<(u64, u64), (OwnedFd, CString)>,
     /// The path of what is being copied, for messages.
@@ -59,7 +63,13 @@ impl<'a> Like<'a> {
 
 impl Copier {
     pub(super) fn new(owner: Option<(u32, u32)>, overwrite: bool) -> Self {
-        Self { owner, overwrite, links: HashMap::new(), path: Vec::new() }
+        Self { owner, overwrite, from: None, to: None, links: HashMap::new(), path: Vec::new() }
+    }
+
+    /// The same between containers with maps of their own.
+    pub(super) fn between(mut self, from: Option<&Mapping>, to: Option<&Mapping>) -> Self {
+        (self.from, self.to) = (from.cloned(), to.cloned());
+        self
     }
 
     pub(super) fn overwrites(&self) -> bool {
@@ -271,7 +281,9 @@ impl Copier {
     }
 
     fn owner_of(&self, like: &Like<'_>) -> (u32, u32) {
-        self.owner.unwrap_or((like.uid, like.gid))
+        let seen = (like.uid, like.gid);
+        let inside = self.owner.unwrap_or_else(|| self.from.as_ref().map_or(seen, |from| from.inside(seen)));
+        self.to.as_ref().map_or(inside, |to| to.outside(inside))
     }
 
     /// Owner, mode, attributes and times.

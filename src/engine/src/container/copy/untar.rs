@@ -22,16 +22,9 @@ use crate::store;
 const NO_TAR: &str = "source must be a (compressed) tar archive when copying from stdin";
 
 /// Unpacks `tar` into `into`, whose path in `root` it was found by.
-pub(super) fn unpack(
-    tar: OwnedFd,
-    root: &Root,
-    into: &Found,
-    owner: Option<(u32, u32)>,
-    overwrite: bool,
-) -> Result<(), String> {
+pub(super) fn unpack(tar: OwnedFd, root: &Root, into: &Found, copier: Copier) -> Result<(), String> {
     let mut archive = Archive::new(inflated(File::from(tar))?);
-    let mut unpacker =
-        Unpacker { root, into, copier: Copier::new(owner, overwrite), last: None, times: HashMap::new() };
+    let mut unpacker = Unpacker { root, into, copier, last: None, times: HashMap::new() };
     let mut first = true;
     for entry in archive.entries().map_err(|_| NO_TAR)? {
         let entry =
