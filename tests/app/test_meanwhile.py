@@ -43,6 +43,15 @@ class Elsewhere(WindowTest):
         self.app.find("label", "Started “adrift”")
         self.assertEqual(self.state("adrift"), "running")
 
+    def test_a_container_that_a_terminal_pauses_is_shown_so_and_can_be_stopped(self):
+        self.start("frozen")
+        self.open("frozen")
+        self.haulout("pause", "frozen")
+        self.app.find("label", "Paused")
+        self.app.find("button", "Stop").click()
+        self.app.find("label", "Stopped “frozen”")
+        self.assertEqual(self.state("frozen"), "exited")
+
     def test_what_is_done_to_a_container_that_is_gone_by_then_says_that_it_is(self):
         self.start("late")
         self.app.find("label", "late").mouse(button=3)

@@ -76,7 +76,8 @@ fn why_not_pulled(error: &PullError) -> Reason {
 pub fn container_in_list(found: container::Summary) -> Container {
     let record = found.record;
     let state = match found.status {
-        Status::Running(_) | Status::Paused(_) => State::Running { since: found.started },
+        Status::Running(_) => State::Running { since: found.started },
+        Status::Paused(_) => State::Paused,
         Status::Exited(exit) => {
             State::Exited { status: exit.status, finished: exit.finished.0, out_of_memory: exit.oom_killed }
         }

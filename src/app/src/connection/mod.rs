@@ -124,6 +124,8 @@ pub enum State {
     Created,
     /// Running, since when (seconds since 1970).
     Running { since: Option<i64> },
+    /// Its processes are there and stand still.
+    Paused,
     /// Ended; no status when nobody saw it end.
     Exited { status: Option<i32>, finished: i64, out_of_memory: bool },
 }
@@ -131,7 +133,7 @@ pub enum State {
 impl State {
     /// Whether its process lives.
     pub fn is_running(self) -> bool {
-        matches!(self, Self::Running { .. })
+        matches!(self, Self::Running { .. } | Self::Paused)
     }
 }
 

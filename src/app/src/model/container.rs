@@ -137,6 +137,7 @@ fn state_key(state: State) -> &'static str {
     match state {
         State::Created => "created",
         State::Running { .. } => "running",
+        State::Paused => "paused",
         State::Exited { out_of_memory: true, .. } => "failed",
         State::Exited { status: Some(0 | INTERRUPTED | TERMINATED | KILLED), .. } => "done",
         State::Exited { status: Some(_), .. } => "failed",
@@ -148,6 +149,7 @@ fn state_icon(state: State) -> &'static str {
     match state {
         State::Created => "haulout-created-symbolic",
         State::Running { .. } => "haulout-running-symbolic",
+        State::Paused => "haulout-paused-symbolic",
         State::Exited { out_of_memory: true, .. } => "haulout-failed-symbolic",
         State::Exited { status: Some(0 | INTERRUPTED | TERMINATED | KILLED), .. } => "haulout-ended-symbolic",
         State::Exited { status: Some(_), .. } => "haulout-failed-symbolic",
@@ -160,6 +162,7 @@ pub fn state_word(state: State) -> String {
     match state {
         State::Created => gettext("Created"),
         State::Running { .. } => gettext("Running"),
+        State::Paused => gettext("Paused"),
         State::Exited { out_of_memory: true, .. } => gettext("Out of Memory"),
         State::Exited { status: Some(0), .. } => gettext("Ended"),
         State::Exited { status: Some(INTERRUPTED | TERMINATED), .. } => gettext("Stopped"),
