@@ -56,7 +56,7 @@ pub(crate) enum Side {
         given: String,
     },
     Container {
-        place: Place,
+        place: Box<Place>,
         /// What the container was called.
         name: String,
         path: String,
@@ -115,7 +115,8 @@ impl Containers {
                 }
                 End::Container(id, name, path) => {
                     let files = self.hold(&id).await?;
-                    let (place, user, workdir) = (files.place.clone(), files.user.clone(), files.workdir.clone());
+                    let (place, user, workdir) =
+                        (Box::new(files.place.clone()), files.user.clone(), files.workdir.clone());
                     held.push(files);
                     Side::Container { place, name, path, user, workdir }
                 }
