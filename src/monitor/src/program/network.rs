@@ -142,11 +142,20 @@ impl Network {
         was
     }
 
-    /// Waits for the end of pasta after [`Network::stop`]: until then it holds the ports.
+    /// Waits for the end of pasta after [`Network::stop`] if it holds ports until then. The kernel takes its time with its namespaces.
     pub fn wait(&mut self) {
+        if !self.holds_ports() {
+            return;
+        }
         if let Some(pid) = self.pasta.take().and_then(Pid::from_raw) {
             let _ = rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
         }
+    }
+
+    /// Whether pasta listens on the host: it does unless it is told of no ports.
+    fn holds_ports(&self) -> bool {
+        let none = |flag: &str| self.command.windows(2).any(|pair| pair[0] == flag && pair[1] == "none");
+        !(none("-t") && none("-u"))
     }
 
     /// Ends pasta, for good.
