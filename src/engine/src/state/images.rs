@@ -308,17 +308,11 @@ pub(crate) fn layers_of_all(connection: &Connection) -> Result<Vec<(String, Stri
     statement.query_map([], row).and_then(Iterator::collect).doing(DOING)
 }
 
-/// The lengths of the tars of layers that are here.
+/// The lengths of the tars of layers, each of which has to be here.
 pub(crate) fn tar_sizes(connection: &Connection, diff_ids: &[Digest]) -> Result<Vec<u64>, StateError> {
-    const DOING: &str = "looking for layers";
-    let mut statement = connection.prepare_cached("SELECT tar_size FROM layers WHERE diff_id = ?1").doing(DOING)?;
-    diff_ids
-        .iter()
-        .map(|diff_id| {
-            let size: i64 = statement.query_row([diff_id.to_string()], |row| row.get(0)).doing(DOING)?;
-            Ok(u64::try_from(size).unwrap_or_default())
-        })
-        .collect()
+    let missing =
+        |layer: &Digest| StateError::Corrupt { what: format!("an image whose layer {layer} is not recorded") };
+    diff_ids.iter().map(|layer| tar_size(connection, layer)?.ok_or_else(|| missing(layer))).collect()
 }
 
 /// Records a layer; one that is recorded already stays as it is.
