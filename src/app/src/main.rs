@@ -14,6 +14,7 @@ mod containers;
 mod errors;
 mod images;
 mod language;
+mod listing;
 mod measure;
 mod model;
 mod settings;

@@ -16,7 +16,7 @@ use relm4::gtk::prelude::*;
 
 pub use container::{ContainerItem, short_image, shown_port, state_word};
 pub use image::{ImageItem, short_id};
-pub use keyed::Keyed;
+pub use keyed::{Item as KeyedItem, Keyed};
 
 use crate::connection::{Change, Container, Failure, Flow, Shared};
 use crate::measure;

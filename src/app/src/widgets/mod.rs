@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Small pieces that several pages show.
 
-pub mod cells;
 pub mod confirm;
 pub mod copy;
 pub mod failure;
 pub mod focus;
-pub mod row_menu;
 pub mod status;

@@ -27,6 +27,7 @@ use crate::containers::{self, Containers};
 use crate::errors::{Doing, words};
 use crate::images::pull_dialog::{PullDialog, PullOutput};
 use crate::images::{self, Images};
+use crate::listing::{self, Page};
 use crate::model::{Model, Phase};
 use crate::settings;
 
@@ -37,8 +38,8 @@ const TICK_SECONDS: u32 = 60;
 pub struct Shell {
     context: Context,
     sidebar: Sidebar,
-    containers: Controller<Containers>,
-    images: Controller<Images>,
+    containers: Controller<Page<Containers>>,
+    images: Controller<Page<Images>>,
     machine: Controller<Machine>,
     detail: Option<Controller<Detail>>,
     /// Containers' pages that were left and are still seen going: they answer to clicks until then.
@@ -156,16 +157,19 @@ impl Component for Shell {
             let sender = sender.clone();
             move |place| sender.input_sender().emit(Input::Go(place))
         });
-        let containers =
-            Containers::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
+        let containers = Page::<Containers>::builder().launch(context.clone()).forward(
+            sender.input_sender(),
+            |output| match output {
                 containers::Output::Open(id) => Input::Open(id),
                 containers::Output::Run => Input::Run(None),
                 containers::Output::Pull => Input::Pull,
+            },
+        );
+        let images =
+            Page::<Images>::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
+                images::Output::Run(image) => Input::Run(Some(image)),
+                images::Output::Pull => Input::Pull,
             });
-        let images = Images::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
-            images::Output::Run(image) => Input::Run(Some(image)),
-            images::Output::Pull => Input::Pull,
-        });
         let machine = Machine::builder().launch(()).forward(sender.input_sender(), |output| match output {
             MachineOutput::CheckAgain => Input::CheckMachine,
             MachineOutput::GoOn => Input::GoOn,
@@ -255,9 +259,9 @@ impl Component for Shell {
             Input::Search => match self.sidebar.place() {
                 Place::Containers => match &self.detail {
                     Some(detail) => detail.emit(detail::Input::Search),
-                    None => self.containers.emit(containers::Input::Search),
+                    None => self.containers.emit(listing::Input::Search),
                 },
-                Place::Images => self.images.emit(images::Input::Search),
+                Place::Images => self.images.emit(listing::Input::Search),
             },
             Input::SearchEverything => {
                 let dialog =
@@ -295,7 +299,7 @@ impl Component for Shell {
             Input::Open(id) => self.open(widgets, &id),
             Input::ShowImage(id) => {
                 self.go(widgets, Place::Images);
-                self.images.emit(images::Input::Show(id));
+                self.images.emit(listing::Input::Act(id, images::Deed::Show));
             }
             // Another container's page may have taken its place already.
             Input::Left(page) => {

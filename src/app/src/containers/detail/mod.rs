@@ -15,6 +15,7 @@ use relm4::prelude::*;
 use super::{act, menu};
 use crate::connection::Action;
 use crate::language::fill;
+use crate::listing::Noun;
 use crate::model::ContainerItem;
 use crate::window::Context;
 use logs::Logs;
@@ -232,6 +233,6 @@ fn install_actions(page: &adw::NavigationPage, detail: &Detail) {
         add(name, Box::new(move || act(&context, vec![item.clone()], action)));
     }
     let (item, clipboard) = (detail.item.clone(), page.clipboard());
-    add("copy-id", Box::new(move || clipboard.set_text(&item.id())));
-    page.insert_action_group("containers", Some(&group));
+    add("copy", Box::new(move || clipboard.set_text(&item.id())));
+    page.insert_action_group(super::Containers::NAME, Some(&group));
 }

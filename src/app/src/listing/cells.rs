@@ -163,22 +163,4 @@ impl<T: IsA<glib::Object>> Cells<T> {
         texts.append(&Self::label(list_item, "summary", end, &["caption", "dim-label"]));
         texts
     }
-
-    /// A button that shows the menu which `menu` makes when it is asked for: what it offers depends on the state.
-    pub fn menu_button(list_item: &glib::Object, menu: &Rc<dyn Fn(&T) -> gtk::gio::Menu>) -> gtk::MenuButton {
-        let button = gtk::MenuButton::builder()
-            .icon_name("view-more-symbolic")
-            .tooltip_text(gettext("More Actions"))
-            .valign(gtk::Align::Center)
-            .css_classes(["flat", "circular"])
-            .build();
-        button.update_property(&[gtk::accessible::Property::Label(&gettext("More Actions"))]);
-        let (weak, menu) = (list_item.downgrade(), menu.clone());
-        button.set_create_popup_func(move |button| {
-            if let Some(item) = weak.upgrade().as_ref().and_then(Self::item) {
-                button.set_menu_model(Some(&menu(&item)));
-            }
-        });
-        button
-    }
 }

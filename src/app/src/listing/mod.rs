@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The page of a noun: its things in a list, the search, the selection mode, and what is shown when there is nothing to
+//! list. What differs from noun to noun is in [`Noun`]; the rest is here, once.
+
+pub mod cells;
+mod page;
+mod row_menu;
+mod shapes;
+
+use std::fmt::Debug;
+use std::rc::Rc;
+
+use gettextrs::gettext;
+use relm4::gtk;
+use relm4::gtk::prelude::*;
+use relm4::gtk::{gio, glib};
+
+pub use page::{Input, Page};
+pub use shapes::{Column, by, by_text};
+
+use crate::model::{Keyed, KeyedItem, Model};
+use crate::window::Context;
+use cells::Cells;
+
+/// Things of one kind, as their page shows them.
+pub trait Noun: Sized + 'static {
+    /// The object behind a row.
+    type Item: KeyedItem;
+    /// What can be done to things in the list.
+    type Deed: Copy + Debug + 'static;
+    /// What the page cannot do by itself.
+    type Output: Debug + 'static;
+
+    /// In the window's stack, and before the dot in the names of the menu's actions.
+    const NAME: &'static str;
+    /// Of the page that says that there are none.
+    const ICON: &'static str;
+    /// The names of the menu's actions. `select` and `copy` are there for every noun.
+    const DEEDS: &'static [(&'static str, Self::Deed)];
+
+    /// The properties of a thing that its main button depends on.
+    const MAIN_PROPERTIES: &'static [&'static str];
+
+    /// What the page says.
+    fn words() -> Words;
+    /// The things of this noun.
+    fn things(model: &Model) -> &Keyed<Self::Item>;
+    /// The texts of a thing that the search looks at.
+    fn texts(item: &Self::Item) -> Vec<String>;
+    /// The columns between the box to tick and the buttons; the list is sorted by the first until somebody chooses another.
+    fn columns() -> Vec<Column>;
+    /// What stands before the two lines of a narrow row.
+    fn lead(list_item: &glib::Object) -> Option<gtk::Widget>;
+    /// Makes the button of a row's main action say what it does to `item` now.
+    fn show_main(button: &gtk::Button, item: &Self::Item);
+    /// What that button does to `item` now.
+    fn main_deed(item: &Self::Item) -> Self::Deed;
+    /// What a click on a row does.
+    fn open_deed() -> Self::Deed;
+    /// What can be done to `item` now.
+    fn menu(item: &Self::Item) -> gio::Menu;
+    /// The buttons below a selection.
+    fn deeds_to_many() -> Vec<DeedToMany<Self::Deed>>;
+    /// How one comes to a thing of this noun, the usual way first: the button in the header, and those of the empty page.
+    fn ways_in() -> Vec<(String, Self::Output)>;
+    /// Does it to `items`; `begun` is called when nothing more is asked.
+    fn act(page: &Acting<Self>, items: Vec<Self::Item>, deed: Self::Deed, begun: Box<dyn FnOnce()>);
+}
+
+/// What the page of a noun says, translated.
+pub struct Words {
+    /// Of the page: "Images".
+    pub title: String,
+    /// Of the page in selection mode, and of the button that begins it: "Select Images".
+    pub select: String,
+    /// In the empty search entry: "Search images".
+    pub search: String,
+    /// When there are none: "No Images".
+    pub none: String,
+    /// The sentence below that.
+    pub none_more: String,
+}
+
+/// A button below a selection.
+pub struct DeedToMany<D> {
+    pub label: String,
+    /// At the end, in red.
+    pub destructive: bool,
+    pub deed: D,
+}
+
+/// What acting on things needs.
+pub struct Acting<N: Noun> {
+    pub context: Context,
+    pub output: relm4::Sender<N::Output>,
+}
+
+/// An entry of a menu that does the deed called `name` to the thing `id`.
+pub fn entry<N: Noun>(label: &str, name: &str, id: &str) -> gio::MenuItem {
+    let entry = gio::MenuItem::new(Some(label), None);
+    entry.set_action_and_target_value(Some(&format!("{}.{name}", N::NAME)), Some(&id.to_variant()));
+    entry
+}
+
+/// A menu of `sections`.
+pub fn menu_of<const N: usize>(sections: [Vec<gio::MenuItem>; N]) -> gio::Menu {
+    let menu = gio::Menu::new();
+    for entries in sections {
+        let section = gio::Menu::new();
+        for entry in entries {
+            section.append_item(&entry);
+        }
+        menu.append_section(None, &section);
+    }
+    menu
+}
+
+/// A row's buttons: the main one, and that of the menu.
+fn buttons<N: Noun>(list_item: &glib::Object, clicked: &Rc<dyn Fn(&N::Item)>) -> gtk::Box {
+    let both = gtk::Box::builder().spacing(6).halign(gtk::Align::End).build();
+    both.append(&main_button::<N>(list_item, clicked.clone()));
+    both.append(&menu_button::<N>(list_item));
+    both
+}
+
+/// The button of the main action, as it is for whichever thing the row shows.
+fn main_button<N: Noun>(list_item: &glib::Object, clicked: Rc<dyn Fn(&N::Item)>) -> gtk::Button {
+    let button = gtk::Button::builder().valign(gtk::Align::Center).css_classes(["flat", "circular"]).build();
+    let shown = button.downgrade();
+    Cells::<N::Item>::follow(list_item, N::MAIN_PROPERTIES, move |item| {
+        if let Some(button) = shown.upgrade() {
+            N::show_main(&button, item);
+        }
+    });
+    let weak = list_item.downgrade();
+    button.connect_clicked(move |_| {
+        if let Some(item) = weak.upgrade().as_ref().and_then(Cells::<N::Item>::item) {
+            clicked(&item);
+        }
+    });
+    button
+}
+
+/// A button that shows the menu; it is made when it is asked for: what it offers depends on the state.
+fn menu_button<N: Noun>(list_item: &glib::Object) -> gtk::MenuButton {
+    let button = gtk::MenuButton::builder()
+        .icon_name("view-more-symbolic")
+        .tooltip_text(gettext("More Actions"))
+        .valign(gtk::Align::Center)
+        .css_classes(["flat", "circular"])
+        .build();
+    button.update_property(&[gtk::accessible::Property::Label(&gettext("More Actions"))]);
+    let weak = list_item.downgrade();
+    button.set_create_popup_func(move |button| {
+        if let Some(item) = weak.upgrade().as_ref().and_then(Cells::<N::Item>::item) {
+            button.set_menu_model(Some(&N::menu(&item)));
+        }
+    });
+    button
+}
+
+/// Whether `item` is ticked in selection mode.
+fn selected(item: &impl IsA<glib::Object>) -> bool {
+    item.property("selected")
+}
+
+/// Ticks `item`, or takes the tick away.
+fn select(item: &impl IsA<glib::Object>, on: bool) {
+    item.set_property("selected", on);
+}
