@@ -81,6 +81,8 @@ fn word(arg: Arg, verb: &str) -> Arg {
         arg.add(ArgValueCompleter::new(move |typed: &OsStr| containers(typed, wanted)))
     } else if name.contains("IMAGE") {
         arg.add(ArgValueCompleter::new(images))
+    } else if name.contains("SECRET") {
+        arg.add(ArgValueCompleter::new(secrets))
     } else if name.contains("VOLUME") {
         arg.add(ArgValueCompleter::new(volumes))
     } else if name.contains("PATH") || name.contains("FILE") || matches!(name.as_str(), "COMMAND" | "ARG") {
@@ -99,6 +101,9 @@ fn value(arg: Arg) -> Arg {
             values.iter().filter(|value| value.starts_with(&*typed)).map(CompletionCandidate::new).collect()
         };
         return arg.add(ArgValueCompleter::new(offer));
+    }
+    if name == "secret" {
+        return arg.add(ArgValueCompleter::new(secrets));
     }
     if name == "volumes-from" {
         return arg.add(ArgValueCompleter::new(|typed: &OsStr| containers(typed, |_| true)));
@@ -141,6 +146,14 @@ fn volumes(typed: &OsStr) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let found = ask(async |engine| engine.volumes().list().await);
     let names = found.into_iter().map(|volume| volume.record.name);
+    names.filter(|name| name.starts_with(&*typed)).map(CompletionCandidate::new).collect()
+}
+
+/// Names of secrets that begin with what was typed.
+fn secrets(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let found = ask(async |engine| engine.secrets().list().await);
+    let names = found.into_iter().map(|secret| secret.name);
     names.filter(|name| name.starts_with(&*typed)).map(CompletionCandidate::new).collect()
 }
 

@@ -422,6 +422,35 @@ impl Volumes {
     }
 }
 
+/// Which secrets are meant.
+pub struct Secrets {
+    filters: Vec<Filter>,
+}
+
+impl Secrets {
+    /// Reads the filters.
+    pub fn parse(texts: &[String]) -> Result<Self> {
+        let filters = texts.iter().map(|text| {
+            let filter = split(text).ok_or_else(|| {
+                anyhow!("invalid filter {text:?}: must be in the format \"filter=value or filter!=value\"")
+            })?;
+            match filter.key.as_str() {
+                "name" | "id" if !filter.negated => Ok(filter),
+                key => bail!("invalid filter {key:?}"),
+            }
+        });
+        Ok(Self { filters: filters.collect::<Result<_>>()? })
+    }
+
+    /// Whether `record` is meant.
+    pub fn holds(&self, record: &haulout_engine::secret::Record) -> bool {
+        all(&self.filters, |filter| match filter.key.as_str() {
+            "name" => matches(&filter.value, &record.name),
+            _ => record.id.starts_with(&filter.value),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

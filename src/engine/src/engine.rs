@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::image::Images;
 use crate::info::Info;
 use crate::paths::Paths;
+use crate::secret::{SecretError, Secrets};
 use crate::state::{Database, StateError};
 use crate::step::{Answer, Step, Steps};
 use crate::systemd::UserManager;
@@ -163,6 +164,11 @@ impl Engine {
         Volumes::of(self.clone())
     }
 
+    /// The secrets.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::of(self.clone())
+    }
+
     /// The manifest lists.
     pub fn manifest_lists(&self) -> crate::image::ManifestLists {
         crate::image::ManifestLists::of(self.clone())
@@ -281,6 +287,9 @@ pub enum Error {
         /// The containers.
         containers: String,
     },
+    /// A secret.
+    #[error(transparent)]
+    Secret(Box<SecretError>),
     /// The container is not in a state in which that can be done.
     #[error("{0}")]
     WrongState(String),

@@ -70,6 +70,7 @@ pub mod info;
 pub mod net;
 pub mod paths;
 pub mod runtime;
+pub mod secret;
 pub mod spec;
 pub mod state;
 pub mod step;

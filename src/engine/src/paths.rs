@@ -66,6 +66,11 @@ impl Paths {
         self.volumes().join(name)
     }
 
+    /// What is known of secrets, and what the driver `file` keeps of them.
+    pub fn secrets(&self) -> PathBuf {
+        self.data.join("secrets")
+    }
+
     /// The folders of the running containers.
     pub fn bundles(&self) -> PathBuf {
         self.runtime.join("containers")

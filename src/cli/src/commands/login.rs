@@ -4,7 +4,7 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::config::Folders;
 use haulout_engine::config::auth::{AuthFiles, Credentials};
 use haulout_engine::image::PullOptions;
@@ -36,6 +36,9 @@ pub struct Args {
     /// Password for registry
     #[arg(short, long)]
     password: Option<String>,
+    /// Retrieve password from a secret
+    #[arg(long)]
+    secret: Option<String>,
     /// Take the password from stdin
     #[arg(long)]
     password_stdin: bool,
@@ -84,6 +87,18 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
 
     let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let (mut user, mut password) = (filled(&args.username), filled(&args.password));
+    if let Some(secret) = filled(&args.secret) {
+        if args.password_stdin {
+            bail!("--secret cannot be used with --password-stdin");
+        }
+        if password.is_some() {
+            bail!("--secret cannot be used with --password options");
+        }
+        let hidden = invocation.engine().secrets().reveal(&secret).await?;
+        password =
+            Some(String::from_utf8(hidden).map_err(|_| anyhow!("secret {secret} is no password: it is no text"))?);
+        user = user.or(Some(secret));
+    }
     if args.password_stdin {
         if password.is_some() {
             bail!("Can't specify both --password-stdin and --password");

@@ -55,6 +55,11 @@ mod rmi;
 mod run;
 mod save;
 mod search;
+mod secret_create;
+mod secret_exists;
+mod secret_inspect;
+mod secret_ls;
+mod secret_rm;
 mod start;
 mod stats;
 mod stop;
@@ -277,6 +282,17 @@ pub static GROUPS: &[Group] = &[
             verb!(["push"], manifest_push, zygote),
             verb!(["remove"], manifest_remove),
             verb!(["rm"], manifest_rm),
+        ],
+    },
+    Group {
+        name: "secret",
+        about: "Manage secrets",
+        verbs: &[
+            verb!(["create"], secret_create),
+            verb!(["exists"], secret_exists),
+            verb!(["inspect"], secret_inspect),
+            verb!(["ls", "list"], secret_ls),
+            verb!(["rm"], secret_rm),
         ],
     },
     Group {

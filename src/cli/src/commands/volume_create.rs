@@ -49,7 +49,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     Ok(0)
 }
 
-fn pairs(what: &str, one: &str, texts: &[String]) -> Result<BTreeMap<String, String>> {
+/// `KEY=VALUE`, each.
+pub fn pairs(what: &str, one: &str, texts: &[String]) -> Result<BTreeMap<String, String>> {
     let pair = |text: &String| match text.split_once('=').unwrap_or((text, "")) {
         ("", _) => bail!("unable to process {what}: invalid {one} format: {text:?}"),
         (key, value) => Ok((key.to_owned(), value.to_owned())),

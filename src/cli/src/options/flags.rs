@@ -244,6 +244,9 @@ pub struct Flags {
     /// When running --read-only containers mount read-write tmpfs on /dev, /dev/shm, /run, /tmp and /var/tmp
     #[arg(long, default_value_t = true)]
     pub read_only_tmpfs: bool,
+    /// Add secret to container
+    #[arg(long)]
+    pub secret: Vec<String>,
     /// Size of /dev/shm (format: <number>[<unit>], where unit = b (bytes), k (kibibytes), m (mebibytes), or g (gibibytes))
     #[arg(long)]
     pub shm_size: Option<String>,

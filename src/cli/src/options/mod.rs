@@ -6,6 +6,7 @@ mod flags;
 mod mount;
 mod process;
 mod publish;
+mod secret;
 mod volume;
 
 use std::collections::BTreeMap;
@@ -97,6 +98,7 @@ impl Flags {
             expose: self.exposed()?,
             publish_all: self.publish_all,
             network,
+            secrets: self.secret.iter().map(|text| secret::parse(text)).collect::<Result<_>>()?,
             create_command: argv.to_vec(),
         })
     }

@@ -23,6 +23,8 @@ pub struct Settings {
     pub engine: Engine,
     /// `[network]`.
     pub network: Network,
+    /// `[secrets]`.
+    pub secrets: Secrets,
     /// What should be told: keys that nobody knows.
     pub warnings: Vec<String>,
 }
@@ -59,6 +61,7 @@ struct File {
     containers: Containers,
     engine: Engine,
     network: Network,
+    secrets: Secrets,
     #[serde(flatten)]
     rest: Rest,
 }
@@ -191,8 +194,18 @@ table! {
     ]
 }
 
+table! {
+    /// `[secrets]`: who keeps what secrets hide.
+    Secrets {
+        /// `file`, `pass` or `shell`.
+        driver: Option<String>,
+        /// Options of the driver.
+        opts: BTreeMap<String, String>,
+    } also &[]
+}
+
 /// Tables of other programs, or of ours for later.
-const OTHER_TABLES: &[&str] = &["secrets", "configmaps", "machine", "farms", "podmansh"];
+const OTHER_TABLES: &[&str] = &["configmaps", "machine", "farms", "podmansh"];
 
 /// What was in a table beside the keys that are kept.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -316,6 +329,7 @@ impl Settings {
             ("containers.", file.containers.unknown().collect::<Vec<_>>()),
             ("engine.", file.engine.unknown().collect()),
             ("network.", file.network.unknown().collect()),
+            ("secrets.", file.secrets.unknown().collect()),
             ("", tables.collect()),
         ] {
             let told =
@@ -325,6 +339,7 @@ impl Settings {
         self.containers.overlay(file.containers);
         self.engine.overlay(file.engine);
         self.network.overlay(file.network);
+        self.secrets.overlay(file.secrets);
         Ok(())
     }
 }

@@ -179,7 +179,8 @@ fn configuration(details: &Details, include_volumes: bool) -> ContainerConfig {
     let options = &record.options;
     let image = details.image.config().clone().unwrap_or_default();
     let process = details.spec.as_ref().and_then(|spec| spec.process().as_ref());
-    let env = process.and_then(|process| process.env().clone()).unwrap_or_default();
+    let mut env = process.and_then(|process| process.env().clone()).unwrap_or_default();
+    crate::secret::place::leave_out(&mut env, options);
     // What each container gets for itself.
     let own = |variable: &String| {
         let name = variable.split('=').next().unwrap_or_default();

@@ -3,6 +3,7 @@
 
 use oci_spec::image::ImageConfiguration;
 
+use super::lock::Lock;
 use super::options::{
     ImageVolume, LogDriver, Namespace, Namespaces, Network, Options, Protocol, Publish, Userns, Volume, VolumeSource,
 };
@@ -14,6 +15,7 @@ use crate::event;
 use crate::image::names::for_start;
 use crate::net::ports;
 use crate::runtime;
+use crate::secret;
 use crate::spec::{self, asked, capabilities, mounts, process};
 use crate::state::{Added, Found};
 use crate::userns::modes::{self, Mapping};
@@ -29,6 +31,7 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
     apply(&mut options, &settings)?;
     check(&options, &settings)?;
     take_volumes_from(engine, &mut options)?;
+    let hidden = secret::place::resolve(engine, &mut options)?;
     let Namespaces { pid, ipc, uts, cgroup } = &mut options.namespaces;
     for (namespace, kind) in [(pid, "pid"), (ipc, "ipc"), (uts, "uts"), (cgroup, "cgroup")] {
         if let Namespace::Container(name) = namespace {
@@ -93,14 +96,19 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
     // Whoever removes volumes waits until both their folders and their records are there.
     let guard = if volumes.is_empty() { None } else { Some(Guard::take(engine.paths()).map_err(io)?) };
     volumes.iter().try_for_each(|volume| volume::make(engine.paths(), &volume.name)).map_err(io)?;
+    let kept = keep_secrets(engine, &id, &hidden)?;
     let added = engine.with_database(|database| match candidates {
         Candidates::One(name) => Ok(database.add_container(&mut record, [name], &mut volumes)?),
         Candidates::Random => {
             let names = names::random().map_err(|source| Error::Io { doing: "choosing a name".into(), source })?;
             Ok(database.add_container(&mut record, names, &mut volumes)?)
         }
-    })?;
-    drop(guard);
+    });
+    if kept.is_some() && !matches!(added, Ok(Added::Done)) {
+        let _ = std::fs::remove_dir_all(engine.paths().container(&id));
+    }
+    let added = added?;
+    drop((guard, kept));
     match added {
         Added::Done => {
             for volume in &volumes {
@@ -112,6 +120,21 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
         Added::NameInUse(holder) => Err(Error::NameInUse { name: record.name.to_string(), id: holder }),
         Added::NoImage => Err(Error::NoSuchImage(record.options.image)),
     }
+}
+
+/// Keeps what its secrets hide in its folder, which is locked until there is a record of it: nobody takes it for garbage.
+fn keep_secrets(engine: &Engine, id: &ContainerId, hidden: &[(usize, Vec<u8>)]) -> Result<Option<Lock>, Error> {
+    if hidden.is_empty() {
+        return Ok(None);
+    }
+    let paths = engine.paths();
+    let lock = Lock::take(paths, id);
+    let lock = lock.map_err(|source| Error::Io { doing: format!("locking container {id}"), source })?;
+    if let Err(error) = secret::place::keep(paths, id, hidden) {
+        let _ = std::fs::remove_dir_all(paths.container(id));
+        return Err(error);
+    }
+    Ok(Some(lock))
 }
 
 /// Ids of images below which there are no holes: the user `nobody` is left out.

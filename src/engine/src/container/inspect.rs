@@ -17,7 +17,7 @@ use crate::runtime::Runtime;
 use crate::spec::{self, asked};
 use crate::userns::UsernsError;
 use crate::userns::map::{self, Extent, Map};
-use crate::{runtime, systemd};
+use crate::{runtime, secret, systemd};
 
 /// Every container, the oldest first. Blocks.
 pub(crate) fn list(engine: &Engine) -> Result<Vec<Summary>, Error> {
@@ -55,8 +55,12 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
     }
     let cgroup = seen.status.process().and_then(|process| systemd::cgroup_of(process.pid));
     let folder = paths.container(id);
+    let mut spec = written_spec(engine, id).or_else(|| made_spec(engine, &settings, &record, &image));
+    if let Some(process) = spec.as_mut().and_then(|spec| spec.process_mut().as_mut()) {
+        secret::place::mask(process.env_mut().get_or_insert_default(), &record.options);
+    }
     Ok(Details {
-        spec: written_spec(engine, id).or_else(|| made_spec(engine, &settings, &record, &image)),
+        spec,
         monitor,
         cgroup,
         stop_signal: stop_signal(&record, Some(&image))?,

@@ -126,8 +126,40 @@ pub struct Options {
     pub expose: Vec<(u16, Protocol)>,
     /// `-P`: each exposed port is published.
     pub publish_all: bool,
+    /// `--secret`.
+    pub secrets: Vec<SecretUse>,
     /// The whole command line that made it, for `inspect` (`Config.CreateCommand`).
     pub create_command: Vec<String>,
+}
+
+/// `--secret`: which one, and how it comes into the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretUse {
+    /// Its name.
+    pub name: String,
+    /// Its id, as `create` found it.
+    pub id: String,
+    /// As what.
+    pub exposure: Exposure,
+    /// The file's path, below `/run/secrets` when it is not absolute; the variable's name. The secret's name when nothing.
+    pub target: Option<String>,
+    /// Whose file it is.
+    pub uid: u32,
+    /// The same for the group.
+    pub gid: u32,
+    /// The file's mode.
+    pub mode: u32,
+}
+
+/// As what a secret comes into a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exposure {
+    /// A file.
+    #[default]
+    Mount,
+    /// A variable of its environment.
+    Variable,
 }
 
 /// A namespace: its own, or whose.

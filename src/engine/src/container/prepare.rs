@@ -31,7 +31,7 @@ use crate::spec::asked::{self, Asked, Known, Over};
 
 use crate::state::images;
 use crate::store::mapped::Wanted;
-use crate::{image, volume};
+use crate::{image, secret, volume};
 
 /// The signal that asks a container to end when nobody says another.
 pub(super) const STOP_SIGNAL: &str = "TERM";
@@ -180,7 +180,11 @@ fn plan(
         volumes: &volumes,
         shared: shared(engine, record)?,
     };
-    let made = spec::make(&request)?;
+    let mut made = spec::make(&request)?;
+    if let Some(process) = made.spec.process_mut() {
+        let env = process.env_mut().get_or_insert_default();
+        secret::place::set_variables(engine, &record.options, env)?;
+    }
     if let Some(warning) = made.warning {
         engine.warn(warning);
     }
@@ -205,6 +209,7 @@ fn plan(
         workdir_must_exist: record.options.workdir.is_some(),
         stages,
         fresh,
+        secrets: secret::place::given(paths, id, &record.options),
         owned,
         mapping: record.mapping.clone(),
         shared_userns,

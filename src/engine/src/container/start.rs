@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use haulout_monitor::process::Process;
 use serde::{Deserialize, Serialize};
 
+use crate::secret::place::Given;
 use crate::userns::modes::Mapping;
 
 /// What the child of the zygote needs to become a container's monitor: it joins the user namespace, makes a mount namespace
@@ -39,6 +40,9 @@ pub struct Plan {
     pub stages: Stages,
     /// Volumes that are new.
     pub fresh: Vec<Fresh>,
+    /// Secrets: where each is to be in the bundle, and what.
+    #[serde(default)]
+    pub secrets: Vec<(PathBuf, Given)>,
     /// Folders and files that become the container's user's, with all that is in them (`U`).
     #[serde(default)]
     pub owned: Vec<PathBuf>,

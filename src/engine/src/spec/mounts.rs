@@ -11,6 +11,7 @@ use super::asked::{self, Asked};
 use super::{Request, SpecError};
 use crate::container::Options;
 use crate::container::options::Namespace;
+use crate::secret;
 
 /// What is in a bundle for a container's own view: name in the bundle, place inside.
 pub const FILES: [(&str, &str); 4] = [
@@ -161,6 +162,13 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
         for place in SCRATCH {
             mounts.push(oci("tmpfs", "tmpfs", place, ["rw", "rprivate", "nosuid", "nodev", "tmpcopyup"])?);
         }
+    }
+    let secrets = secret::place::mounts(defaults.bundle, options);
+    if secrets.iter().any(|(_, place)| place.starts_with(secret::place::FOLDER)) {
+        mounts.push(oci("tmpfs", "tmpfs", secret::place::FOLDER, ["rw", "rprivate", "nosuid", "nodev", "mode=0755"])?);
+    }
+    for (source, place) in secrets {
+        mounts.push(oci("bind", source, place, ["bind", "rprivate"])?);
     }
     if let Some(init) = defaults.init {
         mounts.push(oci("bind", init, super::INIT_PLACE, ["bind", "ro", "private"])?);

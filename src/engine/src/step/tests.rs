@@ -397,6 +397,7 @@ mv $b/seen $b/done
         workdir_must_exist: false,
         stages: Stages::default(),
         fresh: Vec::new(),
+        secrets: Vec::new(),
         owned: Vec::new(),
         mapping: None,
         shared_userns: None,

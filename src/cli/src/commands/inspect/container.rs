@@ -6,7 +6,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use haulout_engine::Engine;
-use haulout_engine::container::options::{Cgroups, LogDriver, Namespace, Network, Options, Publish, Seccomp, Userns};
+use haulout_engine::container::options::{
+    Cgroups, Exposure, LogDriver, Namespace, Network, Options, Publish, Seccomp, Userns,
+};
 use haulout_engine::container::{ContainerId, Details, Mount, Status};
 use serde_json::Value;
 
@@ -201,6 +203,19 @@ impl View<'_> {
             .into()
     }
 
+    fn secrets(&self) -> Data {
+        let mounted = self.options.secrets.iter().filter(|secret| secret.exposure == Exposure::Mount);
+        let secrets = mounted.map(|secret| {
+            Struct::of("*define.InspectSecret")
+                .with("Name", &secret.name)
+                .with("ID", &secret.id)
+                .with("UID", secret.uid)
+                .with("GID", secret.gid)
+                .with("Mode", secret.mode)
+        });
+        secrets.collect::<Vec<_>>().into()
+    }
+
     fn config(&self) -> Data {
         let record = &self.details.summary.record;
         let image = &self.image["config"];
@@ -254,6 +269,7 @@ impl View<'_> {
             .with_hidden("Healthcheck", Data::Nil)
             .with("CreateCommand", Data::list_or_nil(self.options.create_command.clone()))
             .with("Umask", self.options.umask.clone().unwrap_or_else(|| "0022".to_owned()))
+            .with_omitted("Secrets", "Secrets", self.secrets())
             .with("Timeout", self.options.timeout.unwrap_or(0))
             .with("StopTimeout", self.options.stop_timeout.unwrap_or(STOP_TIMEOUT))
             .with("Passwd", true)

@@ -17,6 +17,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::MountFlags;
 
 use super::{Plan, account, copy, place, stage};
+use crate::secret;
 use crate::spec::mounts::FILES;
 use crate::step::Answer;
 use crate::step::fork::{self, Fork};
@@ -77,6 +78,7 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
     for path in &plan.owned {
         stage::own(path, owner.0, owner.1).map_err(|error| failure(words(&error)))?;
     }
+    hand_out_secrets(&plan)?;
     write_bundle(&plan).map_err(|(path, error)| failure(format!("writing {}: {error}", path.display())))?;
     drop(root);
     if let Some(namespace) = namespace {
@@ -183,6 +185,17 @@ fn owner_outside(plan: &Plan, user: &User) -> Result<(u32, u32), Failure> {
             user.uid, user.gid, plan.config.id
         ))),
     }
+}
+
+/// Puts the secrets where the runtime mounts them from.
+fn hand_out_secrets(plan: &Plan) -> Result<(), Failure> {
+    let outside = |uid, gid| match &plan.mapping {
+        None => (uid, gid),
+        // Whom the container does not have is nobody's: as root's it can be read at least by it.
+        Some(map) => (map.user(uid).or(map.user(0)).unwrap_or(0), map.group(gid).or(map.group(0)).unwrap_or(0)),
+    };
+    secret::place::hand_out(&plan.secrets, outside)
+        .map_err(|(path, error)| failure(format!("handing out the secret {}: {error}", path.display())))
 }
 
 /// Makes or joins the container's own user namespace: the monitor holds it by a descriptor, to which `userns` in the bundle leads.
