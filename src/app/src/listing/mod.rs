@@ -115,8 +115,11 @@ pub fn menu_of<const N: usize>(sections: [Vec<gio::MenuItem>; N]) -> gio::Menu {
     menu
 }
 
+/// What a row's main button calls, with the thing that the row shows.
+type Clicked<T> = Rc<dyn Fn(&T)>;
+
 /// A row's buttons: the main one, and that of the menu.
-fn buttons<N: Noun>(list_item: &glib::Object, clicked: &Rc<dyn Fn(&N::Item)>) -> gtk::Box {
+fn buttons<N: Noun>(list_item: &glib::Object, clicked: &Clicked<N::Item>) -> gtk::Box {
     let both = gtk::Box::builder().spacing(6).halign(gtk::Align::End).build();
     both.append(&main_button::<N>(list_item, clicked.clone()));
     both.append(&menu_button::<N>(list_item));
@@ -124,7 +127,7 @@ fn buttons<N: Noun>(list_item: &glib::Object, clicked: &Rc<dyn Fn(&N::Item)>) ->
 }
 
 /// The button of the main action, as it is for whichever thing the row shows.
-fn main_button<N: Noun>(list_item: &glib::Object, clicked: Rc<dyn Fn(&N::Item)>) -> gtk::Button {
+fn main_button<N: Noun>(list_item: &glib::Object, clicked: Clicked<N::Item>) -> gtk::Button {
     let button = gtk::Button::builder().valign(gtk::Align::Center).css_classes(["flat", "circular"]).build();
     let shown = button.downgrade();
     Cells::<N::Item>::follow(list_item, N::MAIN_PROPERTIES, move |item| {

@@ -10,7 +10,7 @@ use relm4::gtk::prelude::*;
 use relm4::{adw, gtk};
 
 use super::cells::{Cells, Selecting};
-use super::{Noun, buttons};
+use super::{Clicked, Noun, buttons};
 use crate::model::{Model, matches};
 
 /// The column of the buttons: two of them and their spacing.
@@ -69,7 +69,7 @@ pub fn by_text<T: IsA<glib::Object>>(property: &str) -> gtk::Sorter {
 /// What a row tells its page.
 pub struct Clicks<T> {
     /// Its main button was clicked.
-    pub main: Rc<dyn Fn(&T)>,
+    pub main: Clicked<T>,
     /// It was ticked, or is no more.
     pub ticked: Rc<dyn Fn()>,
 }
@@ -186,11 +186,7 @@ impl<N: Noun> Shapes<N> {
 }
 
 /// Two lines, for a window as narrow as a telephone.
-fn narrow<N: Noun>(
-    main: Rc<dyn Fn(&N::Item)>,
-    ticked: Rc<dyn Fn()>,
-    selecting: Selecting,
-) -> gtk::SignalListItemFactory {
+fn narrow<N: Noun>(main: Clicked<N::Item>, ticked: Rc<dyn Fn()>, selecting: Selecting) -> gtk::SignalListItemFactory {
     Cells::<N::Item>::factory(move |list_item| {
         let line = gtk::Box::builder().spacing(12).build();
         let check = Cells::<N::Item>::check(list_item, &ticked);
