@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -38,6 +39,22 @@ class Run(SessionTest):
         self.assertEqual(self.haulout("ps", "--all", "--quiet").stdout, "")
         identity = self.detached("--rm", BUSYBOX, "sleep", "0.2")
         wait_until(lambda: run("haulout", "container", "exists", identity).returncode == 1, "the container is removed")
+
+    def test_a_folder_that_another_engine_uses_too_is_named_by_root_and_nothing_of_it_is_touched(self):
+        with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+            kept = Path(folder, "volumes/theirs/_data/kept")
+            kept.parent.mkdir(parents=True)
+            kept.write_text("")
+            there = ("--root", os.path.relpath(folder))
+            self.haulout(*there, "pull", "--quiet", BUSYBOX)
+            self.haulout(*there, "volume", "create", "ours")
+            self.haulout(*there, "volume", "rm", "ours")
+            self.haulout(*there, "run", "--detach", "--rm", "--network", "none", BUSYBOX, "sleep", "0.2")
+            # What removes it is started in another folder, by a monitor that has to tell it where.
+            wait_until(lambda: not self.haulout(*there, "ps", "--all", "--quiet").stdout, "the container is removed")
+            self.assertTrue(kept.exists())
+            self.haulout(*there, "rmi", "--all", "--force")
+            self.assertEqual(sorted(path.name for path in Path(folder).iterdir()), ["haulout", "volumes"])
 
     def test_exit_statuses_are_the_containers_own_or_say_why_it_did_not_start(self):
         for words, status in [

@@ -67,11 +67,7 @@ impl Invocation {
 
     /// Where the engine keeps things.
     pub fn paths(&self) -> Paths {
-        let user = Paths::of_user();
-        Paths {
-            data: self.globals.root.clone().unwrap_or(user.data),
-            runtime: self.globals.runroot.clone().unwrap_or(user.runtime),
-        }
+        Paths::of_user().below(self.globals.root.as_deref(), self.globals.runroot.as_deref())
     }
 
     /// The version that the program says it has: by podman's name podman's, because scripts ask for a newer one.
@@ -128,8 +124,8 @@ fn call(words: impl Iterator<Item = OsString>) -> Result<u8> {
     invocation.globals = Globals {
         help: false,
         log_level: if globals.log_level == "warn" { invocation.globals.log_level } else { globals.log_level },
-        root: globals.root.or(invocation.globals.root),
-        runroot: globals.runroot.or(invocation.globals.runroot),
+        root: absolute(globals.root.or(invocation.globals.root))?,
+        runroot: absolute(globals.runroot.or(invocation.globals.runroot))?,
     };
     log(&invocation.globals.log_level)?;
     if verb.zygote {
@@ -137,6 +133,12 @@ fn call(words: impl Iterator<Item = OsString>) -> Result<u8> {
         invocation.steps = Some(Steps::fork().context("forking the process that enters the user namespace")?);
     }
     (verb.run)(&matches, &invocation)
+}
+
+/// What is started for a container works in another folder.
+fn absolute(folder: Option<PathBuf>) -> Result<Option<PathBuf>> {
+    let whole = |folder: PathBuf| std::path::absolute(&folder).with_context(|| format!("finding {}", folder.display()));
+    folder.map(whole).transpose()
 }
 
 /// The program's command: the flags before a verb.

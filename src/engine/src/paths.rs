@@ -9,6 +9,9 @@ use haulout_monitor::process::{Process, is_root_of_machine};
 
 use crate::container::ContainerId;
 
+/// The folder of Haulout's own in a folder that others use too.
+const OWN: &str = "haulout";
+
 /// The two folders that everything lives below.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
@@ -29,6 +32,25 @@ impl Paths {
         let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
         let data = data.unwrap_or_else(|| home_by_passwd().join(".local/share"));
         Self { data: data.join("containers/haulout"), runtime: runtime_of_user() }
+    }
+
+    /// The same below folders that somebody names: `--root` for what stays, `--runroot` for what does not. In a folder of Haulout's
+    /// own there, for another engine's store is laid out alike: what it keeps would be taken for leftovers.
+    pub fn below(self, root: Option<&Path>, runroot: Option<&Path>) -> Self {
+        Self {
+            data: root.map_or(self.data, |root| root.join(OWN)),
+            runtime: runroot.map_or(self.runtime, |runroot| runroot.join(OWN)),
+        }
+    }
+
+    /// The words by which a command of this user's is told to use these folders: none where it does so anyway.
+    pub fn as_words(&self) -> Vec<String> {
+        let user = Self::of_user();
+        let told = |flag: &str, own: &Path, users: &Path| match own.parent() {
+            Some(named) if own != users => vec![flag.to_owned(), named.display().to_string()],
+            _ => Vec::new(),
+        };
+        [told("--root", &self.data, &user.data), told("--runroot", &self.runtime, &user.runtime)].concat()
     }
 
     /// The SQLite database of what should be.

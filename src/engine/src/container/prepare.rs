@@ -279,8 +279,10 @@ fn monitor_config(
     let folder = paths.container(id);
     let cleanup = if options.remove {
         runtime::command_line().map(|program| {
-            let words = ["container", "cleanup"].map(str::to_owned);
-            std::iter::once(program.display().to_string()).chain(words).chain([id.to_string()]).collect()
+            let mut words = vec![program.display().to_string()];
+            words.extend(paths.as_words());
+            words.extend(["container".to_owned(), "cleanup".to_owned(), id.to_string()]);
+            words
         })
     } else {
         None
