@@ -3,6 +3,8 @@
 
 import json
 import os
+import tarfile
+from pathlib import Path
 
 from peers.peers import BUSYBOX, PeerTest, normal, run
 
@@ -253,3 +255,49 @@ class Mounts(PeerTest):
                 outputs.append((done.returncode, done.stdout, done.stderr))
             with self.subTest(mode=mode):
                 self.assertEqual(outputs[1], outputs[0])
+
+    def test_the_files_of_a_volume_go_out_and_in_as_a_tar(self):
+        seen = {}
+        for program in ("podman", "haulout"):
+            archive = str(self.folder / f"{program}.tar")
+            run(program, "volume", "create", "one")
+            run(program, "volume", "create", "other")
+            make = "cd /x; echo a > a; mkdir -m 750 d; ln a d/hard; ln -s ../a d/out; chown 5:6 a; touch stays"
+            run(program, "run", "--rm", "-v", "one:/x", BUSYBOX, "sh", "-c", make)
+            run(program, "run", "--rm", "-v", "other:/x", BUSYBOX, "sh", "-c", "echo old > /x/a; touch /x/mine")
+            done = [run(program, "volume", "export", "one", "-o", archive), run(program, "volume", "import", "other", archive)]
+            look = "cd /x; find . | sort | xargs stat -c '%n %u:%g %a %F %h' ; cat a; readlink d/out"
+            done.append(run(program, "run", "--rm", "-v", "other:/x", BUSYBOX, "sh", "-c", look))
+            for words in [
+                ("export",),
+                ("export", "nope"),
+                ("export", "one", "-o", "/nonexistent/x"),
+                ("import",),
+                ("import", "one"),
+                ("import", "nope", archive),
+                ("import", "one", "missing.tar"),
+            ]:
+                done.append(run(program, "volume", *words))
+            seen[program] = [(one.returncode, one.stdout, normal(one.stderr)) for one in done]
+        self.assertEqual(seen["haulout"], seen["podman"])
+
+    def test_a_tar_for_a_volume_that_leads_out_of_it_is_refused_and_writes_nothing_there(self):
+        outside = self.folder / "outside"
+        outside.mkdir()
+        self.haulout("volume", "create", "v")
+        for name, link in [("../up", None), ("link/in", str(outside)), ("link/../../up", None)]:
+            path = self.folder / "evil.tar"
+            with tarfile.open(path, "w") as archive:
+                if link:
+                    info = tarfile.TarInfo("link")
+                    info.type, info.linkname = tarfile.SYMTYPE, link
+                    archive.addfile(info)
+                archive.addfile(tarfile.TarInfo(name))
+            run("haulout", "volume", "import", "v", str(path))
+            self.assertEqual(list(outside.iterdir()), [], name)
+            mountpoint = Path(self.haulout("volume", "inspect", "--format", "{{.Mountpoint}}", "v").stdout.strip())
+            self.assertFalse((mountpoint.parent / "up").exists())
+        self.assertIn("leads out", self.haulout("volume", "import", "v", str(path), status=125).stderr)
+        self.assertIn("tar", self.haulout("volume", "import", "v", "/etc/passwd", status=125).stderr)
+        self.haulout("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "t")
+        self.assertIn("tmpfs mount", self.haulout("volume", "export", "t", "-o", str(path), status=125).stderr)

@@ -44,6 +44,15 @@ pub fn write(to: &mut impl io::Write, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Removes the file that was begun at `path`, if one was: half an archive is none. What is no file (a pipe, a device) stays.
+pub fn discard(path: Option<&str>) {
+    if let Some(path) = path
+        && std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+    {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 /// Ends this process as if SIGPIPE had not been ignored.
 fn die_of_sigpipe() -> ! {
     crate::terminal::restore();

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::exit::os_words;
 use crate::invocation::Invocation;
-use crate::terminal;
+use crate::{output, terminal};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] CONTAINER";
@@ -39,12 +39,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         None => std::io::stdout().as_fd().try_clone_to_owned().context("passing on standard output")?,
     };
     let exported = containers.export(&id, to).await;
-    if exported.is_err()
-        && let Some(path) = &args.output
-        && std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
-    {
-        // Half an archive is none.
-        let _ = std::fs::remove_file(path);
+    if exported.is_err() {
+        output::discard(args.output.as_deref());
     }
     exported?;
     Ok(0)

@@ -74,6 +74,8 @@ mod untag;
 mod version;
 mod volume_create;
 mod volume_exists;
+mod volume_export;
+mod volume_import;
 mod volume_inspect;
 mod volume_ls;
 mod volume_mount;
@@ -301,6 +303,8 @@ pub static GROUPS: &[Group] = &[
         verbs: &[
             verb!(["create"], volume_create, zygote),
             verb!(["exists"], volume_exists),
+            verb!(["export"], volume_export, zygote),
+            verb!(["import"], volume_import, zygote),
             verb!(["inspect"], volume_inspect),
             verb!(["ls", "list"], volume_ls),
             verb!(["mount"], volume_mount),

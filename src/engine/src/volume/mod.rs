@@ -4,6 +4,7 @@
 //! What should be is in the database; the files are in `volumes/<name>/_data`. Beside them, the file `new` says that the volume
 //! was never mounted: the first container that mounts it fills it with what its image has there.
 
+mod archive;
 mod folder;
 
 use std::collections::BTreeMap;

@@ -65,6 +65,11 @@ pub(crate) enum Side {
         /// Where a path that is not absolute begins.
         workdir: PathBuf,
     },
+    /// The files of a volume: out of them, too, no link may lead.
+    Volume {
+        path: PathBuf,
+        name: String,
+    },
     Tar,
 }
 

@@ -20,7 +20,7 @@ const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 /// A tree that paths are looked up in.
 pub(super) struct Root {
     pub(super) fd: OwnedFd,
-    /// Whether it is a container's, out of which no link may lead.
+    /// Whether it is a container's or a volume's, out of which no link may lead.
     closed: bool,
     /// Whose it is, in messages.
     of: String,
@@ -62,6 +62,16 @@ impl Root {
                 path: workdir.join(path),
                 given: path.clone(),
             }),
+            Side::Volume { path, name } => {
+                let fd = rustix::fs::openat(rustix::fs::CWD, path, PATH | OFlags::DIRECTORY, Mode::empty());
+                Ok(Self {
+                    fd: fd.map_err(|errno| format!("opening {}: {errno}", path.display()))?,
+                    closed: true,
+                    of: format!("volume {name}"),
+                    path: PathBuf::from("."),
+                    given: ".".to_owned(),
+                })
+            }
             Side::Tar => Err("a tar is no tree".to_owned()),
         }
     }
