@@ -36,6 +36,7 @@ impl Paths {
 
     /// The same below folders that somebody names: `--root` for what stays, `--runroot` for what does not. In a folder of Haulout's
     /// own there, for another engine's store is laid out alike: what it keeps would be taken for leftovers.
+    #[must_use]
     pub fn below(self, root: Option<&Path>, runroot: Option<&Path>) -> Self {
         Self {
             data: root.map_or(self.data, |root| root.join(OWN)),
