@@ -302,6 +302,8 @@ class Language(SessionTest):
             app.find("list item", "容器")
             app.find("label", "已创建")
             app.find("button", "启动 haibao")
+            # Without the letter that the same words have where a key stands for them.
+            app.find("button", "运行容器…")
 
 
 class Program(SessionTest):

@@ -297,6 +297,10 @@ class Mounts(PeerTest):
             self.assertEqual(list(outside.iterdir()), [], name)
             mountpoint = Path(self.haulout("volume", "inspect", "--format", "{{.Mountpoint}}", "v").stdout.strip())
             self.assertFalse((mountpoint.parent / "up").exists())
+        # What was refused filled nothing: the first container's image does still.
+        self.haulout("volume", "create", "fresh")
+        self.haulout("volume", "import", "fresh", "/etc/passwd", status=125)
+        self.assertEqual(self.haulout("volume", "inspect", "--format", "{{.NeedsCopyUp}}", "fresh").stdout, "true\n")
         self.assertIn("leads out", self.haulout("volume", "import", "v", str(path), status=125).stderr)
         self.assertIn("tar", self.haulout("volume", "import", "v", "/etc/passwd", status=125).stderr)
         self.haulout("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "t")

@@ -5,8 +5,11 @@
 
 #![allow(unsafe_code, reason = "SIGPIPE's default action, which the standard library took away")]
 
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 
+use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{SigHandler, Signal, raise, signal};
 
 /// Prints `text` as it is.
@@ -41,6 +44,19 @@ pub fn write(to: &mut impl io::Write, bytes: &[u8]) -> io::Result<()> {
     match to.write_all(bytes).and_then(|()| to.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => die_of_sigpipe(),
         other => other,
+    }
+}
+
+/// Where an archive goes: to the file `path`, whose error `failed` makes of its name and the system's words, or to standard output,
+/// which has to lead somewhere else than to a terminal.
+pub fn archive(path: Option<&str>, failed: impl Fn(&str, &str) -> String) -> Result<OwnedFd> {
+    match path {
+        None if crate::terminal::is_output() => bail!("refusing to export to terminal. Use -o flag or redirect"),
+        None => io::stdout().as_fd().try_clone_to_owned().context("passing on standard output"),
+        Some(path) => match File::create(path) {
+            Ok(file) => Ok(file.into()),
+            Err(error) => bail!(failed(path, &crate::exit::os_words(&error))),
+        },
     }
 }
 

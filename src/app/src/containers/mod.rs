@@ -66,6 +66,7 @@ impl Noun for Containers {
         Words {
             title: gettext("Containers"),
             select: gettext("Select Containers"),
+            new: gettext("Run a Container…"),
             search: gettext("Search containers"),
             none: gettext("No Containers"),
             none_more: gettext("Containers that you run appear here"),

@@ -55,6 +55,7 @@ impl Noun for Images {
         Words {
             title: gettext("Images"),
             select: gettext("Select Images"),
+            new: gettext("Pull an Image…"),
             search: gettext("Search images"),
             none: gettext("No Images"),
             none_more: gettext("Images that you pull appear here, to run containers from"),

@@ -73,6 +73,8 @@ pub struct Words {
     pub title: String,
     /// Of the page in selection mode, and of the button that begins it: "Select Images".
     pub select: String,
+    /// Of the button in the header: "Pull an Image…".
+    pub new: String,
     /// In the empty search entry: "Search images".
     pub search: String,
     /// When there are none: "No Images".

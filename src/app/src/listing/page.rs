@@ -80,8 +80,8 @@ impl<N: Noun> Component for Page<N> {
                 add_top_bar = &adw::HeaderBar {
                     pack_start = &gtk::Button {
                         set_icon_name: "list-add-symbolic",
-                        set_tooltip_text: Some(&way_in),
-                        update_property: &[gtk::accessible::Property::Label(&way_in)],
+                        set_tooltip_text: Some(&says.new),
+                        update_property: &[gtk::accessible::Property::Label(&says.new)],
                         #[watch]
                         set_visible: !model.selecting,
                         connect_clicked => Input::New,
@@ -211,13 +211,11 @@ impl<N: Noun> Component for Page<N> {
             to_many: Vec::new(),
         };
         let says = N::words();
-        let ways_in = N::ways_in();
-        let way_in = ways_in.first().map(|(label, _)| label.replace('_', "")).unwrap_or_default();
         let narrow = below(NARROW);
         let widgets = view_output!();
         narrow.add_setter(&widgets.shapes, "visible-child-name", Some(&"rows".to_value()));
         narrow.add_setter(&widgets.select_place, "visible", Some(&false.to_value()));
-        for (number, (label, _)) in ways_in.into_iter().enumerate() {
+        for (number, (label, _)) in N::ways_in().into_iter().enumerate() {
             widgets.invitation.append(&way_in_button::<N>(&label, number, &sender));
         }
         model.to_many = buttons_to_many::<N>(&widgets.bottom, &sender);

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use haulout_engine::secret::Record;
 
-use crate::format::{Data, Format, Struct, data as json, render, table};
+use crate::format::{self, Data, Struct, table};
 use crate::invocation::Invocation;
 use crate::{filter, output, time};
 
@@ -42,24 +42,16 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         output::print(&list.iter().map(|record| record.id.clone() + "\n").collect::<String>())?;
         return Ok(0);
     }
-    let shown = match args.format.as_deref().map(Format::parse) {
-        Some(Format::Json) => {
-            let all = serde_json::Value::Array(list.iter().map(|record| row(record).json()).collect());
-            json::print_json(&all, "  ") + "\n"
-        }
-        Some(Format::Template { table, text }) => {
-            let headings = (!args.noheading).then_some(HEADINGS);
-            render("ls", table, &text, list.iter().map(row).collect::<Vec<_>>(), headings)?
-        }
-        None => {
-            let rows = list.iter().map(|record| {
-                let (created, updated) = (time::ago(record.created), time::ago(record.updated));
-                vec![record.id.clone(), record.name.clone(), record.driver.clone(), created, updated]
-            });
-            let headings = ["ID", "NAME", "DRIVER", "CREATED", "UPDATED"];
-            table::table((!args.noheading).then_some(&headings), &rows.collect::<Vec<_>>())
-        }
-    };
+    let headings = (!args.noheading).then_some(HEADINGS);
+    let listed = format::list(args.format.as_deref(), list.iter().map(row), headings)?;
+    let shown = listed.unwrap_or_else(|| {
+        let rows = list.iter().map(|record| {
+            let (created, updated) = (time::ago(record.created), time::ago(record.updated));
+            vec![record.id.clone(), record.name.clone(), record.driver.clone(), created, updated]
+        });
+        let headings = ["ID", "NAME", "DRIVER", "CREATED", "UPDATED"];
+        table::table((!args.noheading).then_some(&headings), &rows.collect::<Vec<_>>())
+    });
     output::print(&shown)?;
     Ok(0)
 }

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout volume export`.
 
-use std::fs::File;
-use std::os::fd::{AsFd as _, OwnedFd};
-
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, bail};
 
 use haulout_engine::Error;
 use haulout_engine::volume::Volumes;
 
-use crate::exit::os_words;
 use crate::invocation::Invocation;
-use crate::{output, terminal};
+use crate::output;
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] VOLUME";
@@ -32,17 +28,11 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let [name] = args.volumes.as_slice() else {
         bail!("accepts 1 arg(s), received {}", args.volumes.len());
     };
-    if args.output.is_none() && terminal::is_output() {
-        bail!("refusing to export to terminal. Use -o flag or redirect");
-    }
     let volumes = invocation.engine().volumes();
     known(&volumes, name).await?;
-    let to: OwnedFd = match &args.output {
-        Some(path) => File::create(path)
-            .map_err(|error| anyhow!("could not create tarball file '{path}': open {path}: {}", os_words(&error)))?
-            .into(),
-        None => std::io::stdout().as_fd().try_clone_to_owned().context("passing on standard output")?,
-    };
+    let to = output::archive(args.output.as_deref(), |path, error| {
+        format!("could not create tarball file '{path}': open {path}: {error}")
+    })?;
     let exported = volumes.export(name, to).await;
     if exported.is_err() {
         output::discard(args.output.as_deref());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use haulout_engine::volume::Details;
 
-use crate::format::{Data, Format, Struct, data as json, render, table};
+use crate::format::{self, Data, Struct, table};
 use crate::invocation::Invocation;
 use crate::{filter, output};
 
@@ -59,15 +59,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         output::print(&list.iter().map(|volume| volume.record.name.clone() + "\n").collect::<String>())?;
         return Ok(0);
     }
-    let shown = match args.format.as_deref().map(Format::parse) {
-        Some(Format::Json) => {
-            let all = serde_json::Value::Array(list.iter().map(|volume| data(volume).json()).collect());
-            json::print_json(&all, "  ") + "\n"
-        }
-        Some(Format::Template { table, text }) => {
-            let headings = (!args.noheading).then_some(HEADINGS);
-            render("ls", table, &text, list.iter().map(|volume| data(volume)).collect::<Vec<_>>(), headings)?
-        }
+    let headings = (!args.noheading).then_some(HEADINGS);
+    let shown = match format::list(args.format.as_deref(), list.iter().map(|volume| data(volume)), headings)? {
+        Some(shown) => shown,
         None if list.is_empty() => String::new(),
         None => {
             let rows: Vec<Vec<String>> =

@@ -55,6 +55,24 @@ fn ranges_itself(text: &str) -> bool {
     })
 }
 
+/// What a list prints in the format that was asked for; nothing when none was, and the verb has a table of its own.
+pub fn list(
+    format: Option<&str>,
+    rows: impl Iterator<Item = Data>,
+    headings: Option<&[(&'static str, &'static str)]>,
+) -> Result<Option<String>, template::Error> {
+    match format.map(Format::parse) {
+        None => Ok(None),
+        Some(Format::Json) => {
+            let all = serde_json::Value::Array(rows.map(|row| row.json()).collect());
+            Ok(Some(data::print_json(&all, "  ") + "\n"))
+        }
+        Some(Format::Template { table, text }) => {
+            render("ls", table, &text, rows.collect::<Vec<_>>(), headings).map(Some)
+        }
+    }
+}
+
 /// What a template prints of `data`, the list of rows or the one thing there is: `verb` names it in errors, `headings` are the words above the columns that have any.
 pub fn render(
     verb: &str,

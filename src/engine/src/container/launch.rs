@@ -93,7 +93,7 @@ impl Containers {
                     self.engine.warn(warning);
                 }
                 for volume in prepared.new_volumes.drain(..) {
-                    let _ = fs::remove_file(&volume.mark);
+                    let _ = volume.remove();
                 }
                 Ok(Some(Launched { record: prepared.record, receiver, sender, pid }))
             }

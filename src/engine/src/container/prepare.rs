@@ -2,7 +2,7 @@
 //! Everything about a start that can be decided outside of the user namespace: what is made of the record, the image and the
 //! settings, and the files and volumes that the container will see.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -31,6 +31,7 @@ use crate::spec::asked::{self, Asked, Known, Over};
 
 use crate::state::images;
 use crate::store::mapped::Wanted;
+use crate::volume::Mark;
 use crate::{image, secret, volume};
 
 /// The signal that asks a container to end when nobody says another.
@@ -50,15 +51,10 @@ pub(super) struct Prepared {
     pub record: Record,
     pub plan: Plan,
     pub lock: Lock,
-    pub new_volumes: Vec<NewVolume>,
+    /// The marks of the volumes that are filled from the image at this start.
+    pub new_volumes: Vec<Mark>,
     /// The image's files with the owners that its map of ids makes of them, if it has one.
     pub mapped: Option<Wanted>,
-}
-
-/// A volume that is filled from the image at this start. Held locked until it is.
-pub(super) struct NewVolume {
-    pub mark: PathBuf,
-    _lock: File,
 }
 
 /// Whether a container can be started now.
@@ -157,7 +153,7 @@ fn plan(
     image: &ImageConfiguration,
     layers: &[crate::digest::Digest],
     attach: Attach,
-) -> Result<(Plan, Vec<NewVolume>, Option<Wanted>), Error> {
+) -> Result<(Plan, Vec<Mark>, Option<Wanted>), Error> {
     let (paths, id) = (engine.paths(), &record.id);
     let io = |doing: String| move |source| Error::Io { doing, source };
     asked::check(&record.options)?;
@@ -456,7 +452,7 @@ struct Mounts {
     fresh: Vec<Fresh>,
     owned: Vec<PathBuf>,
     /// Kept locked until they are filled.
-    new: Vec<NewVolume>,
+    new: Vec<Mark>,
 }
 
 /// Decides it, and makes the volumes that are not there.
@@ -467,13 +463,15 @@ fn mounts(engine: &Engine, record: &Record, asked: &[Asked]) -> Result<Mounts, E
         let mount = &asked.mount;
         if let Some(name) = &mount.name {
             let failed = |source| Error::Io { doing: format!("making volume {name} of container {id}"), source };
-            let known = if asked.instead.is_some() { None } else { new_volume(paths, name).map_err(failed)? };
-            if let Some(new) = known {
+            let mark = || volume::make(paths, name).and_then(|()| Mark::take(paths, name));
+            if asked.instead.is_none()
+                && let Some(mark) = mark().map_err(failed)?
+            {
                 let owner = engine.with_database(|database| Ok(database.volume(name)?))?;
                 let owner = owner.map_or((None, None), |volume| (volume.uid(), volume.gid()));
                 let (inside, outside) = (mount.destination.clone(), mount.source.clone());
                 mounts.fresh.push(Fresh { inside, outside, filled: asked.filled, owner });
-                mounts.new.push(new);
+                mounts.new.push(mark);
             }
         }
         if asked.owned && mount.kind != "tmpfs" && asked.instead.is_none() {
@@ -510,16 +508,6 @@ fn mounts(engine: &Engine, record: &Record, asked: &[Asked]) -> Result<Mounts, E
 
 fn layer_folders(paths: &Paths, layers: &[crate::digest::Digest]) -> Vec<PathBuf> {
     layers.iter().map(|layer| paths.layers().join(layer.hex()).join("diff")).collect()
-}
-
-/// Makes a volume's folder when it is not there. Answers a volume that was never mounted, locked: another container that starts at
-/// the same time may be filling it.
-fn new_volume(paths: &Paths, name: &str) -> io::Result<Option<NewVolume>> {
-    volume::make(paths, name)?;
-    let mark = paths.volume(name).join(volume::NEW);
-    let Ok(lock) = File::options().append(true).open(&mark) else { return Ok(None) };
-    lock.lock()?;
-    Ok(mark.exists().then_some(NewVolume { mark, _lock: lock }))
 }
 
 fn root(paths: &Paths, record: &Record, layers: &[crate::digest::Digest]) -> Root {

@@ -98,12 +98,13 @@ impl Keep {
         read(&self.known(name))
     }
 
-    /// By its name, its id, or the beginning of just one.
+    /// By its name, its id, or the beginning of just one. An empty text is none: else a script whose variable is not set would
+    /// remove the only one.
     pub(super) fn find(&self, name: &str) -> Result<Record, SecretError> {
         if let Some(found) = self.by_name(name)? {
             return Ok(found);
         }
-        let mut begin = self.all()?.into_iter().filter(|record| record.id.starts_with(name));
+        let mut begin = self.all()?.into_iter().filter(|record| !name.is_empty() && record.id.starts_with(name));
         match (begin.next(), begin.next()) {
             (Some(found), None) => Ok(found),
             (Some(_), Some(_)) => Err(SecretError::Ambiguous(name.to_owned())),
@@ -200,7 +201,9 @@ mod tests {
         keep.add(&one, b"hidden", None).unwrap();
         assert_eq!(keep.find(&one.name).unwrap(), one);
         assert_eq!(keep.find(&one.id[..5]).unwrap(), one);
-        assert!(matches!(keep.find("nope"), Err(SecretError::NoSuch(_))));
+        for name in ["nope", ""] {
+            assert!(matches!(keep.find(name), Err(SecretError::NoSuch(_))));
+        }
         assert_eq!(driver::get(&one).unwrap(), b"hidden");
         for entry in fs::read_dir(paths.secrets()).unwrap() {
             let entry = entry.unwrap();

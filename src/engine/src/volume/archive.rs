@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A volume's files as a tar, out and in.
 
-use std::fs;
-use std::io;
 use std::os::fd::OwnedFd;
 
-use super::{NEW, Volumes};
+use super::{Mark, Volumes};
 use crate::container::copy::{CopyOptions, Job, Side};
 use crate::engine::Error;
 use crate::step::Step;
+
+/// Owners stay, and what comes takes the place of what is there.
+const WHOLE: CopyOptions = CopyOptions { archive: false, overwrite: true };
 
 impl Volumes {
     /// Writes the files of the volume `name` to `to`, as a tar; their owners are those that a container sees. When it fails, half a
     /// tar may have been written.
     pub async fn export(&self, name: &str, to: OwnedFd) -> Result<(), Error> {
-        let from = self.side(name).await?;
+        let (_, from) = self.side(name).await?;
         self.copy(Job { from, to: Side::Tar, options: WHOLE }, to).await
     }
 
@@ -22,19 +23,22 @@ impl Volumes {
     /// what is there; the rest stays. Nothing outside the volume is written, whatever names and links the tar has. When it fails,
     /// what was unpacked until then stays.
     pub async fn import(&self, name: &str, from: OwnedFd) -> Result<(), Error> {
-        let to = self.side(name).await?;
-        // It has its files: the first container that mounts it adds none.
-        let mark = self.engine.paths().volume(name_of(&to)).join(NEW);
-        match fs::remove_file(&mark) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::Io { doing: format!("removing {}", mark.display()), source });
-            }
-            _ => {}
-        }
-        self.copy(Job { from: Side::Tar, to, options: WHOLE }, from).await
+        let (name, to) = self.side(name).await?;
+        let (engine, of) = (self.engine.clone(), name.clone());
+        let mark = self.engine.blocking("filling a volume", move || {
+            Mark::take(engine.paths(), &of)
+                .map_err(|source| Error::Io { doing: format!("waiting for who fills volume {of}"), source })
+        });
+        // Held until it is filled: a container that mounts it meanwhile waits, and adds nothing of its image then.
+        let mark = mark.await?;
+        self.copy(Job { from: Side::Tar, to, options: WHOLE }, from).await?;
+        mark.map_or(Ok(()), |mark| {
+            mark.remove().map_err(|source| Error::Io { doing: format!("noting that volume {name} is filled"), source })
+        })
     }
 
-    async fn side(&self, name: &str) -> Result<Side, Error> {
+    /// The volume's whole name, and its files.
+    async fn side(&self, name: &str) -> Result<(String, Side), Error> {
         let details = self.inspect(name).await?;
         let name = details.record.name.clone();
         let path = match details.record.mounted() {
@@ -46,21 +50,11 @@ impl Volumes {
                 )));
             }
         };
-        Ok(Side::Volume { path, name })
+        Ok((name.clone(), Side::Volume { path, name }))
     }
 
     async fn copy(&self, job: Job, tar: OwnedFd) -> Result<(), Error> {
         self.engine.steps().await?.run(&Step::Copy(Box::new(job)), vec![tar]).await?;
         Ok(())
-    }
-}
-
-/// Owners stay, and what comes takes the place of what is there.
-const WHOLE: CopyOptions = CopyOptions { archive: false, overwrite: true };
-
-fn name_of(side: &Side) -> &str {
-    match side {
-        Side::Volume { name, .. } => name,
-        _ => "",
     }
 }

@@ -51,6 +51,27 @@ impl<'a> Guard<'a> {
     }
 }
 
+/// The mark of a volume that was never mounted, locked: whoever fills the volume holds it until it is filled, and removes it then.
+pub(crate) struct Mark {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Mark {
+    /// Waits for whoever is filling the volume. Nothing when it is filled.
+    pub(crate) fn take(paths: &Paths, name: &str) -> io::Result<Option<Self>> {
+        let path = paths.volume(name).join(NEW);
+        let Ok(lock) = File::options().append(true).open(&path) else { return Ok(None) };
+        lock.lock()?;
+        Ok(path.exists().then_some(Self { path, _lock: lock }))
+    }
+
+    /// It is filled.
+    pub(crate) fn remove(self) -> io::Result<()> {
+        fs::remove_file(&self.path)
+    }
+}
+
 /// Makes a volume's folder, unless it is there.
 pub(crate) fn make(paths: &Paths, name: &str) -> io::Result<()> {
     let folder = paths.volume(name);

@@ -17,7 +17,8 @@ use crate::engine::{Engine, Error};
 use crate::event::{self, Event};
 use crate::state::Removed;
 use crate::step::Step;
-pub(crate) use folder::{Guard, NEW, make};
+use folder::NEW;
+pub(crate) use folder::{Guard, Mark, make};
 
 /// The operations on volumes.
 #[derive(Clone)]

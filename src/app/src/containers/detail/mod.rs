@@ -12,7 +12,7 @@ use relm4::adw::prelude::*;
 use relm4::gtk::glib;
 use relm4::prelude::*;
 
-use super::{act, menu};
+use super::{Containers, Deed, act, menu};
 use crate::connection::Action;
 use crate::language::fill;
 use crate::listing::Noun;
@@ -221,18 +221,13 @@ fn install_actions(page: &adw::NavigationPage, detail: &Detail) {
         action.connect_activate(move |_, _| act());
         group.add_action(&action);
     };
-    let life = [
-        ("start", Action::Start),
-        ("stop", Action::Stop),
-        ("restart", Action::Restart),
-        ("kill", Action::Kill),
-        ("remove", Action::Remove),
-    ];
-    for (name, action) in life {
-        let (context, item) = (detail.context.clone(), detail.item.clone());
-        add(name, Box::new(move || act(&context, vec![item.clone()], action)));
+    for (name, deed) in Containers::DEEDS {
+        if let Deed::Act(action) = *deed {
+            let (context, item) = (detail.context.clone(), detail.item.clone());
+            add(name, Box::new(move || act(&context, vec![item.clone()], action)));
+        }
     }
     let (item, clipboard) = (detail.item.clone(), page.clipboard());
     add("copy", Box::new(move || clipboard.set_text(&item.id())));
-    page.insert_action_group(super::Containers::NAME, Some(&group));
+    page.insert_action_group(Containers::NAME, Some(&group));
 }
