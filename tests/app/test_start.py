@@ -45,7 +45,10 @@ class Many(WindowTest):
         super().setUp()
 
     def shown(self):
-        return {found.name for found in self.app.look("label", re.compile("^shell-"))}
+        """The names in the rows, once all of them could be seen: not while rows come and go."""
+        seen = []
+        wait_until(lambda: seen.append(self.app.look("label", re.compile("^shell-"))) or seen[-1] is not None, "rows are seen")
+        return {found.name for found in seen[-1]}
 
     def test_two_hundred_containers_are_scrolled_and_searched(self):
         self.app.find("label", "shell-000")

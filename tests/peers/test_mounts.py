@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -280,6 +281,16 @@ class Mounts(PeerTest):
                 done.append(run(program, "volume", *words))
             seen[program] = [(one.returncode, one.stdout, normal(one.stderr)) for one in done]
         self.assertEqual(seen["haulout"], seen["podman"])
+
+    def test_two_tars_for_one_volume_wait_for_one_another(self):
+        path = self.folder / "many.tar"
+        with tarfile.open(path, "w") as archive:
+            for number in range(2000):
+                archive.addfile(tarfile.TarInfo(f"file-{number}"))
+        self.haulout("volume", "create", "v")
+        words = ("haulout", "volume", "import", "v", str(path))
+        four = [self.spawn(*words, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+        self.assertEqual([(one.communicate()[1], one.returncode) for one in four], [("", 0)] * 4)
 
     def test_a_tar_for_a_volume_that_leads_out_of_it_is_refused_and_writes_nothing_there(self):
         outside = self.folder / "outside"

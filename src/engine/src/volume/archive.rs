@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A volume's files as a tar, out and in.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use super::{Mark, Volumes};
@@ -25,12 +26,15 @@ impl Volumes {
     pub async fn import(&self, name: &str, from: OwnedFd) -> Result<(), Error> {
         let (name, to) = self.side(name).await?;
         let (engine, of) = (self.engine.clone(), name.clone());
-        let mark = self.engine.blocking("filling a volume", move || {
-            Mark::take(engine.paths(), &of)
-                .map_err(|source| Error::Io { doing: format!("waiting for who fills volume {of}"), source })
+        let held = self.engine.blocking("filling a volume", move || {
+            let failed = |source| Error::Io { doing: format!("waiting for who fills volume {of}"), source };
+            // Two at once would take one another's files for what was there before.
+            let folder = File::open(engine.paths().volume(&of)).map_err(failed)?;
+            folder.lock().map_err(failed)?;
+            Ok((folder, Mark::take(engine.paths(), &of).map_err(failed)?))
         });
         // Held until it is filled: a container that mounts it meanwhile waits, and adds nothing of its image then.
-        let mark = mark.await?;
+        let (_folder, mark) = held.await?;
         self.copy(Job { from: Side::Tar, to, options: WHOLE }, from).await?;
         mark.map_or(Ok(()), |mark| {
             mark.remove().map_err(|source| Error::Io { doing: format!("noting that volume {name} is filled"), source })

@@ -6,6 +6,8 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
@@ -74,6 +76,11 @@ impl Copier {
 
     pub(super) fn overwrites(&self) -> bool {
         self.overwrite
+    }
+
+    /// What the next file is called in errors, where it comes from no folder.
+    pub(super) fn at(&mut self, path: &Path) {
+        self.path = path.as_os_str().as_bytes().to_vec();
     }
 
     fn failed(&self) -> impl FnOnce(Errno) -> String + use<> {

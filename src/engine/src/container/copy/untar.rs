@@ -70,6 +70,7 @@ impl Unpacker<'_> {
         let path = plain(&name).ok_or_else(|| failed(&"its name leads out of the folder"))?;
         let (Some(parent), Some(base)) = (path.parent(), path.file_name()) else { return Ok(()) };
         let base = CString::new(base.as_bytes()).map_err(|error| failed(&error))?;
+        self.copier.at(&path);
         let header = entry.header().clone();
         let mtime = header.mtime().unwrap_or_default();
         let time = Timespec { tv_sec: i64::try_from(mtime).unwrap_or_default(), tv_nsec: 0 };
