@@ -206,6 +206,19 @@ class Widget:
         x, y, width, height = self.place()
         self.display.click(x + PADDING + width // 2, y + PADDING + height // 2, button, times)
 
+    def into_sight(self):
+        """Turns the mouse wheel over the middle of the window until it is on the screen."""
+        frame = self.accessible
+        while frame.get_role_name() != "frame":
+            frame = frame.get_parent()
+        window = frame.get_component_iface().get_extents(Atspi.CoordType.WINDOW)
+        for _ in range(60):
+            _, y, _, own = self.place()
+            if 150 < y and y + own < window.height - 40:
+                break
+            self.display.click(window.width * 2 // 3, window.height // 2, 5 if y > 150 else 4, times=2)
+        return self
+
     def fill(self, text):
         """Makes this the content of a text field."""
         field = next((w for w in [self, *self.below()] if w.accessible.get_editable_text_iface()), None)

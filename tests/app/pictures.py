@@ -44,6 +44,40 @@ CONTAINERS = (
     ("metrics", 3, ("-p", "9090:9090")),
     ("notes", 4, ("-p", "8000:8000",)),
 )
+# Files of units: one that runs, one that others use, one with a slip.
+UNITS = {
+    "guestbook.container": f"""# What visitors write
+[Unit]
+Description=The guestbook
+
+[Container]
+Image={IMAGES[4][0]}
+PublishPort=8090:8000
+Volume=pages.volume:/var/lib/pages
+AutoUpdate=registry
+
+[Install]
+WantedBy=default.target
+""",
+    "pages.volume": "[Volume]\n",
+    "harbour.container": f"""[Unit]
+Description=Page of the harbour
+
+[Container]
+Image={IMAGES[0][0]}
+PublishPorts=8070:80
+""",
+    "tides.container": """[Unit]
+Description=Tide tables
+
+[Container]
+Image=localhost/tides:1
+AutoUpdate=local
+""",
+    "mail@.container": f"[Container]\nImage={IMAGES[2][0]}\n",
+}
+CONFIG = Path(ENVIRONMENT.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+CHOICE = CONFIG / "haulout/config.toml"
 STYLES = (("", "prefer-light"), ("-dark", "prefer-dark"))
 SHAPES = (("", (1000, 640)), ("-narrow", (360, 640)))
 
@@ -87,14 +121,33 @@ def demonstrate():
     run("haulout", "run", "--name", "backup", IMAGES[1][0], "true")
     run("haulout", "run", "--name", "migrate", IMAGES[1][0], "sh", "-c", "echo 'no such table: tides' >&2; exit 3")
     must("haulout", "create", "--name", "tomorrow", IMAGES[4][0])
+    CHOICE.parent.mkdir(parents=True, exist_ok=True)
+    CHOICE.write_text('quadlet = "haulout"\n')
+    for name, text in UNITS.items():
+        path = CONFIG / "containers/systemd" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    run("haulout", "quadlet", "sync")
+    must("haulout", "tag", IMAGES[0][0], "localhost/tides:1")
+    must("systemctl", "--user", "start", "guestbook.service", "tides.service")
+    # Built anew: there is something to do.
+    must("haulout", "tag", IMAGES[4][0], "localhost/tides:1")
+    must("haulout", "auto-update", "hold", "guestbook.service")
     # Long enough for some lines of log.
     time.sleep(4)
 
 
 def forget():
+    run("haulout", "auto-update", "release", "guestbook.service")
+    run("systemctl", "--user", "stop", "guestbook.service", "tides.service", "pages-volume.service")
+    for name in UNITS:
+        (CONFIG / "containers/systemd" / name).unlink(missing_ok=True)
+    run("haulout", "quadlet", "sync")
+    CHOICE.unlink(missing_ok=True)
+    run("haulout", "volume", "rm", "--force", "systemd-pages")
     names = [name for name, _, _ in CONTAINERS] + ["backup", "migrate", "tomorrow"]
     run("haulout", "rm", "--force", "--time", "0", *names)
-    run("haulout", "rmi", "--force", *(name for name, _, _, _ in IMAGES))
+    run("haulout", "rmi", "--force", "localhost/tides:1", *(name for name, _, _, _ in IMAGES))
 
 
 class Camera:
@@ -113,9 +166,9 @@ class Camera:
         ):
             (self.config / path).parent.mkdir(parents=True)
             (self.config / path).write_text(text)
-        theirs = Path(ENVIRONMENT.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "containers"
-        if theirs.is_dir():
-            shutil.copytree(theirs, self.config / "containers")
+        for theirs in ("containers", "haulout", "systemd"):
+            if (CONFIG / theirs).is_dir():
+                shutil.copytree(CONFIG / theirs, self.config / theirs, symlinks=True)
         # Larger than the window, so that it has the size it was given.
         self.display = Display(width + 200, height + 200).__enter__()
         env = self.env | {"XDG_CONFIG_HOME": str(self.config), "GSETTINGS_BACKEND": "keyfile"}
@@ -155,12 +208,40 @@ class Camera:
         app.find("list item", re_word("Images", "镜像")).click() if self.wide else display.key("alt+2")
         app.find("label", "postgres")
         self.take("images")
+        app.find("list item", re_word("Units", "单元")).click() if self.wide else display.key("alt+3")
+        app.find("label", "guestbook")
+        self.take("units")
+        app.find("label", "harbour").mouse()
+        app.find("page tab", re_word("Unit", "单元")).click()
+        app.find("page tab", re_word("Form", "表单")).click()
+        app.find("text", re_word("Image", "镜像")).wait_for("nginx")
+        self.take("form")
+        app.find("page tab", re_word("Text", "文本")).click()
+        app.find("text", re_word("Unit", "单元")).wait_for("PublishPorts")
+        app.find("toggle button", re_word("Show the Service", "显示服务")).click() if self.wide else None
+        self.take("unit")
+        app.find("list item", re_word("Updates", "更新")).click() if self.wide else display.key("alt+4")
+        app.find("label", "tides")
+        self.take("updates")
+        app.find("label", "tides").mouse()
+        app.find("label", re_word("What Happens", "将会发生什么"))
+        self.take("update")
         display.key("ctrl+n")
         dialog = app.find("dialog")
         dialog.find("text", re_word("Image", "镜像")).fill(IMAGES[0][0])
         dialog.find("text", re_word("Name (optional)", "名称（可选）")).fill("shop")
         dialog.find("button", re_word("Add Port", "添加端口(P)")).click()
         self.take("run")
+        display.key("Escape")
+        app.gone("dialog")
+        display.key("alt+1")
+        # A page keeps what was opened in it.
+        display.key("alt+Left")
+        app.find("label", "cache").mouse(button=3)
+        app.menu_item("m").click()
+        dialog = app.find("dialog")
+        dialog.find("text", re_word("Unit", "单元")).wait_for("ContainerName=")
+        self.take("make-unit")
         display.key("Escape")
         app.gone("dialog")
         display.key("ctrl+k")

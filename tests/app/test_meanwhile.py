@@ -71,7 +71,7 @@ class InBetween(WindowTest):
         self.open("alpha")
         self.display.key("ctrl+k")
         dialog = self.app.find("dialog", "Search Everything")
-        dialog.find("entry", "Search containers and images").fill("omega")
+        dialog.find("entry", "Search everything").fill("omega")
         dialog.gone("list item", "alpha")
         self.display.key("Return")
         self.app.gone("dialog", "Search Everything")

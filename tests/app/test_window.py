@@ -122,7 +122,7 @@ class Lists(WindowTest):
         self.app.find("label", "gull")
         self.display.key("ctrl+k")
         dialog = self.app.find("dialog", "Search Everything")
-        dialog.find("entry", "Search containers and images").fill("gul")
+        dialog.find("entry", "Search everything").fill("gul")
         dialog.gone("list item", re.compile("busybox"))
         self.display.key("Return")
         self.app.find("page tab", "Overview")

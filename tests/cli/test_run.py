@@ -87,7 +87,7 @@ class Run(SessionTest):
         identity = self.haulout("create", "--rm", "--rm=false", "--init=0", "--tty=f", BUSYBOX).stdout.strip()
         details = self.inspect(identity)
         self.assertFalse(details["HostConfig"]["AutoRemove"])
-        self.assertFalse(details["HostConfig"]["Init"])
+        self.assertFalse(details["HostConfig"].get("Init"))
         self.assertFalse(details["Config"]["Tty"])
 
     def test_variables_come_from_flags_files_and_the_caller(self):
@@ -122,7 +122,7 @@ class Run(SessionTest):
 
     def test_a_named_volume_outlives_containers_and_begins_with_what_the_image_has(self):
         name = f"volume{time.monotonic_ns()}"
-        self.addCleanup(run, "podman", "unshare", "rm", "-rf", DATA / "volumes" / name)
+        self.addCleanup(self.haulout, "volume", "rm", name)
         self.one("-v", f"{name}:/etc", BUSYBOX, "sh", "-c", "echo kept > /etc/kept")
         self.assertEqual(self.one("-v", f"{name}:/x", BUSYBOX, "sh", "-c", "cat /x/kept; test -f /x/passwd && echo copied"),
                          "kept\ncopied\n")

@@ -62,14 +62,19 @@ class Killed(SessionTest):
 
     def assert_well(self, story):
         """The next command works, the bystander lives, and nothing else is left."""
+        left = []
+
+        def nothing_left():
+            left[:] = self.left_but_bystander()
+            return not left
+
         try:
             self.assertEqual(self.haulout("run", "--rm", "--network", "none", BUSYBOX, "echo", "well").stdout, "well\n")
             self.assertEqual(self.haulout("exec", "bystander", "echo", "alive").stdout, "alive\n")
             self.assertEqual(self.haulout("ps", "--format", "{{.Names}}").stdout, "bystander\n")
-            wait_until(lambda: not self.left_but_bystander(), "nothing left behind", seconds=10)
+            wait_until(nothing_left, "nothing left behind", seconds=10)
         except AssertionError as error:
-            left = "\n".join(self.left_but_bystander())
-            raise AssertionError(f"{story}, seed {SEED}: {error}\nleft behind:\n{left}") from error
+            raise AssertionError("\n".join([f"{story}, seed {SEED}: {error}", "left behind:", *left])) from error
 
     def left_but_bystander(self):
         """What is there that is not the bystander's."""

@@ -48,6 +48,9 @@ class PeerTest(SessionTest):
     def same(self, *command, stderr=True, normal=normal, **options):
         """Runs a command through both, which must end and say the same."""
         podman, haulout = self.both(*command, **options)
+        if command[:1] == ("run",) and "--rm" in command and haulout.stdout and not podman.stdout:
+            # On a busy machine Podman at times loses what a container said that ended at once.
+            podman = run("podman", *command, **options)
         words = " ".join(map(str, command))
         with self.subTest(command=words):
             self.assertEqual(haulout.returncode, podman.returncode, f"{podman.stderr}\n{haulout.stderr}")

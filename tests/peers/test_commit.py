@@ -55,6 +55,42 @@ class Commit(PeerTest):
         show = "cat /new /home/z; test /new -ef /hard && echo same; ls /home /bin/vi; stat -c '%a %u' /etc/group"
         self.same("run", "--rm", "--network", "none", "plain", "sh", "-c", show)
 
+    def test_changes_are_read_as_a_containerfile_s_lines(self):
+        show = "{{json .Labels}} {{json .Config.Cmd}} {{json .Config.Entrypoint}} {{json .Config.ExposedPorts}} {{json .Config.Volumes}} " \
+            "{{json .User}} {{json .Config.WorkingDir}} {{json .Config.StopSignal}} {{json .HealthCheck}}"
+        for changes in [
+            ['LABEL x="a b" "y z"=\'c $d\' w=e\\ f', "LABEL old  a  b", "LABEL n=$PATH m=${q:-d}"],
+            ["CMD [\"a b\", \"c\"]", "ENTRYPOINT x \"y z\""],
+            ["ENTRYPOINT [\"a b\"]"],
+            ["ENTRYPOINT []", "CMD []"],
+            ["CMD echo \"a b\"", "EXPOSE 80 90/udp \"91\"", "USER \"foo bar\""],
+            ["VOLUME [\"/a b\"]", "VOLUME /c /d", "WORKDIR \"/x y\"", "WORKDIR ../z", "STOPSIGNAL SIGINT"],
+            ["WORKDIR foo", "HEALTHCHECK --interval=1m30s --retries=2 CMD [\"ok\", \"x y\"]"],
+            ["HEALTHCHECK NONE", "LABEL a=b\n# nothing\nLABEL c=d", "label=g=h", "ONBUILD RUN x", "ARG a=b", ""],
+        ]:
+            flags = [word for change in changes for word in ("--change", change)]
+            self.same("commit", "-q", "--format", "docker", *flags, "one", "changed")
+            self.same("inspect", "changed", "--format", show)
+            for program in ("podman", "haulout"):
+                variables = json.loads(run(program, "inspect", "changed").stdout)[0]["Config"]["Env"]
+                self.assertEqual(len(variables), len({variable.split("=")[0] for variable in variables}))
+        self.same("commit", "-q", "-c", 'ENV a="b c" d=e', "-c", "ENV old  f  g", "-c", "ENV A=other", "one", "variables")
+        self.same("run", "--rm", "--network", "none", "variables", "sh", "-c", "env | grep -E '^(a|d|old|A)=' | sort")
+
+    def test_changes_that_are_none_are_refused_in_the_same_words(self):
+        def reason(text):
+            return normal(text).rpartition("applying changes: ")[2]
+
+        for change in [
+            "LABEL", "LABEL x", "LABEL x=1 y", 'LABEL x="a', "LABEL x='a", "LABEL x=${q", "ENV", "ENV x", "CMD [1]", "USER", "WORKDIR", "EXPOSE",
+            "VOLUME", "VOLUME []", 'VOLUME "/a b"', "STOPSIGNAL", "STOPSIGNAL 0", "STOPSIGNAL FOO", "SHELL foo", "ONBUILD ONBUILD RUN x", "FOO x", "COPY a b",
+            "HEALTHCHECK", "HEALTHCHECK FOO", "HEALTHCHECK CMD", "HEALTHCHECK NONE x", "HEALTHCHECK --foo=1 CMD x", "HEALTHCHECK --interval=x CMD x",
+        ]:
+            podman, haulout = self.both("commit", "-q", "--change", change, "one", "changed")
+            with self.subTest(change=change):
+                self.assertEqual((haulout.returncode, reason(haulout.stderr)), (podman.returncode, reason(podman.stderr)))
+        self.same("images", "--format", "{{.Repository}}")
+
     def test_everything_in_one_layer(self):
         self.same("commit", "-q", "-s", "one", "squashed")
         found = json.loads(self.haulout("image", "inspect", "squashed").stdout)[0]

@@ -156,10 +156,24 @@ class Files(PeerTest):
             self.same(*line.split(), normal=lambda text: sorted(normal(text).replace(",", "").splitlines()))
         self.same("stop", "-t0", "one")
         self.same("diff", "one", normal=lambda text: sorted(normal(text).splitlines()))
-        # Podman has it that such a folder is gone.
-        self.haulout("start", "one")
-        self.haulout("exec", "one", "sh", "-c", "rm -r /var/www; mkdir /var/www")
-        self.assertIn("C /var/www\n", self.haulout("diff", "one").stdout)
+        self.same("start", "one")
+        self.same("exec", "one", "sh", "-c", "rm -r /var/www; mkdir /var/www; touch /var/www/n")
+        self.same("diff", "one", normal=lambda text: sorted(normal(text).splitlines()))
+
+    def test_two_roots_are_compared_whatever_they_were_made_on(self):
+        self.containers("one")
+        self.containers("two")
+        self.same("exec", "one", "sh", "-c", "mkdir -p /q/r; echo 1 >/q/a; echo 2 >/q/r/b; ln -s a /q/l; rm /etc/passwd")
+        self.same("exec", "two", "sh", "-c", "mkdir /q; echo 3 >/q/n; echo 22 >/q/a; chmod 700 /etc; rm -r /bin")
+        for program in ("podman", "haulout"):
+            run(program, "commit", "-q", "one", "localhost/compared:1")
+            self.addCleanup(run, program, "rmi", "--force", "localhost/compared:1")
+        for line in ("one two", "two one", "one compared:1", "compared:1 two", "one one", "one nope", "a b c", f"two {BUSYBOX}",
+                     "--format json one two"):
+            self.same("diff", *line.split(), normal=lambda text: sorted(normal(text).replace(",", "").splitlines()))
+        for line in ("one two", "one nope", f"one {BUSYBOX}", "a b c"):
+            self.same("container", "diff", *line.split(), normal=lambda text: sorted(normal(text).splitlines()))
+        self.same("image", "diff", BUSYBOX, "compared:1", normal=lambda text: sorted(normal(text).splitlines()))
 
     def test_export(self):
         self.containers("one", flags=["-v", "/etc:/x"])

@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """What is wrong with a command line is said in Podman's words, with its exit status."""
 
+import re
+
 from peers.peers import BUSYBOX, PeerTest, run
+
+
+VERBS = [
+    "attach", "commit", "cp", "create", "diff", "events", "exec", "export", "history", "images", "import", "info", "init", "inspect", "kill", "load",
+    "login", "logout", "logs", "pause", "port", "ps", "pull", "push", "rename", "restart", "rm", "rmi", "run", "save", "search", "start", "stats", "stop",
+    "tag", "top", "unpause", "unshare", "untag", "update", "wait", "volume create", "volume export", "volume import", "volume inspect", "volume ls",
+    "volume prune", "volume rm", "image prune", "container prune", "generate spec", "manifest add", "manifest annotate", "manifest create",
+    "manifest inspect", "manifest push", "secret create", "secret inspect", "secret ls", "secret rm", "system df", "system prune",
+]
 
 
 class Flags(PeerTest):
@@ -84,6 +95,21 @@ class Flags(PeerTest):
         for line in ["ps -h", "-h", "--help", "ps --help foo", "ps --foo --help", "container ls --help", "container --help", "run --help --foo"]:
             self.same(*line.split(), normal=lambda text: [each for each in text.splitlines() if each.startswith(("Error", "Options"))])
 
+    def test_every_flag_of_podman_s_is_in_the_help(self):
+        # Pods are not there yet, and containers are not checkpointed.
+        missing = {"pod", "pod-id-file", "init-ctr"}
+
+        def flags(program, verb):
+            return set(re.findall(r"^ +(?:-\w, )?--([\w-]+)", run(program, *verb.split(), "--help").stdout, re.M))
+
+        for verb in VERBS:
+            left = flags("podman", verb) - flags("haulout", verb) - missing - {"help"}
+            self.assertEqual(left, set(), verb)
+            text = run("haulout", *verb.split(), "--help").stdout
+            self.assertIn(f"\nExamples:\n  haulout {verb}", text.replace("container exec", "exec"))
+            self.assertLess(text.index("Usage:"), text.index("Examples:"))
+        self.assertNotIn("of.", run("haulout", "--help").stdout)
+
     def test_what_is_not_there_is_missed_alike(self):
         for line in [
             "start nope",
@@ -157,6 +183,8 @@ class Flags(PeerTest):
             "--network foo",
             "--network none --network host",
             "--network none:foo",
+            "--network host:foo",
+            "--network private:foo",
             "--userns foo",
             "--security-opt foo",
             "--security-opt foo=bar",
@@ -238,3 +266,59 @@ class Flags(PeerTest):
             "--rm=false --tty=0",
         ]:
             self.same("create", *line.split(), BUSYBOX, "true")
+
+    def test_devices_and_security_options_are_as_podmans(self):
+        folder = self.temporary_folder()
+        (folder / "file").touch()
+        for device in [folder, folder / "file", "/dev/null:/dev/q:rr", "/dev/nope", "/dev/null:w"]:
+            self.same("run", "--rm", "--device", device, BUSYBOX, "true")
+        see = "grep -E ' (/proc|/sys/fs/cgroup) ' /proc/self/mountinfo | cut -d' ' -f5,6; grep -o hidepid=.* /proc/self/mountinfo"
+        for option in ["unmask=/sys/fs/cgroup", "unmask=ALL", "unmask=/sys/fs/*", "proc-opts=hidepid=2", "proc-opts=nosuid,exec", "proc-opts=ro"]:
+            self.same("run", "--rm", "--security-opt", option, BUSYBOX, "sh", "-c", see)
+        words = ["label=type:a", "label=level:s0", "label=disable", "no-new-privileges", "seccomp=unconfined", "apparmor=unconfined", "proc-opts=ro"]
+        flags = [word for option in words for word in ("--security-opt", option)]
+        self.both("create", "--name", "c", *flags, "--log-opt", "max-size=1.5m", BUSYBOX)
+        self.same("inspect", "c", "--format", "{{json .HostConfig.SecurityOpt}} {{.HostConfig.LogConfig.Size}}")
+
+    def test_a_port_that_is_exposed_is_one(self):
+        for port in ["80-70", "x", "80-x", "0", "70000", "80/foo"]:
+            self.same("create", "--expose", port, BUSYBOX)
+        show = "{{json .NetworkSettings.Ports}} {{json .HostConfig.PortBindings}} {{json .Config.ExposedPorts}}"
+        for flags in [
+            "", "--expose 90 --expose 91-93/udp", "--expose 90 --expose 91/sctp -p 8088:90", "--expose 90 --network none", "--expose 90 --network host",
+            "-p 8089:80/sctp", "-p 8089:80/sctp --network none", "-p 8089:80/SCTP",
+        ]:
+            self.both("create", "--replace", "--name", "c", *flags.split(), BUSYBOX)
+            for line in (["inspect", "c", "--format", show], ["ps", "-a", "--format", "{{.Ports}}"], ["port", "c"]):
+                self.same(*line)
+        self.same("run", "-d", "-p", "8089:80/sctp", BUSYBOX, "true")
+
+    def test_what_the_manual_page_says_of_an_option_holds(self):
+        for flags, command in [
+            ("--dns none --dns-search x", "true"),
+            ("--dns none --dns-option x", "true"),
+            ("--dns-search= --dns-option=", "true"),
+            ("--hosts-file /nope", "true"),
+            ("-w /etc/passwd", "pwd"),
+            ("-w nope", "pwd"),
+            ("--userns keep-id:foo", "true"),
+            ("--userns container:", "true"),
+            ("--preserve-fd 1", "true"),
+            ("--preserve-fds x", "true"),
+            ("--health-retries -1", "true"),
+            ("--health-max-log-count x", "true"),
+            ("--authfile /nope", "true"),
+            ("--authfile= --cidfile= --pidfile=", "true"),
+            ("--unsetenv-all -e A=b", "env | sort"),
+            ("-a stdin", "echo unseen"),
+            ("-a stderr", "echo unseen; echo seen >&2"),
+        ]:
+            self.same("run", "--rm", *flags.split(), BUSYBOX, "sh", "-c", command)
+        self.both("run", "-d", "--name", "c", BUSYBOX, "sleep", "60")
+        self.both("run", "-d", "--name", "named", "-h", "name", BUSYBOX, "sleep", "60")
+        for name in ("c", "named"):
+            self.same("exec", "-e", "A=b", name, "sh", "-c", "env | sort")
+        for command in ["nope", "/etc", "/etc/passwd"]:
+            self.same("exec", "c", command)
+        self.same("exec", "-w", "/nope", "c", "pwd")
+        self.same("exec", "-it", "c", "tty")

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """history, tree, untag, save, push, search, login and prune: what is said, as Podman says it."""
 
+import functools
+import http.server
+import json
 import re
+import threading
 
 from peers.peers import BUSYBOX, PeerTest, normal, run
 from session import REGISTRY
@@ -19,6 +23,12 @@ class Images(PeerTest):
             for name in ("localhost/first:1", "localhost/second:latest"):
                 run(program, "tag", BUSYBOX, name)
                 self.addCleanup(run, program, "untag", BUSYBOX, name)
+
+    def forgets(self, program, name):
+        """The image, and those that it was before, go at the end, with their containers."""
+        self.addCleanup(run, program, "image", "prune", "--force")
+        self.addCleanup(run, program, "rmi", "--force", name)
+        self.addCleanup(run, program, "rm", "--all", "--force", "--time", "0")
 
     def test_history_is_the_same(self):
         for line in [
@@ -53,6 +63,73 @@ class Images(PeerTest):
             self.same("image", "diff", *line)
         self.same("diff", "two:1")
 
+    def test_a_tar_is_imported_for_another_machine_and_from_a_web_server(self):
+        folder = self.temporary_folder()
+        (folder / "f").write_text("hello")
+        run("tar", "--create", "--file", folder / "t.tar", "--directory", folder, "f")
+        for program in ("podman", "haulout"):
+            self.forgets(program, "localhost/imported:1")
+        show = ["image", "inspect", "--format", "{{.Id}} {{.Architecture}} {{.Os}}", "imported:1"]
+        for flags in (["--arch", "arm64", "--variant", "v8"], ["--os", "windows"], ["--arch", "nonsense", "-m", "why"]):
+            self.same("import", "-q", *flags, folder / "t.tar", "imported:1", normal=str)
+            self.same(*show, normal=str)
+        web = http.server.ThreadingHTTPServer(
+            ("localhost", 0), functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder))
+        http.server.SimpleHTTPRequestHandler.log_message = lambda *_: None
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        self.addCleanup(web.server_close)
+        self.addCleanup(web.shutdown)
+        url = f"http://localhost:{web.server_port}"
+        self.same("import", "-q", f"{url}/t.tar", "imported:1")
+        self.assertEqual(self.haulout("run", "--rm", "--network=none", "--entrypoint", "/f", "imported:1", status=None).returncode, 126)
+        before = self.haulout("images", "-q", "-a").stdout
+        nothing = self.haulout("import", f"{url}/nothere", "imported:2", status=125)
+        self.assertIn(f"Error: downloading {url}/nothere: StatusCode: 404", nothing.stderr)
+        self.assertEqual(self.haulout("images", "-q", "-a").stdout, before)
+
+    def test_a_configuration_goes_over_that_of_a_committed_container(self):
+        folder = self.temporary_folder()
+        (folder / "c.json").write_text(
+            '{"Hostname":"h","User":"1000","Env":["A=2","PATH=/x"],"Cmd":["x"],"Entrypoint":["e"],"Labels":{"l":"v"},'
+            '"ExposedPorts":{"80/tcp":{}},"Volumes":{"/v":{}},"WorkingDir":"/w","StopSignal":"9","Shell":["/bin/zsh"]}')
+        (folder / "unknown.json").write_text('{"Foo":1}')
+        (folder / "broken.json").write_text("x")
+        for program in ("podman", "haulout"):
+            run(program, "create", "--name", "one", "-e", "A=1", "-l", "q=r", BUSYBOX, "echo", "hi")
+            self.forgets(program, "localhost/configured:1")
+        show = ["image", "inspect", "--format", "{{json .Config}}", "configured:1"]
+
+        def plain(text):
+            shown = json.loads(normal(text))
+            # Podman takes the variables of both from a map, in any order.
+            shown["Env"] = sorted(value for value in shown["Env"] if value != "container=podman")
+            return shown
+
+        for flags in (["--config", "c.json"], ["--config", "c.json", "-c", "CMD=zz", "-c", "ENV=B=3"], ["--config", "unknown.json"]):
+            self.same("commit", "-q", *flags, "one", "configured:1", cwd=folder)
+            self.same(*show, normal=plain, stderr=False)
+        self.same("commit", "-q", "--config", "nothere.json", "one", cwd=folder)
+        broken = self.same("commit", "-q", "--config", "broken.json", "one", cwd=folder, stderr=False)
+        self.assertEqual(broken.returncode, 125)
+        self.assertIn("expected value at line 1 column 1", broken.stderr)
+
+    def test_a_manifest_list_is_an_image_too(self):
+        for program in ("podman", "haulout"):
+            for name in ("localhost/list:1", "localhost/list:2", "localhost/empty:1"):
+                self.addCleanup(run, program, "manifest", "rm", name)
+        listed = ["images", "--noheading", "--format", "{{.Repository}}:{{.Tag}}", "--filter"]
+        for line in (
+            ["manifest", "create", "list:1"], ["manifest", "add", "list:1", BUSYBOX], ["image", "exists", "list:1"],
+            ["image", "inspect", "--format", "{{.Id}}", "list:1"], ["inspect", "--format", "{{.Id}}", "list:1"], ["history", "list:1"],
+            ["run", "--rm", "--network=none", "list:1", "echo", "hi"], ["tag", "list:1", "list:2"], [*listed, "manifest=true"],
+            [*listed, "manifest=false", "--filter", "dangling=false"], ["manifest", "inspect", "list:2"], ["manifest", "create", "first:1"],
+            ["manifest", "exists", "first:1"], ["manifest", "exists", "list:2"], ["manifest", "exists", "nothere"],
+            ["manifest", "add", "first:1", BUSYBOX], ["manifest", "rm", "first:1"], ["manifest", "rm", "list:1"],
+            [*listed, "manifest=true"], ["manifest", "rm", "list:2"], ["manifest", "rm", "list:2"], [*listed, "manifest=true"],
+            ["manifest", "create", "empty:1"], ["image", "exists", "empty:1"], ["rmi", "empty:1"], ["image", "exists", "empty:1"],
+        ):
+            self.same(*line, normal=(lambda text: sorted(normal(text).splitlines())) if line[0] == "images" else normal)
+
     def test_untag_says_the_same(self):
         for line in (["first:1"], ["first:1"], ["nothere"], [], ["second", "second"], ["second"]):
             self.same("untag", *line)
@@ -63,6 +140,20 @@ class Images(PeerTest):
             ["--format", "x", BUSYBOX], ["--compression-format", "x", BUSYBOX], ["first:1", f"docker://{REGISTRY}/peers/push:2"],
         ]:
             self.same("push", *line)
+
+    def test_an_image_layout_calls_an_image_what_a_push_says(self):
+        for name in ("v1", "some.where/it:2", None):
+            said = {}
+            for program in ("podman", "haulout"):
+                folder = self.temporary_folder() / "layout"
+                where = f"oci:{folder}" + (f":{name}" if name else "")
+                self.check(0, program, "push", "--quiet", BUSYBOX, where)
+                [manifest] = json.loads((folder / "index.json").read_text())["manifests"]
+                said[program] = manifest.get("annotations")
+                if name:
+                    self.check(0, "podman", "pull", "--quiet", where)
+            with self.subTest(name=name):
+                self.assertEqual(said["haulout"], said["podman"])
 
     def test_saves_say_the_same(self):
         folder = self.temporary_folder()
@@ -124,10 +215,15 @@ class Images(PeerTest):
         folder = self.temporary_folder()
         for program in ("podman", "haulout"):
             (folder / program).write_text(begin)
+        (folder / "registries.d").mkdir()
+        places = "lookaside: https://a.example/b\n    lookaside-staging: file:///var/x"
+        (folder / "registries.d/one.yaml").write_text(f"docker:\n  docker.io:\n    {places}\n")
         for line in [
             ["show"], ["show", "--json"], ["set", "-t", "reject", "docker.io"], ["set", "-t", "accept", "docker.io/library"],
             ["set", "-t", "reject", "default"], ["show"], ["show", "--json"], ["show", "--raw"], ["set", "-t", "foo", "docker.io"],
-            ["set"], ["set", "a", "b"], ["set", "quay.io"], ["set", "-f", "/etc/passwd", "-t", "signedBy", "quay.io"],
+            ["set", "-t", "accept", "bad name"], ["set", "-t", "accept", "REG/x"],
+            ["show", "--registrypath", folder / "registries.d"], ["show", "--json", "--registrypath", folder / "registries.d"],
+            ["set"], ["set", "a", "b"], ["set", "quay.io"], ["set", "-t", "accept", "-f", "/etc/passwd", "quay.io"], ["set", "-f", "/etc/passwd", "-t", "signedBy", "quay.io"],
         ]:
             results = []
             for program in ("podman", "haulout"):

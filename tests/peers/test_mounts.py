@@ -28,6 +28,35 @@ class Mounts(PeerTest):
             (here / "folder/file").write_text("text\n")
             os.symlink("/etc", here / "folder/out")
 
+    def test_fields_of_a_mount_may_have_quotes(self):
+        for mount in [
+            '"type=tmpfs","dst=/x,y"', 'type=tmpfs,"dst=/x ""q"""', 'type=bind,"src=/nope/a,b",dst=/x', 'type=bind,"src=/etc,dst=/x',
+            'type=bind,src="/etc",dst=/x', 'type=tmpfs,"dst=/x"y',
+        ]:
+            self.same("run", "--rm", "--mount", mount, BUSYBOX, "ls", "/")
+
+    def test_a_volume_is_made_with_the_options_of_its_mount(self):
+        options = "volume-opt=type=tmpfs,volume-opt=device=tmpfs,volume-opt=o=size=1m"
+        self.same("run", "--rm", "--mount", f"type=volume,src=small,dst=/x,{options}", BUSYBOX, "df", "-k", "/x")
+        # The one that is there stays as it is.
+        self.same("run", "--rm", "--mount", "type=volume,src=small,dst=/x,volume-opt=o=size=2m", BUSYBOX, "df", "-k", "/x")
+        self.same("volume", "inspect", "small", "--format", "{{.Options.type}} {{.Options.o}}")
+        self.same("run", "--rm", "--mount", f"type=volume,dst=/x,{options}", BUSYBOX, "df", "-k", "/x")
+        self.same("create", "--mount", "type=volume,src=wrong,dst=/x,volume-opt=foo=bar", BUSYBOX, stderr=False)
+
+    def test_two_mounts_that_are_the_same_are_one(self):
+        for flags in [
+            "-v /tmp:/y -v /tmp:/y", "-v /tmp:/y -v /tmp:/y:ro", "-v one:/y -v one:/y:ro", "-v one:/y:ro -v one:/y", "-v one:/y -v two:/y",
+            "--mount type=volume,src=one,dst=/y -v one:/y", "--mount type=bind,src=/tmp,dst=/y -v /tmp:/y", "--tmpfs /y --mount type=tmpfs,dst=/y",
+        ]:
+            self.same("run", "--rm", *flags.split(), BUSYBOX, "sh", "-c", "grep -c ' /y ' /proc/self/mountinfo; test -w /y")
+
+    def test_a_part_of_an_image_can_be_written_for_one_run(self):
+        mount = f"type=image,src={BUSYBOX},dst=/x,subpath=/etc,rw=true"
+        self.same("run", "--rm", "--mount", mount, BUSYBOX, "sh", "-c", "echo a > /x/new; cat /x/new; ls /x")
+        self.same("run", "--rm", "--mount", mount, BUSYBOX, "ls", "/x")
+        self.same("run", "--rm", "--mount", "type=volume,src=one,dst=/x,subpath=/nope", BUSYBOX, "true", stderr=False)
+
     def alike(self, *words, places=("/x",), script=SEE, **options):
         """Runs a container through both, each with a folder of its own in the place of FOLDER; what it prints is the same."""
         outputs = []
@@ -88,7 +117,7 @@ class Mounts(PeerTest):
         for part in ["a", "/a/b", "in"]:
             self.alike("--mount", f"type=volume,src=v,dst=/x,subpath={part}", script="ls /x")
         # The link leads to the volume's own /etc, which is not there.
-        escaped = self.haulout("run", "--rm", "--mount", "type=volume,src=v,dst=/x,subpath=out", BUSYBOX, "ls", "/x", status=125)
+        escaped = self.haulout("run", "--rm", "--mount", "type=volume,src=v,dst=/x,subpath=out", BUSYBOX, "ls", "/x", status=127)
         self.assertIn("mounting out of ", escaped.stderr)
 
     def test_volumes_are_made_filled_shared_and_removed_alike(self):
@@ -316,3 +345,24 @@ class Mounts(PeerTest):
         self.assertIn("tar", self.haulout("volume", "import", "v", "/etc/passwd", status=125).stderr)
         self.haulout("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "t")
         self.assertIn("tmpfs mount", self.haulout("volume", "export", "t", "-o", str(path), status=125).stderr)
+
+    def test_the_words_of_a_mount_are_taken_and_refused_alike(self):
+        for words in [
+            "z", "Z", "no-dereference", "idmap", "relabel=shared,relabel=private", "nodev,dev", "suid,nosuid", "nocopy", "U=false",
+        ]:
+            self.alike("--mount", f"type=bind,src=FOLDER,dst=/x,{words}")
+        for words in [
+            "ramfs,dst=/x,tmpfs-size=1m", "ramfs,dst=/x,tmpfs-mode=700", "tmpfs,dst=/x,noswap", "tmpfs,dst=/x,ro,rw", "glob,dst=/x",
+            "tmpfs,dst=/x,tmpfs-size=1m,tmpfs-size=2m", "tmpfs,dst=/x,tmpfs-mode=700,tmpfs-mode=711", 
+            f"image,src={BUSYBOX},dst=/x,subpath=etc", f"image,src={BUSYBOX},dst=/x,rw=x", "artifact,src=x,dst=/x",
+        ]:
+            self.alike("--mount", f"type={words}")
+        for words in ["ro,z,Z", "noexec,exec", "suid,nosuid", "norecursive"]:
+            self.alike("-v", f"FOLDER:/x:{words}")
+
+    def test_nothing_can_be_written_where_nothing_is_to_be(self):
+        see = "grep -E ' (/dev|/dev/shm|/run|/tmp) ' /proc/self/mountinfo | cut -d' ' -f5,6 | sort; touch /dev/x /dev/shm/x 2>&1"
+        self.alike("--read-only", script=see)
+        self.alike("--read-only", "--read-only-tmpfs=false", script=see)
+        self.alike("--ipc", "none", "--shm-size", "1m", script="true")
+        self.alike("--ipc", "host", "--shm-size", "1m", script="true")

@@ -35,7 +35,9 @@ class Verbs(PeerTest):
         self.same("restart", "-t0", "one")
         self.same("ps", "--format", "{{.Names}} {{.State}}")
         self.same("stop", "-t0", "one")
+        # At once, and its name is free.
         self.same("ps", "-a", "--format", "{{.Names}} {{.State}}")
+        self.started("one", "--rm")
 
     def test_rename(self):
         self.started()

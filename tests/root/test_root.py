@@ -30,6 +30,15 @@ class Root(SessionTest):
             self.haulout("stop", "--time", "0", "c")
             self.haulout("start", "c")
 
+    def test_a_container_runs_where_ip_netns_exec_hides_the_cgroups(self):
+        self.check(0, "ip", "netns", "add", "haulout-test")
+        self.addCleanup(run, "ip", "netns", "delete", "haulout-test")
+        inside = ["ip", "netns", "exec", "haulout-test"]
+        command = ["run", "--rm", "--network", "host", BUSYBOX, "sh", "-c", "cat /proc/self/cgroup; ls /sys/class/net"]
+        done = self.check(0, *inside, "haulout", *command)
+        self.assertIn("lo", done.stdout)
+        self.assertEqual(run(*inside, "ls", "/sys/fs/cgroup").stdout, "", "the mount is not the caller's")
+
     def test_a_container_lives_in_a_scope_of_the_machines_systemd(self):
         self.haulout("run", "--detach", "--name", "c", "--network", "none", BUSYBOX, "sleep", "100000")
         container = self.inspect("c")["Id"]

@@ -22,6 +22,24 @@ pub enum Doing {
     Inspecting(String),
     ReadingLog(String),
     OpeningTerminal(String),
+    ListingUnits,
+    ReadingUnit(String),
+    WritingUnit(String),
+    RemovingUnit(String),
+    ActOnUnit(Action, String),
+    /// A unit of this container.
+    DraftingUnit(String),
+    /// Whether services start at boot.
+    ChangingBoot,
+    ListingUpdates,
+    CheckingUpdates,
+    Updating,
+    RollingBack(String),
+    KeepingUpToDate(String),
+    Holding(String),
+    Releasing(String),
+    /// Whether updates are made by themselves.
+    ChangingTimer,
 }
 
 /// A failure in words.
@@ -46,14 +64,33 @@ fn title(doing: &Doing) -> String {
         Doing::Following => return gettext("Live Updates Have Stopped"),
         Doing::Creating => return gettext("Could Not Create the Container"),
         Doing::StartingNew => return gettext("Could Not Start the Container"),
-        Doing::Act(Action::Start, name) | Doing::Starting(name) => (gettext("Could Not Start “{}”"), name),
-        Doing::Act(Action::Stop, name) => (gettext("Could Not Stop “{}”"), name),
-        Doing::Act(Action::Restart, name) => (gettext("Could Not Restart “{}”"), name),
-        Doing::Act(Action::Kill, name) => (gettext("Could Not Kill “{}”"), name),
-        Doing::Act(Action::Remove, name) | Doing::RemovingImage(name) => (gettext("Could Not Remove “{}”"), name),
+        Doing::ListingUnits => return gettext("Could Not Read the Units"),
+        Doing::ListingUpdates => return gettext("Could Not Read the Updates"),
+        Doing::CheckingUpdates => return gettext("Could Not Look for Some Updates"),
+        Doing::Updating => return gettext("Could Not Update"),
+        Doing::ChangingTimer => return gettext("Could Not Change Whether Updates Are Made by Themselves"),
+        Doing::RollingBack(name) => (gettext("Could Not Roll Back “{}”"), name),
+        Doing::KeepingUpToDate(name) => (gettext("Could Not Keep “{}” Up to Date"), name),
+        Doing::Holding(name) => (gettext("Could Not Hold “{}”"), name),
+        Doing::Releasing(name) => (gettext("Could Not Release “{}”"), name),
+        Doing::ChangingBoot => return gettext("Could Not Change What Starts at Boot"),
+        Doing::Act(Action::Start, name) | Doing::Starting(name) | Doing::ActOnUnit(Action::Start, name) => {
+            (gettext("Could Not Start “{}”"), name)
+        }
+        Doing::Act(Action::Stop, name) | Doing::ActOnUnit(Action::Stop, name) => (gettext("Could Not Stop “{}”"), name),
+        Doing::Act(Action::Restart, name) | Doing::ActOnUnit(Action::Restart, name) => {
+            (gettext("Could Not Restart “{}”"), name)
+        }
+        Doing::Act(Action::Kill, name) | Doing::ActOnUnit(Action::Kill, name) => (gettext("Could Not Kill “{}”"), name),
+        Doing::Act(Action::Remove, name)
+        | Doing::ActOnUnit(Action::Remove, name)
+        | Doing::RemovingImage(name)
+        | Doing::RemovingUnit(name) => (gettext("Could Not Remove “{}”"), name),
+        Doing::DraftingUnit(name) => (gettext("Could Not Make a Unit of “{}”"), name),
         Doing::Pulling(name) => (gettext("Could Not Pull “{}”"), name),
         Doing::Tagging(name) => (gettext("Could Not Name the Image “{}”"), name),
-        Doing::Inspecting(name) => (gettext("Could Not Read “{}”"), name),
+        Doing::WritingUnit(name) => (gettext("Could Not Save “{}”"), name),
+        Doing::Inspecting(name) | Doing::ReadingUnit(name) => (gettext("Could Not Read “{}”"), name),
         Doing::ReadingLog(name) => (gettext("Could Not Read the Log of “{}”"), name),
         Doing::OpeningTerminal(name) => (gettext("Could Not Open a Terminal in “{}”"), name),
     };
@@ -94,6 +131,28 @@ fn body(doing: &Doing, failure: &Failure) -> String {
             "The registry has no image of this name and tag, or does not show it to everybody. Check the name for a typing mistake.",
         ),
         Reason::Damaged => gettext("What the registry sent is not what it had promised. Nothing of it was kept."),
+        Reason::UnitFailed(result) => match result.as_str() {
+            "timeout" => gettext("It took longer than it may. Its journal tells how far it came."),
+            "dependency" => gettext("A unit that it needs did not start. Look at the units that it names."),
+            "canceled" => gettext("Something else was asked of it before it was done."),
+            _ => gettext("It ended with a failure. The last lines of its journal are in the details."),
+        },
+        Reason::NotLoaded => gettext(
+            "systemd has no service of it. Look for mistakes on its page; they are told there with their lines.",
+        ),
+        Reason::Changed => {
+            gettext("Somebody else has changed the file meanwhile. Open it again to see what it says now.")
+        }
+        Reason::Exists => gettext("There is a unit of this name already. Choose another name."),
+        Reason::NotOwn => gettext(
+            "It belongs to the system, or to a file with several units. Copy it to a unit of yours to change it.",
+        ),
+        Reason::NoManager => gettext(
+            "The service manager of your session (systemd --user) does not answer. Units need it; containers run without it.",
+        ),
+        Reason::NotUpdated => gettext(
+            "It goes on with the image that it has. What was found is in the details; check again once that is mended.",
+        ),
         Reason::NoWorker => gettext(
             "The program “haulout”, which enters the user namespace, was not found or has ended. Install it beside the app, then try again.",
         ),

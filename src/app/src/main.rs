@@ -9,15 +9,20 @@
 
 mod ansi;
 mod application;
+mod background;
 mod connection;
 mod containers;
+mod deeds;
 mod errors;
 mod images;
 mod language;
 mod listing;
+mod log;
 mod measure;
 mod model;
 mod settings;
+mod units;
+mod updates;
 mod widgets;
 mod window;
 

@@ -55,6 +55,13 @@ pub fn date(seconds: i64) -> String {
         .map_or_else(|_| seconds.to_string(), Into::into)
 }
 
+/// A day, in the user's own way of writing it; with the hour where it does not begin then.
+pub fn day(seconds: i64) -> String {
+    let Ok(time) = glib::DateTime::from_unix_local(seconds) else { return seconds.to_string() };
+    let form = if time.hour() == 0 && time.minute() == 0 { "%x" } else { "%x %H:%M" };
+    time.format(form).map_or_else(|_| seconds.to_string(), Into::into)
+}
+
 /// The count that chooses among plural forms.
 pub fn plural_number(count: i64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)

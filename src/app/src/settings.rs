@@ -21,9 +21,37 @@ pub fn remember_size(window: &adw::ApplicationWindow) {
     }
 }
 
-/// Keeps a switch of `object` as it was left.
-pub fn remember_switch(key: &str, object: &impl IsA<relm4::gtk::glib::Object>, property: &str) {
+/// Keeps a property of `object` as it was left.
+pub fn remember(key: &str, object: &impl IsA<relm4::gtk::glib::Object>, property: &str) {
     if let Some(settings) = open() {
         settings.bind(key, object, property).build();
     }
+}
+
+/// Whether updates are looked for without a window.
+pub const BACKGROUND: &str = "check-in-background";
+
+/// How a switch was left.
+pub fn switch(key: &str) -> bool {
+    open().is_some_and(|settings| settings.boolean(key))
+}
+
+/// Leaves it so.
+pub fn set_switch(key: &str, on: bool) {
+    if let Some(Err(error)) = open().map(|settings| settings.set_boolean(key, on)) {
+        relm4::gtk::glib::g_warning!("haulout", "remembering {key}: {error}");
+    }
+}
+
+/// Calls `obey` with how a switch is, now and whenever it is another, as long as the app runs.
+pub fn follow_switch(key: &'static str, obey: impl Fn(bool) + 'static) {
+    let Some(settings) = open() else { return };
+    obey(settings.boolean(key));
+    settings.connect_changed(Some(key), move |settings, key| obey(settings.boolean(key)));
+    FOLLOWED.with_borrow_mut(|followed| followed.push(settings));
+}
+
+thread_local! {
+    /// Settings tell of changes only as long as somebody has them.
+    static FOLLOWED: std::cell::RefCell<Vec<gio::Settings>> = const { std::cell::RefCell::new(Vec::new()) };
 }

@@ -12,6 +12,7 @@ use clap_complete::env::Shells;
 use haulout_engine::container::{self, Status};
 use haulout_engine::{Engine, Error, Paths};
 
+use crate::units::Units;
 use crate::{rows, tree};
 
 /// Set by the shell's script to the shell's name.
@@ -22,16 +23,92 @@ pub const VARIABLE_PLAIN: &str = "HAULOUT_COMPLETE_PLAIN";
 
 /// The values of flags that take one of a few.
 const VALUES: &[(&str, &[&str])] = &[
+    ("cgroupns", &["host", "private", "container:"]),
     ("cgroups", &["enabled", "disabled", "no-conmon", "split"]),
+    (
+        "condition",
+        &["created", "exited", "healthy", "initialized", "paused", "removing", "running", "stopped", "unhealthy"],
+    ),
+    ("health-on-failure", &["none", "kill", "restart", "stop"]),
+    ("image-volume", &["bind", "tmpfs", "ignore"]),
+    ("ipc", &["host", "private", "shareable", "none", "container:"]),
     ("log-driver", &["k8s-file", "journald", "none", "passthrough", "passthrough-tty"]),
     ("log-level", &["trace", "debug", "info", "warn", "error", "fatal", "panic"]),
-    ("network", &["pasta", "none", "host", "private"]),
+    ("log-opt", &["max-size=", "tag="]),
+    ("network", &["pasta", "none", "host", "private", "container:"]),
+    ("pid", &["host", "private", "container:"]),
     ("pull", &["always", "missing", "never", "newer"]),
     ("restart", &["no", "always", "on-failure", "unless-stopped"]),
+    ("sdnotify", &["container", "conmon", "healthy", "ignore"]),
+    ("security-opt", &["apparmor=", "label=", "mask=", "no-new-privileges", "proc-opts=", "seccomp=", "unmask="]),
     ("signal", &["HUP", "INT", "KILL", "QUIT", "TERM", "USR1", "USR2"]),
     ("stop-signal", &["HUP", "INT", "KILL", "QUIT", "TERM", "USR1", "USR2"]),
-    ("userns", &["host", "keep-id", "nomap", "auto"]),
+    ("userns", &["host", "keep-id", "nomap", "auto", "container:"]),
+    ("uts", &["host", "private", "container:"]),
 ];
+
+/// What `--sort` of `ps` takes.
+const SORTS: &[&str] = &["command", "created", "id", "image", "names", "runningfor", "size", "status"];
+
+const OF_CONTAINERS: &[&str] = &[
+    "ancestor=",
+    "before=",
+    "exited=",
+    "health=",
+    "id=",
+    "label=",
+    "name=",
+    "network=",
+    "restart-policy=",
+    "since=",
+    "status=created",
+    "status=exited",
+    "status=paused",
+    "status=running",
+    "until=",
+    "volume=",
+];
+const OF_IMAGES: &[&str] = &[
+    "after=",
+    "before=",
+    "containers=",
+    "dangling=",
+    "digest=",
+    "id=",
+    "intermediate=",
+    "label=",
+    "manifest=",
+    "readonly=",
+    "reference=",
+    "since=",
+    "until=",
+];
+const OF_VOLUMES: &[&str] =
+    &["after=", "dangling=", "driver=", "label=", "name=", "opt=", "scope=", "since=", "until="];
+const OF_EVENTS: &[&str] = &[
+    "container=",
+    "event=",
+    "image=",
+    "label=",
+    "type=container",
+    "type=image",
+    "type=system",
+    "type=volume",
+    "volume=",
+];
+
+/// What `--filter` of a verb takes; `noun` is the group that it is in.
+fn filters(noun: &str, verb: &str) -> &'static [&'static str] {
+    match (noun, verb) {
+        (_, "events") => OF_EVENTS,
+        (_, "search") => &["is-automated=", "is-official=", "stars="],
+        ("secret", _) => &["id=", "name="],
+        ("volume", _) => OF_VOLUMES,
+        (_, "prune") => &["label=", "until="],
+        ("image", _) | (_, "images") => OF_IMAGES,
+        _ => OF_CONTAINERS,
+    }
+}
 
 /// Answers a shell that asks; `false` when none does.
 pub fn answer(program: &'static str) -> bool {
@@ -53,18 +130,18 @@ pub fn script(program: &'static str, shell: &str, described: bool) -> Option<std
 }
 
 fn command(program: &'static str, described: bool) -> Command {
-    completed(tree::of_program(program), described)
+    completed(tree::of_program(program), "", described)
 }
 
 /// The command with what its words and flags may be.
-fn completed(command: Command, described: bool) -> Command {
+fn completed(command: Command, noun: &str, described: bool) -> Command {
     let verb = command.get_name().to_owned();
     let command = command
         .mut_args(|arg| {
             let arg = if described { arg } else { arg.help(None) };
-            if arg.is_positional() { word(arg, &verb) } else { value(arg) }
+            if arg.is_positional() { word(arg, &verb) } else { value(arg, noun, &verb) }
         })
-        .mut_subcommands(|command| completed(command, described));
+        .mut_subcommands(|command| completed(command, &verb, described));
     if described { command } else { command.about(None) }
 }
 
@@ -74,13 +151,16 @@ fn word(arg: Arg, verb: &str) -> Arg {
     if name.contains("CONTAINER") {
         let wanted: fn(&Status) -> bool = match verb {
             "attach" | "exec" | "kill" | "pause" | "stop" | "top" => |status| matches!(status, Status::Running(_)),
-            "start" | "init" => |status| !matches!(status, Status::Running(_) | Status::Paused(_)),
+            "start" => |status| !status.is_started(),
+            "init" => |status| status.process().is_none(),
             "unpause" => |status| matches!(status, Status::Paused(_)),
             _ => |_| true,
         };
         arg.add(ArgValueCompleter::new(move |typed: &OsStr| containers(typed, wanted)))
     } else if name.contains("IMAGE") {
         arg.add(ArgValueCompleter::new(images))
+    } else if name.contains("UNIT") {
+        arg.add(ArgValueCompleter::new(units))
     } else if name.contains("SECRET") {
         arg.add(ArgValueCompleter::new(secrets))
     } else if name.contains("VOLUME") {
@@ -92,10 +172,18 @@ fn word(arg: Arg, verb: &str) -> Arg {
     }
 }
 
-/// A flag's value.
-fn value(arg: Arg) -> Arg {
+/// A flag's value, of a verb in the group `noun`.
+fn value(arg: Arg, noun: &str, verb: &str) -> Arg {
     let Some(name) = arg.get_long().map(str::to_owned) else { return arg };
-    if let Some((_, values)) = VALUES.iter().find(|(flag, _)| *flag == name) {
+    let values = match (name.as_str(), verb) {
+        ("filter", _) => Some(filters(noun, verb)),
+        ("sort", "ps" | "list" | "ls") => Some(SORTS),
+        ("type", "inspect") => Some(&["all", "container", "image", "network", "pod", "volume"][..]),
+        ("format", "commit" | "push" | "save") => None,
+        ("format", _) => Some(&["json"][..]),
+        _ => VALUES.iter().find(|(flag, _)| *flag == name).map(|(_, values)| *values),
+    };
+    if let Some(values) = values {
         let offer = move |typed: &OsStr| {
             let typed = typed.to_string_lossy();
             values.iter().filter(|value| value.starts_with(&*typed)).map(CompletionCandidate::new).collect()
@@ -157,9 +245,17 @@ fn secrets(typed: &OsStr) -> Vec<CompletionCandidate> {
     names.filter(|name| name.starts_with(&*typed)).map(CompletionCandidate::new).collect()
 }
 
+/// Names of units' files that begin with what was typed.
+fn units(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let found = Units::load().found;
+    let names = found.sources.into_iter().map(|source| source.name.to_string());
+    names.filter(|name| name.starts_with(&*typed)).map(CompletionCandidate::new).collect()
+}
+
 /// What the engine answers; nothing when it cannot: the tab key is not the place to complain.
 fn ask<T: Default>(question: impl AsyncFnOnce(Engine) -> Result<T, Error>) -> T {
-    let engine = Engine::open(Paths::of_user(), None);
+    let engine = Engine::open(Paths::found(), None);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.ok().and_then(|runtime| runtime.block_on(question(engine)).ok()).unwrap_or_default()
 }

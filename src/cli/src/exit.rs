@@ -3,9 +3,8 @@
 //!
 //! 125 is the engine's, 126 and 127 are of commands that could not be started, anything else is the container's own.
 
-use std::io;
-
 use haulout_engine::Error;
+pub use haulout_engine::os_words;
 
 /// The status of what failed before a container's process ran.
 pub const ENGINE: u8 = 125;
@@ -42,12 +41,21 @@ pub fn report(error: &anyhow::Error) -> u8 {
     }
     let (status, message) = match error.downcast_ref() {
         Some(Failure { status, message }) => (*status, message.clone()),
-        None => (status(error), format!("{error:#}")),
+        None => (status(error), words(error)),
     };
     if !message.is_empty() {
         crate::output::error(&format!("Error: {message}\n"));
     }
     status
+}
+
+/// An error and what caused it, in one line. What the system says is said as Go, and so Podman, says it.
+pub fn words(error: &anyhow::Error) -> String {
+    let said = error.chain().map(|cause| match cause.downcast_ref::<std::io::Error>() {
+        Some(error) => os_words(error),
+        None => cause.to_string(),
+    });
+    said.collect::<Vec<_>>().join(": ")
 }
 
 fn status(error: &anyhow::Error) -> u8 {
@@ -57,24 +65,15 @@ fn status(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// An error of the operating system in the words that Go has for it: the C library's, in lower case.
-pub fn os_words(error: &io::Error) -> String {
-    let text = match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code).to_string(),
-        None => return error.to_string(),
-    };
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use anyhow::Context as _;
+
     use super::*;
 
     #[test]
-    fn an_error_of_the_system_is_said_in_lower_case_without_its_number() {
-        assert_eq!(os_words(&io::Error::from_raw_os_error(2)), "no such file or directory");
-        assert_eq!(os_words(&io::Error::from_raw_os_error(13)), "permission denied");
+    fn a_cause_of_the_system_is_said_without_its_number() {
+        let error = Err::<(), _>(std::io::Error::from_raw_os_error(2)).context("opening x").unwrap_err();
+        assert_eq!(words(&error), "opening x: no such file or directory");
     }
 }

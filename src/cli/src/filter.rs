@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::container::{self, ContainerId, Status, options::VolumeSource};
+use haulout_engine::digest::Digest;
 use haulout_engine::{Engine, Error};
-use haulout_engine::{image, volume};
+use haulout_engine::{glob, image, volume};
 use regex::Regex;
 
 use crate::{rows, time};
@@ -66,6 +67,8 @@ pub struct Containers {
 const STATES: [&str; 9] =
     ["created", "configured", "initialized", "running", "exited", "stopped", "paused", "removing", "unknown"];
 
+const RESTARTS: [&str; 4] = ["no", "always", "on-failure", "unless-stopped"];
+
 impl Containers {
     /// Reads the filters; those that name another container look it up in `all`.
     pub async fn parse(texts: &[String], engine: &Engine, all: &[container::Summary]) -> Result<Self> {
@@ -77,7 +80,9 @@ impl Containers {
             match filter.key.as_str() {
                 "label" => {}
                 _ if filter.negated => bail!("{}! is an invalid filter", filter.key),
-                "id" | "name" | "volume" | "network" | "pod" | "health" | "restart-policy" => {}
+                "id" | "name" | "volume" | "network" | "pod" | "health" => {}
+                "restart-policy" if RESTARTS.contains(&filter.value.as_str()) => {}
+                "restart-policy" => bail!("{} invalid restart policy", filter.value),
                 "ancestor" => images = engine.images().list().await?,
                 "status" if STATES.contains(&filter.value.as_str()) || filter.value == "stopping" => {}
                 "status" => bail!("unknown container state: {}: invalid argument", filter.value),
@@ -121,7 +126,8 @@ impl Containers {
             "label" => has_label(&record.options.labels, value) != filter.negated,
             "id" => {
                 let id = record.id.to_string();
-                id.starts_with(value) || matches(value, &id)
+                // The beginning of one, or a regular expression.
+                id.starts_with(value) || (!value.bytes().all(|byte| byte.is_ascii_hexdigit()) && matches(value, &id))
             }
             "name" => matches(value, record.name.as_str()),
             "status" => {
@@ -144,13 +150,14 @@ impl Containers {
                 named || path || volume.destination.as_os_str() == value
             }),
             "restart-policy" => rows::restart(record.options.restart).0 == value,
-            // There are no pods, no health checks and no networks with names.
+            "health" => summary.health.is_some_and(|health| health.as_str() == value),
+            // There are no pods and no networks with names.
             _ => false,
         }
     }
 
     fn descends(&self, record: &container::Record, wanted: &str) -> bool {
-        let hex = record.image.hex();
+        let hex = record.image_id();
         let plain = wanted.strip_prefix("sha256:").unwrap_or(wanted);
         let by_id = plain.len() >= 3 && hex.starts_with(plain);
         let tagged = |name: &str| {
@@ -158,7 +165,7 @@ impl Containers {
                 || name.strip_suffix(":latest") == Some(wanted)
                 || short_names(name).any(|short| short == wanted)
         };
-        let by_name = self.images.iter().filter(|image| image.id == record.image).flat_map(|image| &image.names);
+        let by_name = self.images.iter().filter(|image| Some(image.id) == record.image).flat_map(|image| &image.names);
         by_id
             || tagged(&record.image_name)
             || by_name.into_iter().any(|name| tagged(name))
@@ -178,6 +185,9 @@ fn short_names(name: &str) -> impl Iterator<Item = &str> {
 pub struct Images {
     filters: Vec<Filter>,
     made: BTreeMap<String, i64>,
+    /// Which of them are manifest lists.
+    lists: Vec<Digest>,
+    lineage: image::Lineage,
 }
 
 impl Images {
@@ -189,7 +199,12 @@ impl Images {
             let form = "must be in the format \"filter=value or filter!=value\"";
             let filter = split(text).ok_or_else(|| anyhow!("invalid image filter {text:?}: {form}"))?;
             match filter.key.as_str() {
-                "label" | "reference" | "id" | "digest" => {}
+                "label" | "reference" | "id" => {}
+                "digest" if filter.value.starts_with("sha256:") => {}
+                "digest" => bail!("invalid value {:?} for digest filter", filter.value),
+                "containers" if go_bool(&filter.value).is_none() => {
+                    bail!("unsupported value {:?} for containers filter", filter.value)
+                }
                 "dangling" | "intermediate" | "readonly" | "manifest" | "containers" => {
                     go_bool(&filter.value).ok_or_else(|| {
                         anyhow!(
@@ -201,7 +216,10 @@ impl Images {
                     })?;
                 }
                 "before" | "since" | "after" => {
-                    let id = engine.images().resolve(&filter.value).await?;
+                    let known = engine.images().resolve(&filter.value).await;
+                    let id = known.with_context(|| {
+                        format!("could not find local image for filter {:?}={:?}", filter.key, filter.value)
+                    })?;
                     let other = all.iter().find(|other| other.id == id);
                     made.insert(filter.value.clone(), other.map_or(0, |other| other.created));
                 }
@@ -213,7 +231,13 @@ impl Images {
             }
             filters.push(filter);
         }
-        Ok(Self { filters, made })
+        Ok(Self { filters, made, lists: Vec::new(), lineage: engine.images().lineage().await? })
+    }
+
+    /// Says which are manifest lists.
+    pub fn with_lists(mut self, lists: &[image::Summary]) -> Self {
+        self.lists = lists.iter().map(|list| list.id).collect();
+        self
     }
 
     /// One more filter: a name with `*`, as the argument of `images`.
@@ -235,10 +259,14 @@ impl Images {
             "reference" => refers(summary, value),
             "id" => summary.id.hex().starts_with(value.strip_prefix("sha256:").unwrap_or(value)),
             "digest" => summary.digest.to_string().starts_with(value),
-            "dangling" => (summary.names.is_empty() && summary.repo_digests.is_empty()) == truth,
+            "dangling" => {
+                let nameless = summary.names.is_empty() && summary.repo_digests.is_empty();
+                (nameless && !self.lineage.has_children(&summary.id)) == truth
+            }
+            "intermediate" => self.lineage.is_intermediate(&summary.id) == truth,
             "containers" => (summary.containers > 0) == truth,
-            // None is made of another's layers only to be built upon, none is a list, all can be written.
-            "intermediate" | "readonly" | "manifest" => !truth,
+            "manifest" => self.lists.contains(&summary.id) == truth,
+            "readonly" => summary.read_only == truth,
             "before" => self.made.get(value).is_some_and(|&made| summary.created < made),
             "since" | "after" => self.made.get(value).is_some_and(|&made| summary.created > made),
             "until" => time::point(value).is_some_and(|until| summary.created <= until / time::SECOND),
@@ -251,51 +279,7 @@ fn refers(summary: &image::Summary, pattern: &str) -> bool {
     let plain = pattern.strip_prefix("sha256:").unwrap_or(pattern);
     let by_id =
         plain.len() >= 3 && plain.bytes().all(|byte| byte.is_ascii_hexdigit()) && summary.id.hex().starts_with(plain);
-    by_id || summary.names.iter().any(|name| short_names(name).any(|short| glob(pattern, short)))
-}
-
-/// Whether `text` is what `pattern` stands for: `*` and `?` stand for anything but a slash, `[a-z]` for one of a set.
-pub fn glob(pattern: &str, text: &str) -> bool {
-    let Some(first) = pattern.chars().next() else { return text.is_empty() };
-    let rest = &pattern[first.len_utf8()..];
-    let mut letters = text.chars();
-    match first {
-        '*' => {
-            let reach = text.find('/').unwrap_or(text.len());
-            text.char_indices()
-                .map(|(at, _)| at)
-                .chain([text.len()])
-                .take_while(|&at| at <= reach)
-                .any(|at| glob(rest, &text[at..]))
-        }
-        '?' => letters.next().is_some_and(|letter| letter != '/') && glob(rest, letters.as_str()),
-        '[' => match (rest.find(']'), letters.next()) {
-            (Some(end), Some(letter)) => in_set(&rest[..end], letter) && glob(&rest[end + 1..], letters.as_str()),
-            _ => false,
-        },
-        '\\' => match rest.chars().next() {
-            Some(escaped) => letters.next() == Some(escaped) && glob(&rest[escaped.len_utf8()..], letters.as_str()),
-            None => false,
-        },
-        _ => letters.next() == Some(first) && glob(rest, letters.as_str()),
-    }
-}
-
-fn in_set(set: &str, letter: char) -> bool {
-    let (set, negated) = set.strip_prefix('^').map_or((set, false), |set| (set, true));
-    let letters: Vec<char> = set.chars().collect();
-    let mut found = false;
-    let mut at = 0;
-    while at < letters.len() {
-        if at + 2 < letters.len() && letters[at + 1] == '-' {
-            found |= (letters[at]..=letters[at + 2]).contains(&letter);
-            at += 3;
-        } else {
-            found |= letters[at] == letter;
-            at += 1;
-        }
-    }
-    found != negated
+    by_id || summary.names.iter().any(|name| short_names(name).any(|short| glob::matches(pattern, short)))
 }
 
 fn go_bool(text: &str) -> Option<bool> {
@@ -318,16 +302,22 @@ impl Events {
         let mut filters = Vec::new();
         let mut ids = BTreeMap::new();
         for text in texts {
-            let filter =
-                split(text).ok_or_else(|| anyhow!("failed to parse event filters: {text} is an invalid filter"))?;
+            let invalid = |key: &str| anyhow!("failed to parse event filters: {key} is an invalid filter");
+            let mut filter = split(text).ok_or_else(|| invalid(text))?;
+            if filter.negated {
+                return Err(invalid(&format!("{}!", filter.key)));
+            }
+            filter.key.make_ascii_lowercase();
             match filter.key.as_str() {
                 "container" => {
                     if let Ok(id) = engine.containers().resolve(&filter.value).await {
                         ids.insert(filter.value.clone(), id);
                     }
                 }
+                // Docker's word.
+                "event" | "status" if filter.value == "die" => "died".clone_into(&mut filter.value),
                 "event" | "status" | "type" | "image" | "label" | "volume" | "pod" => {}
-                key => bail!("failed to parse event filters: {key} is an invalid filter"),
+                key => return Err(invalid(key)),
             }
             filters.push(filter);
         }
@@ -347,13 +337,13 @@ impl Events {
                             || self.ids.get(value).is_some_and(|id| id.to_string() == event.id))
                 }
                 "event" | "status" => event.action == value,
-                "type" => rows::kind(event.kind) == value,
-                "image" => match event.kind {
-                    Kind::Image => event.name.starts_with(value) || event.id.starts_with(value),
-                    _ => event.image.as_deref() == Some(value),
-                },
-                "label" => has_label(&event.labels, value) != filter.negated,
-                "volume" => event.kind == Kind::Volume && (event.name == value || event.id == value),
+                "type" => event.kind.as_str() == value,
+                "image" => event.kind == Kind::Image && (event.name == value || event.id.starts_with(value)),
+                "label" => {
+                    let (key, value) = value.split_once('=').unwrap_or((value, ""));
+                    event.labels.get(key).is_some_and(|found| found == value)
+                }
+                "volume" => event.kind == Kind::Volume && event.name.starts_with(value),
                 _ => false,
             }
         })
@@ -454,25 +444,6 @@ impl Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_pattern_stands_for_anything_but_a_slash() {
-        for (pattern, text, expected) in [
-            ("busybox", "busybox", true),
-            ("busy*", "busybox:latest", true),
-            ("loc*", "localhost:5000/busybox", false),
-            ("localhost:5000/busy*", "localhost:5000/busybox", true),
-            ("*/b?x", "a/box", true),
-            ("[a-c]*", "box", true),
-            ("[^a-c]*", "box", false),
-            ("*", "", true),
-            ("?", "", false),
-            ("[", "[", false),
-            ("\\*", "*", true),
-        ] {
-            assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
-        }
-    }
 
     #[test]
     fn a_name_is_also_its_last_parts() {

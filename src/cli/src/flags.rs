@@ -4,13 +4,17 @@
 
 use std::any::TypeId;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
-use clap::builder::{StringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, Error};
 
 /// What is said of a word too many, after the command.
 pub const NO_WORDS: &str = "takes no arguments";
+
+/// What is said when a word is missing.
+pub const NEEDS_WORDS: &str = "requires at least 1 arg(s), only received 0";
 
 /// A command whose flags behave as podman's do. The types of the fields decide: a `bool` takes no value but may be
 /// given one by `=`, a number is read as Go reads it, any value may begin with a dash.
@@ -40,6 +44,13 @@ fn flag(arg: Arg) -> Arg {
         arg.value_parser(Int)
     } else if kind == TypeId::of::<u64>() {
         arg.value_parser(Uint)
+    } else if kind == TypeId::of::<u32>() {
+        arg.value_parser(Uint32)
+    } else if kind == TypeId::of::<usize>() {
+        arg.value_parser(Usize)
+    } else if kind == TypeId::of::<PathBuf>() {
+        // As with any other text nothing may be said.
+        arg.value_parser(OsStringValueParser::new().map(PathBuf::from))
     } else if kind == TypeId::of::<f64>() {
         arg.value_parser(Float)
     } else {
@@ -78,6 +89,7 @@ pub fn words(error: &Error, path: &str, arguments: &[String]) -> String {
             let reason = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
             format!("invalid argument {:?} for {name:?} flag: {reason}\n{hint}", text(ContextKind::InvalidValue))
         }
+        ErrorKind::MissingRequiredArgument => NEEDS_WORDS.to_owned(),
         ErrorKind::ValueValidation => format!("{}\n{hint}", error.to_string().trim_start_matches("error: ").trim_end()),
         _ => error.to_string().trim_start_matches("error: ").trim_end().to_owned(),
     }
@@ -132,6 +144,8 @@ macro_rules! strconv_parser {
 strconv_parser!(Boolean);
 strconv_parser!(Int);
 strconv_parser!(Uint);
+strconv_parser!(Uint32);
+strconv_parser!(Usize);
 strconv_parser!(Float);
 
 const SYNTAX: &str = "invalid syntax";
@@ -200,6 +214,24 @@ impl Strconv for Uint {
         }
         let (radix, digits) = base(text);
         u64::from_str_radix(&digits, radix).map_err(|error| number_error(&error))
+    }
+}
+
+impl Strconv for Uint32 {
+    type Value = u32;
+    const FUNCTION: &'static str = Uint::FUNCTION;
+
+    fn convert(text: &str) -> Result<u32, &'static str> {
+        u32::try_from(Uint::convert(text)?).map_err(|_| RANGE)
+    }
+}
+
+impl Strconv for Usize {
+    type Value = usize;
+    const FUNCTION: &'static str = Uint::FUNCTION;
+
+    fn convert(text: &str) -> Result<usize, &'static str> {
+        usize::try_from(Uint::convert(text)?).map_err(|_| RANGE)
     }
 }
 

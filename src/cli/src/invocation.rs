@@ -2,37 +2,23 @@
 //! From the words of a command line to the verb that they call.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::{ArgMatches, Args, Command, FromArgMatches as _};
+use haulout_engine::config::containers::Settings;
+use haulout_engine::config::storage::Storage;
 use haulout_engine::step::Steps;
 use haulout_engine::{Engine, Paths};
 
 use crate::commands::{self, GROUPS, VERBS, Verb};
 use crate::exit::{ENGINE, Failure};
-use crate::{completion, exit, flags, output, usage};
+use crate::globals::{Globals, Setup};
+use crate::{completion, defaults, exit, flags, output, usage};
 
 /// The version of podman whose command line this is; said by that name.
 pub const PODMAN: &str = "5.4.2";
-
-/// Flags that every verb has.
-#[derive(Args, Clone, Debug, Default)]
-#[command(about = None, long_about = None)]
-pub struct Globals {
-    /// Help for a command
-    #[arg(long)]
-    help: bool,
-    /// Log messages above specified level (trace, debug, info, warn, warning, error, fatal, panic)
-    #[arg(long, default_value = "warn", global = true)]
-    log_level: String,
-    /// Path to the folder where images, containers, etc. are stored
-    #[arg(long, global = true)]
-    root: Option<PathBuf>,
-    /// Path to the folder where what runs keeps its state
-    #[arg(long, global = true)]
-    runroot: Option<PathBuf>,
-}
 
 /// What comes before a verb.
 #[derive(Args, Debug)]
@@ -56,18 +42,32 @@ pub struct Invocation {
     /// The command as typed: `podman container ls`.
     pub path: String,
     globals: Globals,
+    setup: Option<Setup>,
     steps: Option<Steps>,
 }
 
 impl Invocation {
     /// The engine, with a zygote if the verb has one.
     pub fn engine(&self) -> Engine {
-        Engine::open(self.paths(), self.steps.clone())
+        match &self.setup {
+            Some(setup) => Engine::open_told(setup.paths.clone(), self.steps.clone(), setup.told.clone()),
+            None => Engine::open(self.paths(), self.steps.clone()),
+        }
     }
 
     /// Where the engine keeps things.
     pub fn paths(&self) -> Paths {
-        Paths::of_user().below(self.globals.root.as_deref(), self.globals.runroot.as_deref())
+        self.setup.as_ref().map_or_else(Paths::of_user, |setup| setup.paths.clone())
+    }
+
+    /// containers.conf, and what outranks it.
+    pub fn settings(&self) -> Result<&Settings> {
+        self.setup.as_ref().map(|setup| &setup.settings).context("containers.conf was not read")
+    }
+
+    /// storage.conf, and what outranks it.
+    pub fn storage(&self) -> Option<&Storage> {
+        self.setup.as_ref().map(|setup| &setup.storage)
     }
 
     /// The version that the program says it has: by podman's name podman's, because scripts ask for a newer one.
@@ -96,8 +96,14 @@ fn call(words: impl Iterator<Item = OsString>) -> Result<u8> {
     let command = root(program);
     let given = argv.get(1..).unwrap_or_default();
     let root = Root::from_arg_matches(&parse(&command, program, given)?)?;
-    let mut invocation =
-        Invocation { program, path: program.to_owned(), globals: root.globals, steps: None, argv: argv.clone() };
+    let mut invocation = Invocation {
+        program,
+        path: program.to_owned(),
+        globals: root.globals,
+        setup: None,
+        steps: None,
+        argv: argv.clone(),
+    };
     if root.version {
         output::line(&format!("{program} version {}", invocation.version()))?;
         return Ok(0);
@@ -105,29 +111,34 @@ fn call(words: impl Iterator<Item = OsString>) -> Result<u8> {
     let Some((verb, rest)) = find(&mut invocation, &root.words, &command)? else { return Ok(0) };
     let command = commands::command(verb);
     let help = |invocation: &Invocation| usage::of_verb(&command, &invocation.path, verb);
-    let matches = match parse(&command, &invocation.path, rest) {
+    let mut matches = match parse(&command, &invocation.path, rest) {
         Ok(matches) => matches,
-        // Help is given whatever words come after it; but not whatever flags.
+        // Help is given whatever words come after it, or none; but not whatever flags.
         Err(error)
-            if rest.first().is_some_and(|word| word == "--help") && error.to_string().ends_with(flags::NO_WORDS) =>
+            if rest.first().is_some_and(|word| word == "--help")
+                && [flags::NO_WORDS, flags::NEEDS_WORDS].iter().any(|words| error.to_string().ends_with(words)) =>
         {
             output::print(&help(&invocation))?;
             return Ok(0);
         }
         Err(error) => return Err(error),
     };
-    let globals = Globals::from_arg_matches(&matches)?;
-    if globals.help || invocation.globals.help {
+    invocation.globals = Globals::from_arg_matches(&matches)?.over(invocation.globals);
+    if invocation.globals.help {
         output::print(&help(&invocation))?;
         return Ok(0);
     }
-    invocation.globals = Globals {
-        help: false,
-        log_level: if globals.log_level == "warn" { invocation.globals.log_level } else { globals.log_level },
-        root: absolute(globals.root.or(invocation.globals.root))?,
-        runroot: absolute(globals.runroot.or(invocation.globals.runroot))?,
-    };
-    log(&invocation.globals.log_level)?;
+    invocation.globals.apply()?;
+    let setup = invocation.globals.setup()?;
+    take_environment(&setup.settings, &argv)?;
+    for warning in &setup.storage.warnings {
+        output::warning(warning);
+    }
+    let defaults = defaults::words(&setup.settings, &command, &matches)?;
+    if !defaults.is_empty() {
+        matches = parse(&command, &invocation.path, &[&defaults, rest].concat())?;
+    }
+    invocation.setup = Some(setup);
     if verb.zygote {
         // Before there is a second thread: the runtime below makes some.
         invocation.steps = Some(Steps::fork().context("forking the process that enters the user namespace")?);
@@ -135,10 +146,17 @@ fn call(words: impl Iterator<Item = OsString>) -> Result<u8> {
     (verb.run)(&matches, &invocation)
 }
 
-/// What is started for a container works in another folder.
-fn absolute(folder: Option<PathBuf>) -> Result<Option<PathBuf>> {
-    let whole = |folder: PathBuf| std::path::absolute(&folder).with_context(|| format!("finding {}", folder.display()));
-    folder.map(whole).transpose()
+/// `engine.env` of containers.conf: variables of this program's, unless they are set. A program that has threads cannot change its
+/// own environment, and what it starts has it too: so it starts itself anew, once, for then they are set.
+fn take_environment(settings: &Settings, argv: &[String]) -> Result<()> {
+    let wanted = settings.engine.env.items().iter().filter_map(|text| text.split_once('='));
+    let missing: Vec<_> = wanted.filter(|(name, _)| std::env::var_os(name).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let [name, words @ ..] = argv else { return Ok(()) };
+    let error = std::process::Command::new("/proc/self/exe").arg0(name).args(words).envs(missing).exec();
+    Err(error).context("starting anew with the variables of engine.env in containers.conf")
 }
 
 /// The program's command: the flags before a verb.
@@ -177,11 +195,19 @@ fn find<'a>(
         return failed(format!("missing command '{program} COMMAND'"));
     };
     invocation.path = format!("{program} {first}");
+    let group = GROUPS.iter().find(|group| group.name == first);
     if let Some(verb) = VERBS.iter().find(|verb| verb.names.contains(&first.as_str())) {
+        // A verb with verbs of its own is itself where none of them comes next.
+        let own = group.zip(rest.split_first()).and_then(|(group, (second, rest))| {
+            let verb = group.verbs.iter().find(|verb| verb.names.contains(&second.as_str()))?;
+            Some((verb, second, rest))
+        });
+        let Some((verb, second, rest)) = own else { return Ok(Some((verb, rest))) };
+        invocation.path = format!("{program} {first} {second}");
         return Ok(Some((verb, rest)));
     }
     let path = invocation.path.clone();
-    let Some(group) = GROUPS.iter().find(|group| group.name == first) else {
+    let Some(group) = group else {
         let near = usage::near(first);
         let hint =
             if near.is_empty() { String::new() } else { format!("\nDid you mean this?\n\t{}\n", near.join("\n\t")) };
@@ -213,21 +239,4 @@ fn find<'a>(
 
 fn failed<T>(message: String) -> Result<T> {
     Err(Failure { status: ENGINE, message }.into())
-}
-
-/// Has the engine's own log shown, from `level` on. Warnings are shown by the verbs: nothing is to be set up for them.
-fn log(level: &str) -> Result<()> {
-    let level = match level {
-        "trace" => tracing::Level::TRACE,
-        "debug" => tracing::Level::DEBUG,
-        "info" => tracing::Level::INFO,
-        "warn" | "warning" | "error" | "fatal" | "panic" => return Ok(()),
-        _ => {
-            let levels = "trace, debug, info, warn, warning, error, fatal, panic";
-            output::error(&format!("Log Level {level:?} is not supported, choose from: {levels}\n"));
-            return Err(Failure { status: 1, message: String::new() }.into());
-        }
-    };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
-    Ok(())
 }

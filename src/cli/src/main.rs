@@ -7,11 +7,17 @@
 mod commands;
 mod completion;
 mod conversation;
+mod defaults;
+mod descriptors;
+mod encryption;
+mod examples;
 mod exit;
 mod filter;
 mod flags;
 mod format;
+mod globals;
 mod invocation;
+mod loaded;
 mod names;
 mod options;
 mod output;
@@ -19,11 +25,14 @@ mod progress;
 mod question;
 mod registry;
 mod rows;
+mod short_name;
 mod signal;
 mod size;
 mod terminal;
 mod time;
 mod tree;
+mod units;
+mod updates;
 mod usage;
 
 fn main() {

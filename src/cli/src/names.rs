@@ -47,6 +47,9 @@ impl Selection<'_> {
         if self.latest && !names.is_empty() {
             bail!("--latest and containers cannot be used together");
         }
+        if !self.filters.is_empty() && !names.is_empty() {
+            bail!("--filter takes no arguments");
+        }
         for path in self.cidfiles {
             match std::fs::read_to_string(path) {
                 Ok(text) => names.push(text.lines().next().unwrap_or("").trim().to_owned()),

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{SigHandler, Signal, raise, signal};
@@ -31,10 +32,30 @@ pub fn error(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Whether somebody wants no warnings.
+static NO_WARNINGS: AtomicBool = AtomicBool::new(false);
+
+/// Has warnings not shown any more.
+pub fn no_warnings() {
+    NO_WARNINGS.store(true, Ordering::Relaxed);
+}
+
 /// A warning, as podman's logger has it.
 pub fn warning(text: &str) {
+    if NO_WARNINGS.load(Ordering::Relaxed) {
+        return;
+    }
+    logged("warning", text);
+}
+
+/// Something that went wrong and that the command goes on after, as podman's logger has it.
+pub fn failure(text: &str) {
+    logged("error", text);
+}
+
+fn logged(level: &str, text: &str) {
     error(&format!(
-        "time={:?} level=warning msg={text:?}\n",
+        "time={:?} level={level} msg={text:?}\n",
         crate::time::rfc3339(Some(crate::time::now() / 1_000_000_000 * 1_000_000_000))
     ));
 }

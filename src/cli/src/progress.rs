@@ -21,14 +21,32 @@ pub async fn show(
     mut progress: impl futures_util::Stream<Item = Result<PullProgress, Error>> + Unpin,
     quiet: bool,
 ) -> Result<Vec<Done>> {
-    let mut view: Box<dyn View> = match (quiet, terminal::is_error()) {
-        (true, _) => Box::new(Nothing),
-        (false, true) => Box::new(Bars::default()),
-        (false, false) => Box::new(Lines),
-    };
+    let mut shown = Shown::new(quiet);
     let mut done = Vec::new();
     while let Some(step) = progress.next().await {
-        match step? {
+        done.extend(shown.step(step?));
+    }
+    Ok(done)
+}
+
+/// How far one pull is, as it is shown.
+pub struct Shown(Box<dyn View>);
+
+impl Shown {
+    /// Nothing is shown yet; nor is anything ever when it is to be `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        Self(match (quiet, terminal::is_error()) {
+            (true, _) => Box::new(Nothing),
+            (false, true) => Box::new(Bars::default()),
+            (false, false) => Box::new(Lines),
+        })
+    }
+
+    /// Shows the next step; answers an image that came.
+    pub fn step(&mut self, step: PullProgress) -> Option<Done> {
+        let view = &mut self.0;
+        match step {
+            PullProgress::Resolved(reason) => view.resolved(&reason),
             PullProgress::Trying(name) => view.trying(&name),
             PullProgress::Layers(layers) => view.layers(&layers),
             PullProgress::Fetched { blob, bytes } => view.fetched(&blob, bytes),
@@ -36,11 +54,11 @@ pub async fn show(
             PullProgress::Committing => {}
             PullProgress::Done { id, name } => {
                 view.done(&id);
-                done.push((id, name));
+                return Some((id, name));
             }
         }
+        None
     }
-    Ok(done)
 }
 
 /// Shows how far a push or a save is until its end, unless it is to be `quiet`; answers the digests of the manifests. `signatures`: a
@@ -57,6 +75,16 @@ pub async fn show_push(
         output::error("Getting image source signatures\n");
     }
     let mut config = None;
+    // Said once, when everything was sent.
+    let written = |config: &mut Option<Digest>, bars: &mut Option<Bars>| {
+        if let Some(id) = config.take() {
+            match bars {
+                Some(bars) => bars.done(&id),
+                None if lines => output::error("Writing manifest to image destination\n"),
+                None => {}
+            }
+        }
+    };
     while let Some(step) = progress.next().await {
         match step? {
             PushProgress::Layers(layers) => {
@@ -92,20 +120,27 @@ pub async fn show_push(
                     output::error(&format!("Copying config {id}\n"));
                 }
             }
+            PushProgress::Written => written(&mut config, &mut bars),
+            PushProgress::Signing(words) => {
+                if !quiet {
+                    output::error(&format!("{words}\n"));
+                }
+            }
             PushProgress::Done { digest } => digests.push(digest),
         }
     }
-    if let (Some(bars), Some(id)) = (&mut bars, config) {
-        bars.done(&id);
-    } else if lines {
-        output::error("Writing manifest to image destination\n");
-    }
+    written(&mut config, &mut bars);
     Ok(digests)
 }
 
 /// One way of showing it.
 trait View {
-    fn trying(&mut self, name: &str);
+    fn resolved(&mut self, reason: &str) {
+        output::error(&format!("{reason}\n"));
+    }
+    fn trying(&mut self, name: &str) {
+        output::error(&format!("Trying to pull {name}...\n"));
+    }
     fn layers(&mut self, layers: &[PullLayer]);
     fn fetched(&mut self, blob: &Digest, bytes: u64);
     fn unpacked(&mut self, blob: &Digest);
@@ -115,6 +150,7 @@ trait View {
 struct Nothing;
 
 impl View for Nothing {
+    fn resolved(&mut self, _: &str) {}
     fn trying(&mut self, _: &str) {}
     fn layers(&mut self, _: &[PullLayer]) {}
     fn fetched(&mut self, _: &Digest, _: u64) {}
@@ -125,10 +161,6 @@ impl View for Nothing {
 struct Lines;
 
 impl View for Lines {
-    fn trying(&mut self, name: &str) {
-        output::error(&format!("Trying to pull {name}...\n"));
-    }
-
     fn layers(&mut self, layers: &[PullLayer]) {
         output::error("Getting image source signatures\n");
         for layer in layers {
@@ -181,10 +213,6 @@ impl Bars {
 }
 
 impl View for Bars {
-    fn trying(&mut self, name: &str) {
-        output::error(&format!("Trying to pull {name}...\n"));
-    }
-
     fn layers(&mut self, layers: &[PullLayer]) {
         output::error("Getting image source signatures\n");
         for layer in layers {

@@ -2,15 +2,16 @@
 //! How registries are spoken to: what the verbs that do have in common.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::config::Folders;
 use haulout_engine::config::auth::AuthFiles;
 use haulout_engine::config::registries::Registries;
 use haulout_engine::image::PullOptions;
 
+use crate::exit::os_words;
 use crate::{output, time};
 
 /// How often what may pass is tried again, unless it is said.
@@ -47,25 +48,53 @@ impl Access {
                 }
             },
         };
+        let auth_file = filled(self.auth_file.as_ref());
+        if let Some(path) = auth_file {
+            is_accessible(path)?;
+        }
         Ok(PullOptions {
             platform: None,
             tls_verify: self.tls_verify,
             credentials,
-            auth_file: self.auth_file.clone(),
-            certificates: self.certificates.clone(),
+            auth_file: auth_file.cloned(),
+            certificates: filled(self.certificates.as_ref()).cloned(),
         })
     }
 }
 
+/// A path that was given and is not empty.
+pub fn filled(path: Option<&PathBuf>) -> Option<&PathBuf> {
+    path.filter(|path| !path.as_os_str().is_empty())
+}
+
+/// Whether a file of logins is there.
+pub fn is_accessible(path: &Path) -> Result<()> {
+    path.metadata().map_err(|error| {
+        anyhow!("credential file is not accessible: faccessat {}: {}", path.display(), os_words(&error))
+    })?;
+    Ok(())
+}
+
 /// The files in which logins are kept, `named` by the user or not.
 pub fn auth_files(named: Option<&PathBuf>, compatible: Option<&PathBuf>) -> Result<AuthFiles> {
-    match (named, compatible) {
+    match (filled(named), filled(compatible)) {
         (Some(_), Some(_)) => bail!(
             "options for paths to the credential file and to the Docker-compatible credential file can not be set simultaneously"
         ),
-        (Some(path), None) | (None, Some(path)) => Ok(AuthFiles::at(path.clone())),
-        (None, None) => Ok(AuthFiles::to_write(&Folders::from_environment())),
+        (Some(path), None) => kept(AuthFiles::at(path.clone())),
+        (None, Some(path)) => Ok(AuthFiles::at(path.clone())),
+        (None, None) => kept(AuthFiles::to_write(&Folders::from_environment())),
     }
+}
+
+/// Wherever the environment says that logins are.
+pub fn known_auth_files() -> Result<AuthFiles> {
+    kept(AuthFiles::from_environment(&Folders::from_environment()).or_none())
+}
+
+/// The programs of registries.conf keep them as well, or instead.
+fn kept(files: AuthFiles) -> Result<AuthFiles> {
+    Ok(files.kept_by(Registries::read(&Folders::from_environment())?.credential_helpers()))
 }
 
 /// What someone logs in to: a registry, or one with a namespace. Of a URL it is the host.
@@ -104,6 +133,7 @@ impl Retry {
             None => None,
             Some(text) => match time::duration(text).map(u64::try_from) {
                 Some(Ok(nanoseconds)) => Some(Duration::from_nanos(nanoseconds)),
+                _ if text.parse::<f64>().is_ok() => bail!("time: missing unit in duration {text:?}"),
                 _ => bail!("time: invalid duration {text:?}"),
             },
         };

@@ -3,9 +3,8 @@
 
 use std::fmt::Write as _;
 
-use haulout_engine::container::options::{Network, Publish, Restart};
-use haulout_engine::container::{Status, Summary};
-use haulout_engine::event::Kind;
+use haulout_engine::container::options::{Network, Protocol, Publish, Restart};
+use haulout_engine::container::{Record, Status, Summary};
 
 use crate::time;
 
@@ -13,16 +12,25 @@ use crate::time;
 pub fn state(status: &Status) -> &'static str {
     match status {
         Status::Created => "created",
+        Status::Initialized(_) => "initialized",
         Status::Running(_) => "running",
         Status::Paused(_) => "paused",
         Status::Exited(_) => "exited",
     }
 }
 
-/// What it is doing and since when: `Up 2 hours`, `Exited (0) 3 minutes ago`.
+/// What it is doing and since when, and how it is: `Up 2 hours (healthy)`, `Exited (0) 3 minutes ago`.
 pub fn status(summary: &Summary) -> String {
+    match summary.health {
+        Some(health) => format!("{} ({})", doing(summary), health.as_str()),
+        None => doing(summary),
+    }
+}
+
+fn doing(summary: &Summary) -> String {
     match &summary.status {
         Status::Created => "Created".to_owned(),
+        Status::Initialized(_) => "Initialized".to_owned(),
         Status::Paused(_) => "Paused".to_owned(),
         Status::Running(_) => {
             let started = summary.started.unwrap_or_default();
@@ -46,9 +54,35 @@ pub fn ports(published: &[Publish]) -> String {
         };
         let address = port.address.map_or_else(|| "0.0.0.0".to_owned(), |address| address.to_string());
         let address = if address.contains(':') { format!("[{address}]") } else { address };
-        format!("{address}:{}->{}/{}", range(port.host.unwrap_or(0)), range(port.container), protocol(port))
+        format!("{address}:{}->{}/{}", range(port.host.unwrap_or(0)), range(port.container), port.protocol.name())
     });
     shown.collect::<Vec<_>>().join(", ")
+}
+
+/// The published ports, and after them those that are exposed and not published: `5-7/tcp`.
+pub fn all_ports(record: &Record) -> String {
+    let published = |port: u16, protocol: Protocol| {
+        record.ports.iter().any(|other| {
+            other.protocol == protocol
+                && (other.container..=other.container.saturating_add(other.count - 1)).contains(&port)
+        })
+    };
+    let mut ranges: Vec<(u16, u16, Protocol)> = Vec::new();
+    let mut rest: Vec<_> =
+        record.exposed.iter().copied().filter(|&(port, protocol)| !published(port, protocol)).collect();
+    rest.sort_by_key(|&(port, protocol)| (protocol.name(), port));
+    for (port, protocol) in rest {
+        match ranges.last_mut() {
+            Some((_, last, of)) if *of == protocol && last.checked_add(1) == Some(port) => *last = port,
+            _ => ranges.push((port, port, protocol)),
+        }
+    }
+    let shown = ranges.into_iter().map(|(first, last, protocol)| {
+        let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
+        format!("{range}/{}", protocol.name())
+    });
+    let published = Some(ports(&record.ports)).filter(|text| !text.is_empty());
+    published.into_iter().chain(shown).collect::<Vec<_>>().join(", ")
 }
 
 /// The published ports in the order of podman's lists.
@@ -56,15 +90,6 @@ pub fn sorted(published: &[Publish]) -> Vec<&Publish> {
     let mut sorted: Vec<&Publish> = published.iter().collect();
     sorted.sort_by_key(|port| (port.protocol as u8, port.address.map(|address| address.to_string()), port.host));
     sorted
-}
-
-/// `tcp` or `udp`.
-pub fn protocol(port: &Publish) -> &'static str {
-    use haulout_engine::container::options::Protocol;
-    match port.protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-    }
 }
 
 /// A command in a column: at most 20 letters unless it is to be `whole`.
@@ -79,11 +104,14 @@ pub fn command(words: &[String], whole: bool) -> String {
 }
 
 /// The network's mode as podman names it.
-pub fn network(network: &Network) -> &'static str {
+pub fn network(network: &Network) -> String {
     match network {
-        Network::Default | Network::Pasta(_) => "pasta",
-        Network::None => "none",
-        Network::Host => "host",
+        Network::Default | Network::Pasta(_) => "pasta".to_owned(),
+        Network::Slirp(_) => "slirp4netns".to_owned(),
+        Network::None => "none".to_owned(),
+        Network::Host => "host".to_owned(),
+        Network::Container(id) => format!("container:{id}"),
+        Network::Path(path) => format!("ns:{}", path.display()),
     }
 }
 
@@ -94,16 +122,6 @@ pub fn restart(policy: Restart) -> (&'static str, u32) {
         Restart::OnFailure(tries) => ("on-failure", tries.unwrap_or(0)),
         Restart::Always => ("always", 0),
         Restart::UnlessStopped => ("unless-stopped", 0),
-    }
-}
-
-/// An event's kind.
-pub fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Container => "container",
-        Kind::Image => "image",
-        Kind::Volume => "volume",
-        Kind::System => "system",
     }
 }
 
@@ -119,7 +137,6 @@ pub fn repository_and_tag(name: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use haulout_engine::container::options::Protocol;
 
     #[test]
     fn ports_are_sorted_and_ranges_stay_together() {

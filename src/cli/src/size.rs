@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Sizes in the words of go-units: `2.18MB` is decimal, `512m` is binary.
 
+pub use haulout_engine::size::{parse, parse_decimal};
+
 const DECIMAL: [&str; 9] = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
 
 /// Decimal units with `digits` significant digits and `space` before the unit: `2.18MB`.
@@ -41,25 +43,6 @@ fn significant(number: f64, digits: usize) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// A size in bytes as `--memory` takes it: a number and `b`, `k`, `m`, `g`, `t` or `p` (with `b` or `ib` after it), binary.
-pub fn parse(text: &str) -> Option<u64> {
-    let split = text.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(text.len());
-    let number: f64 = text[..split].parse().ok()?;
-    let unit = text[split..].trim_start_matches(' ').to_ascii_lowercase();
-    let power = match unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(&unit) {
-        "" => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        "t" => 4,
-        "p" => 5,
-        _ => return None,
-    };
-    let bytes = number * 1024_f64.powi(power);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
-    (bytes.is_finite() && (0.0..9.2e18).contains(&bytes)).then_some(bytes as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,16 +57,5 @@ mod tests {
         assert_eq!(human(1_234_567, 4, ""), "1.235MB");
         assert_eq!(human_binary(0, 4), "0B");
         assert_eq!(human_binary(25_276_502_016, 4), "23.54GiB");
-    }
-
-    #[test]
-    fn sizes_are_read_with_binary_units() {
-        assert_eq!(parse("512m"), Some(512 << 20));
-        assert_eq!(parse("1.5GiB"), Some(3 << 29));
-        assert_eq!(parse("10"), Some(10));
-        assert_eq!(parse("4 kb"), Some(4096));
-        for bad in ["", "x", "m", "-1", "1x", "1mm", "1e400", "99999999p"] {
-            assert_eq!(parse(bad), None, "{bad}");
-        }
     }
 }

@@ -32,6 +32,11 @@ fn fraction(at: &ZonedDateTime) -> String {
     }
 }
 
+/// `2006-01-02 15:04`, for lists.
+pub fn minute(at: i64) -> String {
+    zoned(at).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
 /// As Go's `time.Time.String()`: `2006-01-02 15:04:05.999999999 -0700 MST`.
 pub fn go_string(at: Option<i64>) -> String {
     let Some(at) = at else { return "0001-01-01 00:00:00 +0000 UTC".to_owned() };
@@ -143,10 +148,29 @@ pub fn duration(text: &str) -> Option<i64> {
     Some(if negative { -total } else { total })
 }
 
+/// What Go says of `text`, which is no duration.
+pub fn not_a_duration(text: &str) -> String {
+    let bare = text.trim_start_matches(['+', '-']);
+    let is_number = |letter: char| letter.is_ascii_digit() || letter == '.';
+    let mut rest = bare;
+    while rest.starts_with(is_number) {
+        rest = rest.trim_start_matches(is_number);
+        if rest.is_empty() {
+            return format!("time: missing unit in duration {text:?}");
+        }
+        let unit = &rest[..rest.find(is_number).unwrap_or(rest.len())];
+        if !matches!(unit, "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h") {
+            return format!("time: unknown unit {unit:?} in duration {text:?}");
+        }
+        rest = &rest[unit.len()..];
+    }
+    format!("time: invalid duration {text:?}")
+}
+
 /// A point in time as `--since` and `--until` take it: a duration before now, seconds since 1970, or a date with or without a
 /// time and a zone. Nanoseconds since 1970.
 pub fn point(text: &str) -> Option<i64> {
-    match duration(text) {
+    match duration(text).filter(|_| text != "0") {
         Some(before) => Some(now() - before),
         None => date(text),
     }

@@ -3,29 +3,41 @@
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::commands::{self, GROUPS, VERBS, Verb};
-use crate::invocation;
+use crate::commands::{self, GROUPS, Group, VERBS, Verb};
+use crate::{examples, invocation};
 
 /// The program with all of its verbs.
 pub fn of_program(program: &'static str) -> Command {
     let root = flags_of(&invocation::root(program), Command::new(program))
         .about("Rootless containers without a daemon")
         .version(env!("CARGO_PKG_VERSION"));
-    let groups = GROUPS.iter().map(|group| {
+    let is_verb = |name: &str| VERBS.iter().any(|verb| verb.names[0] == name);
+    let groups = GROUPS.iter().filter(|group| !is_verb(group.name)).map(|group| {
         Command::new(group.name)
             .about(group.about)
             .disable_help_flag(true)
             .disable_help_subcommand(true)
-            .subcommands(shown(group.verbs))
+            .subcommands(shown(program, Some(group), group.verbs))
     });
-    root.subcommands(shown(VERBS)).subcommands(groups)
+    let verbs =
+        shown(program, None, VERBS).map(|verb| match GROUPS.iter().find(|group| group.name == verb.get_name()) {
+            Some(group) => verb.subcommands(shown(program, Some(group), group.verbs)),
+            None => verb,
+        });
+    root.subcommands(verbs).subcommands(groups)
 }
 
-fn shown(verbs: &'static [Verb]) -> impl Iterator<Item = Command> {
-    verbs.iter().filter(|verb| !verb.hidden).map(of_verb)
+fn shown(
+    program: &'static str,
+    group: Option<&'static Group>,
+    verbs: &'static [Verb],
+) -> impl Iterator<Item = Command> {
+    verbs.iter().filter(|verb| !verb.hidden).map(move |verb| of_verb(program, group, verb))
 }
 
-fn of_verb(verb: &Verb) -> Command {
+fn of_verb(program: &str, group: Option<&Group>, verb: &Verb) -> Command {
+    let path = group.map_or(verb.names[0].to_owned(), |group| format!("{} {}", group.name, verb.names[0]));
+    let examples = examples::lines(program, &path);
     let parsed = commands::command(verb);
     let mut command = flags_of(&parsed, Command::new(verb.names[0])).visible_aliases(verb.names[1..].iter().copied());
     if let Some(about) = parsed.get_about() {
@@ -33,6 +45,9 @@ fn of_verb(verb: &Verb) -> Command {
     }
     if let Some(about) = parsed.get_long_about() {
         command = command.long_about(about.clone());
+    }
+    if !examples.is_empty() {
+        command = command.after_long_help(format!("Examples:\n\n{}", examples.join("\n\n")));
     }
     command.args(words_of(verb.usage))
 }

@@ -7,13 +7,24 @@ use std::fmt::Write as _;
 use clap::{Arg, ArgAction, Command};
 
 use crate::commands::{GROUPS, Group, VERBS, Verb};
+use crate::examples;
 
 /// The help of one verb.
 pub fn of_verb(command: &Command, path: &str, verb: &Verb) -> String {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
     let description = long.strip_prefix(&about).unwrap_or(&long).trim().replace('\n', "\n  ");
+    let description = if description.is_empty() { &about } else { &description };
     let mut text = format!("{about}\n\nDescription:\n  {description}\n\nUsage:\n  {path} {}\n", verb.usage);
+    if let Some(group) = GROUPS.iter().find(|group| path.split_once(' ').is_some_and(|(_, name)| name == group.name)) {
+        text.push_str("\nAvailable Commands:\n");
+        list(&mut text, &verbs_of(group));
+    }
+    let (program, name) = path.split_once(' ').unwrap_or((path, ""));
+    let examples = examples::lines(program, name);
+    if !examples.is_empty() {
+        let _ = write!(text, "\nExamples:\n  {}\n", examples.join("\n  "));
+    }
     let options = options(command);
     if !options.is_empty() {
         let _ = write!(text, "\nOptions:\n{options}");
@@ -27,6 +38,7 @@ pub fn of_program(root: &Command, program: &str) -> String {
     let groups = GROUPS.iter().map(|group| (group.name, group.about.to_owned()));
     let mut all: Vec<_> = verbs.chain(groups).collect();
     all.sort();
+    all.dedup_by(|one, other| one.0 == other.0);
     let mut text =
         format!("Manage containers and images\n\nUsage:\n  {program} [options] [command]\n\nAvailable Commands:\n");
     list(&mut text, &all);
@@ -36,15 +48,20 @@ pub fn of_program(root: &Command, program: &str) -> String {
 
 /// The help of a group of verbs.
 pub fn of_group(group: &Group, program: &str) -> String {
-    let mut all: Vec<_> =
-        group.verbs.iter().filter(|verb| !verb.hidden).map(|verb| (verb.names[0], about(verb))).collect();
-    all.sort();
     let mut text = format!(
         "{0}\n\nDescription:\n  {0}\n\nUsage:\n  {program} {1} [command]\n\nAvailable Commands:\n",
         group.about, group.name
     );
-    list(&mut text, &all);
+    list(&mut text, &verbs_of(group));
+    text.push('\n');
     text
+}
+
+fn verbs_of(group: &Group) -> Vec<(&'static str, String)> {
+    let verbs = group.verbs.iter().filter(|verb| !verb.hidden);
+    let mut all: Vec<_> = verbs.map(|verb| (verb.names[0], about(verb))).collect();
+    all.sort();
+    all
 }
 
 /// The names of verbs and groups that are near to `typed`.
@@ -110,6 +127,9 @@ fn flag(arg: &Arg) -> String {
     format!("{short}--{}{space}{kind}", arg.get_long().unwrap_or_default())
 }
 
+/// What podman calls the values of flags of these names.
+const OF_PLATFORM: [&str; 3] = ["ARCH", "OS", "VARIANT"];
+
 /// A flag's type as pflag names it; nothing for a boolean.
 fn kind(arg: &Arg) -> String {
     let parser = arg.get_value_parser().type_id();
@@ -117,11 +137,13 @@ fn kind(arg: &Arg) -> String {
     let derived = arg.get_long().map(|long| long.replace('-', "_").to_uppercase());
     if parser == TypeId::of::<bool>() {
         String::new()
-    } else if let Some(name) = named.filter(|name| Some(name) != derived.as_ref()) {
+    } else if let Some(name) = named.filter(|name| {
+        *name != arg.get_id().as_str() && (Some(name) != derived.as_ref() || OF_PLATFORM.contains(&name.as_str()))
+    }) {
         name
     } else if parser == TypeId::of::<i64>() {
         "int".to_owned()
-    } else if parser == TypeId::of::<u64>() {
+    } else if [TypeId::of::<u64>(), TypeId::of::<u32>(), TypeId::of::<usize>()].iter().any(|uint| parser == *uint) {
         "uint".to_owned()
     } else if parser == TypeId::of::<f64>() {
         "float".to_owned()

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use haulout_engine::step::{Compression, Step, Steps};
+use haulout_engine::store::unpack::Limits;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Before tokio starts its threads.
@@ -21,7 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 ["zstd"] => Compression::Zstd,
                 _ => Compression::None,
             };
-            (Step::Unpack { into: into.into(), compression }, vec![std::io::stdin().as_fd().try_clone_to_owned()?])
+            let step = Step::Unpack { into: into.into(), compression, length: None, limits: Limits::default() };
+            (step, vec![std::io::stdin().as_fd().try_clone_to_owned()?])
         }
         [] => return Err("steps DIR [gzip|zstd|none] | --remove DIR | --anchor".into()),
     };

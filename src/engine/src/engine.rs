@@ -2,12 +2,13 @@
 //! The façade.
 
 use std::collections::HashSet;
+use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::Stream;
 use futures_util::stream::BoxStream;
 
-use crate::config::containers::Settings;
+use crate::config::containers::{Settings, Told};
 use crate::container::Containers;
 use crate::event::Event;
 use crate::image::Images;
@@ -16,9 +17,10 @@ use crate::paths::Paths;
 use crate::secret::{SecretError, Secrets};
 use crate::state::{Database, StateError};
 use crate::step::{Answer, Step, Steps};
+use crate::store::driver::Driver;
 use crate::systemd::UserManager;
-use crate::userns;
 use crate::volume::Volumes;
+use crate::{store, userns};
 
 /// The engine of one user. Cheap to open (no process, no D-Bus, no lock) and to clone.
 #[derive(Clone)]
@@ -28,6 +30,7 @@ pub struct Engine {
 
 struct Inner {
     paths: Paths,
+    told: Told,
     steps: Option<Steps>,
     /// Opened by the first who needs it.
     database: Mutex<Option<Database>>,
@@ -47,9 +50,14 @@ impl Engine {
     /// An engine over `paths`. Without `steps` it can list, inspect and read logs, but what needs the user namespace
     /// answers [`Error::NoSteps`].
     pub fn open(paths: Paths, steps: Option<Steps>) -> Self {
+        Self::open_told(paths, steps, Told::default())
+    }
+
+    /// The same for a command that was told what outranks containers.conf.
+    pub fn open_told(paths: Paths, steps: Option<Steps>, told: Told) -> Self {
         let steps = steps.map(|steps| steps.anchored(paths.anchor()));
         let (database, warnings, anchoring) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
-        Self { inner: Arc::new(Inner { paths, steps, database, warnings, anchoring }) }
+        Self { inner: Arc::new(Inner { paths, told, steps, database, warnings, anchoring }) }
     }
 
     /// Where it keeps things.
@@ -82,7 +90,7 @@ impl Engine {
         let unit = format!("haulout-anchor-{pid}.scope");
         let scope = async {
             let mut manager = UserManager::connect().await?;
-            manager.start_scope(&unit, "Haulout's user namespace", pid, None).await
+            manager.start_scope(&unit, "Haulout's user namespace", pid, None, None).await
         };
         if let Err(error) = scope.await {
             tracing::info!("the process that holds the user namespace has no scope: {error}");
@@ -106,9 +114,14 @@ impl Engine {
         }
     }
 
+    /// What outranks containers.conf.
+    pub(crate) fn told(&self) -> &Told {
+        &self.inner.told
+    }
+
     /// containers.conf, as it is now. Blocks.
-    pub(crate) fn settings(&self) -> Result<Settings, Error> {
-        let settings = Settings::load()?;
+    pub fn settings(&self) -> Result<Settings, Error> {
+        let settings = Settings::load(&self.inner.told)?;
         for warning in &settings.warnings {
             self.warn(warning.clone());
         }
@@ -133,11 +146,26 @@ impl Engine {
     /// Does `job` with the database. Blocks.
     pub(crate) fn with_database<T>(&self, job: impl FnOnce(&mut Database) -> Result<T, Error>) -> Result<T, Error> {
         let mut slot = self.inner.database.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = match slot.as_mut() {
-            Some(database) => database,
-            None => slot.insert(Database::open(&self.inner.paths.database())?),
+        if let Some(database) = slot.as_mut() {
+            return job(database);
+        }
+        let paths = &self.inner.paths;
+        let failed = |doing, path: &std::path::Path| {
+            let doing = format!("{doing} {}", path.display());
+            move |source| Error::Io { doing, source }
         };
-        job(database)
+        store::settle_images(paths).map_err(Error::from)?;
+        Driver::settle(paths).map_err(|(file, source)| failed("writing", &file)(source))?;
+        let mut database = Database::open(&paths.database())?.with_stores(paths.layers(), &paths.elsewhere.images);
+        let [may_be, live] = paths.transient();
+        if may_be.exists() && !live.exists() {
+            database.remove_transient_containers()?;
+            fs::create_dir_all(&paths.runtime).and_then(|()| fs::write(&live, "")).map_err(failed("writing", &live))?;
+        }
+        if database.is_alone() {
+            return job(&mut database);
+        }
+        job(slot.insert(database))
     }
 
     /// Does `job` on a thread that may block.
@@ -169,6 +197,11 @@ impl Engine {
         Secrets::of(self.clone())
     }
 
+    /// The updates of the units that run containers.
+    pub fn updates(&self) -> crate::update::Updates {
+        crate::update::Updates::of(self.clone())
+    }
+
     /// The manifest lists.
     pub fn manifest_lists(&self) -> crate::image::ManifestLists {
         crate::image::ManifestLists::of(self.clone())
@@ -176,9 +209,7 @@ impl Engine {
 
     /// What has happened since nanosecond `since`, the oldest first.
     pub async fn past_events(&self, since: i64) -> Result<Vec<Event>, Error> {
-        let paths = self.paths().clone();
-        let failed = |source| Error::Io { doing: format!("reading {}", self.paths().events().display()), source };
-        self.blocking("reading the events", move || Ok(crate::event::past(&paths, since))).await?.map_err(failed)
+        crate::event::past(self.paths(), since).await
     }
 
     /// What has happened since nanosecond `since` (nothing: from now on), then what happens, until dropped.
@@ -190,6 +221,32 @@ impl Engine {
 
 /// A stream of progress of long work; dropping it cancels the work and leaves nothing behind.
 pub type Progress<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>;
+
+/// An error and what caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some messages say their cause themselves.
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// An error of the operating system in the words that Go, and so Podman, has for it: the C library's, in lower case, without number.
+pub fn os_words(error: &std::io::Error) -> String {
+    let text = match error.raw_os_error() {
+        Some(code) => std::io::Error::from_raw_os_error(code).to_string(),
+        None => return error.to_string(),
+    };
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
 
 /// Why something could not be done. What a script matches on is in podman's words.
 #[derive(Debug, thiserror::Error)]
@@ -211,9 +268,29 @@ pub enum Error {
         /// Who has it.
         id: String,
     },
+    /// A container that others cannot do without.
+    #[error(
+        "container {id} has dependent containers which must be removed before it: {}: container already exists",
+        dependents.join(", ")
+    )]
+    HasDependents {
+        /// The container.
+        id: String,
+        /// The others' ids.
+        dependents: Vec<String>,
+    },
     /// An image that is not here.
     #[error("{0}: image not known")]
     NoSuchImage(String),
+    /// An image where a manifest list is wanted; Podman's words.
+    #[error("{0}: image is not a manifest list")]
+    NoManifestList(String),
+    /// An image of an additional store, which is not ours to change.
+    #[error("cannot remove read-only image \"{0}\"")]
+    ReadOnlyImage(String),
+    /// An additional store.
+    #[error(transparent)]
+    AdditionalStore(#[from] crate::store::podman::PodmanError),
     /// The beginning of several ids.
     #[error("{0}: image ID prefix is ambiguous")]
     AmbiguousImage(String),
@@ -223,6 +300,12 @@ pub enum Error {
     /// registries.conf.
     #[error(transparent)]
     Registries(#[from] crate::config::registries::RegistriesError),
+    /// registries.d.
+    #[error(transparent)]
+    Lookaside(#[from] crate::config::lookaside::LookasideError),
+    /// An image's signatures.
+    #[error(transparent)]
+    Signature(Box<crate::image::SignatureError>),
     /// policy.json, or what it says.
     #[error(transparent)]
     Policy(#[from] crate::config::policy::PolicyError),
@@ -310,6 +393,12 @@ pub enum Error {
     /// containers.conf.
     #[error(transparent)]
     Settings(#[from] crate::config::containers::SettingsError),
+    /// Our own config.toml.
+    #[error(transparent)]
+    Limits(#[from] crate::config::limits::LimitsError),
+    /// storage.conf.
+    #[error(transparent)]
+    Storage(#[from] crate::config::storage::StorageError),
     /// A program that is missing.
     #[error(transparent)]
     Runtime(#[from] crate::runtime::RuntimeError),
@@ -319,6 +408,9 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     State(#[from] StateError),
+    /// config.toml.
+    #[error(transparent)]
+    Updates(#[from] crate::update::settings::UpdateSettingsError),
     /// What goes into the user namespace.
     #[error(transparent)]
     Step(#[from] crate::step::StepError),
@@ -363,5 +455,18 @@ impl From<crate::image::RegistryError> for Error {
 impl From<crate::image::PullError> for Error {
     fn from(error: crate::image::PullError) -> Self {
         Self::Pull(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_system_is_said_in_lower_case_without_its_number() {
+        assert_eq!(os_words(&io::Error::from_raw_os_error(2)), "no such file or directory");
+        assert_eq!(os_words(&io::Error::from_raw_os_error(13)), "permission denied");
     }
 }

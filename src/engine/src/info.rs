@@ -71,6 +71,16 @@ pub struct Host {
     pub oci_runtime: Program,
     /// What joins a container to the host's network.
     pub pasta: Program,
+    /// What does the same when it is asked for.
+    pub slirp4netns: Program,
+    /// Shares of the processors' time since boot, in percent: of programs, of the kernel, of nobody.
+    pub cpu_utilization: (f64, f64, f64),
+    /// `systemd` or `cgroupfs`.
+    pub cgroup_manager: String,
+    /// `file` or `none`.
+    pub event_logger: String,
+    /// The file of the system calls that a container may make; nothing for our own.
+    pub seccomp_profile: String,
     /// What is a container's first process with `--init`.
     pub init: Program,
     /// What stays beside each container.
@@ -99,6 +109,8 @@ pub struct Program {
     pub path: Option<PathBuf>,
     /// What it says of its version, all lines.
     pub version: String,
+    /// The distribution's package, as Podman names it (`crun_1.21-1_amd64`); nothing when it is of none.
+    pub package: String,
 }
 
 /// What is kept, and where.
@@ -106,6 +118,8 @@ pub struct Program {
 pub struct Store {
     /// `overlay`.
     pub driver: String,
+    /// Whether containers are forgotten when the machine is started anew.
+    pub transient: bool,
     /// What survives a reboot.
     pub data: PathBuf,
     /// What does not.
@@ -118,10 +132,14 @@ pub struct Store {
     pub allocated: u64,
     /// Bytes of it that are used.
     pub used: u64,
+    /// Where images are put while they are copied.
+    pub image_copy: PathBuf,
     /// How many containers there are.
     pub containers: usize,
     /// How many of them run.
     pub running: usize,
+    /// How many of them are paused.
+    pub paused: usize,
     /// How many images there are.
     pub images: usize,
 }
@@ -181,11 +199,25 @@ fn host(engine: &Engine) -> Result<Host, Error> {
             Err(_) => program(settings.engine.runtime.as_deref().unwrap_or("crun"), None),
         },
         pasta: program("pasta", runtime::pasta(&settings).ok()),
-        init: program("catatonit", runtime::init(&settings).ok()),
+        slirp4netns: program("slirp4netns", runtime::slirp4netns(&settings).ok()),
+        cpu_utilization: cpu_utilization(&read("/proc/stat")),
+        cgroup_manager: settings
+            .engine
+            .cgroup_manager
+            .clone()
+            .filter(|manager| !manager.is_empty())
+            .unwrap_or_else(|| "systemd".to_owned()),
+        event_logger: match settings.engine.events_logger.as_deref() {
+            Some(logger @ ("none" | "journald")) => logger.to_owned(),
+            _ => "file".to_owned(),
+        },
+        seccomp_profile: settings.containers.seccomp_profile.clone().unwrap_or_default(),
+        init: program("catatonit", runtime::init(&settings, None).ok()),
         monitor: Program {
             name: "haulout-monitor".to_owned(),
             path: runtime::monitor().ok(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            package: String::new(),
         },
         log_driver: settings
             .containers
@@ -199,7 +231,34 @@ fn host(engine: &Engine) -> Result<Host, Error> {
 fn program(name: &str, path: Option<PathBuf>) -> Program {
     let asked = path.as_ref().and_then(|path| Command::new(path).arg("--version").stdin(Stdio::null()).output().ok());
     let version = asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
-    Program { name: name.to_owned(), path, version }
+    let package = path.as_deref().and_then(package).unwrap_or_default();
+    Program { name: name.to_owned(), path, version, package }
+}
+
+/// The package that a program is of: dpkg and rpm are asked, whichever is there.
+fn package(path: &Path) -> Option<String> {
+    let said = |program: &str, arguments: &[&std::ffi::OsStr]| {
+        let output = Command::new(runtime::on_path(program)?).args(arguments).stdin(Stdio::null()).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Some(text).filter(|text| output.status.success() && !text.is_empty())
+    };
+    if let Some(found) = said("dpkg-query", &["-S".as_ref(), path.as_os_str()]) {
+        let name = found.lines().next()?.split([':', ',']).next()?;
+        let format = "${Package}_${Version}_${Architecture}\n";
+        let whole = said("dpkg-query", &["-W".as_ref(), "-f".as_ref(), format.as_ref(), name.as_ref()])?;
+        return whole.lines().next().map(str::to_owned);
+    }
+    said("rpm", &["-qf".as_ref(), path.as_os_str()])
+}
+
+/// From the first line of `/proc/stat`.
+fn cpu_utilization(stat: &str) -> (f64, f64, f64) {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu ")).unwrap_or_default();
+    let ticks: Vec<u32> = line.split_ascii_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
+    let tick = |index: usize| f64::from(ticks.get(index).copied().unwrap_or(0));
+    let all: f64 = (0..8).map(tick).sum();
+    let share = |ticks: f64| if all > 0.0 { (ticks / all * 10_000.0).round() / 100.0 } else { 0.0 };
+    (share(tick(0)), share(tick(2)), share(tick(3)))
 }
 
 /// The first of these texts that is an os-release(5).
@@ -220,23 +279,29 @@ fn store(engine: &Engine) -> Result<Store, Error> {
     let kind = rustix::fs::statfs(&paths.data).map_err(|errno| failed(errno.into()))?.f_type;
     let containers = crate::container::listed(engine)?;
     let running = containers.iter().filter(|one| matches!(one.status, Status::Running(_))).count();
+    let paused = containers.iter().filter(|one| matches!(one.status, Status::Paused(_))).count();
+    let configured = engine.settings()?.engine.image_copy_tmp_dir.filter(|folder| !folder.is_empty());
+    let image_copy = std::env::var("TMPDIR").ok().filter(|folder| !folder.is_empty()).or(configured);
     let images = engine.with_database(|database| Ok(database.count_images()?))?;
     Ok(Store {
-        driver: "overlay".to_owned(),
+        driver: paths.driver().name().to_owned(),
+        transient: paths.elsewhere.transient,
         data: paths.data.clone(),
         runtime: paths.runtime.clone(),
         volumes: paths.volumes(),
         file_system: file_system(u64::try_from(kind).unwrap_or_default()),
         allocated: space.f_blocks * space.f_frsize,
         used: (space.f_blocks - space.f_bfree) * space.f_frsize,
+        image_copy: image_copy.map_or_else(|| "/var/tmp".into(), PathBuf::from),
         containers: containers.len(),
         running,
+        paused,
         images,
     })
 }
 
 /// The name of a file system by its number (statfs(2)).
-fn file_system(magic: u64) -> String {
+pub(crate) fn file_system(magic: u64) -> String {
     match magic {
         0xef53 => "extfs".to_owned(),
         0x5846_5342 => "xfs".to_owned(),

@@ -45,7 +45,8 @@
 //! # A tour
 //!
 //! What a user knows: [`image`] fetches, names and removes images; [`container`] makes, starts, follows and removes containers;
-//! [`event`] is what happened. What should be is in the database ([`state`]); what *is* comes from the runtime folder
+//! [`event`] is what happened, [`update`] brings
+//! units whose image has changed up to date. What should be is in the database ([`state`]); what *is* comes from the runtime folder
 //! ([`paths`]) and the kernel, each time anew, so there is nothing to refresh after a crash.
 //!
 //! Whatever has to happen inside the user namespace (unpacking a layer, mounting, removing files of other ids, starting) is a
@@ -58,12 +59,14 @@
 //!
 //! `docs/architecture.md` in the repository shows who calls whom; `docs/rootless.md` and `docs/storage.md` go deeper.
 
+pub mod check;
 pub mod config;
 pub mod container;
 mod descriptor;
 pub mod digest;
 mod engine;
 pub mod event;
+pub mod glob;
 pub mod host;
 pub mod image;
 pub mod info;
@@ -71,13 +74,16 @@ pub mod net;
 pub mod paths;
 pub mod runtime;
 pub mod secret;
+pub mod size;
 pub mod spec;
 pub mod state;
 pub mod step;
 pub mod store;
 pub mod systemd;
+pub mod update;
 pub mod userns;
 pub mod volume;
+pub mod watch;
 
-pub use engine::{Engine, Error};
+pub use engine::{Engine, Error, os_words};
 pub use paths::Paths;

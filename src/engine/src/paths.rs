@@ -5,9 +5,15 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use haulout_monitor::event::Log;
 use haulout_monitor::process::{Process, is_root_of_machine};
 
+use crate::config::containers::{self, Settings, Told};
+use crate::config::storage::Storage;
 use crate::container::ContainerId;
+use crate::size;
+use crate::store::driver::Driver;
+use crate::store::mounting::Mounting;
 
 /// The folder of Haulout's own in a folder that others use too.
 const OWN: &str = "haulout";
@@ -19,19 +25,101 @@ pub struct Paths {
     pub data: PathBuf,
     /// What does not: `$XDG_RUNTIME_DIR/haulout`.
     pub runtime: PathBuf,
+    /// What of it is neither here nor there.
+    pub elsewhere: Elsewhere,
+}
+
+/// Parts that containers.conf and storage.conf put somewhere else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The folders of the volumes (`volume_path`).
+    pub volumes: Option<PathBuf>,
+    /// The folder of the database (`static_dir`).
+    pub database: Option<PathBuf>,
+    /// Stores whose images are used and that are not written to (`additionalimagestores` of storage.conf).
+    pub images: Vec<PathBuf>,
+    /// What is told of events, and where.
+    pub events: Events,
+    /// The driver that a new store gets (`driver` of storage.conf, `STORAGE_DRIVER`, `--storage-driver`).
+    pub driver: Option<Driver>,
+    /// The folder of the images of a new store, if not the store's own (`imagestore`).
+    pub image_store: Option<PathBuf>,
+    /// Containers do not outlive the runtime folder (`transient_store`).
+    pub transient: bool,
+    /// Files of layers may be anybody's (`ignore_chown_errors`).
+    pub any_owner: bool,
+    /// How root filesystems are mounted.
+    pub mounting: Mounting,
+}
+
+/// What containers.conf says of events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// The log (`events_logfile_path`).
+    pub file: Option<PathBuf>,
+    /// How long it may become (`events_logfile_max_size`): 0 for as long as it likes.
+    pub max_size: Option<u64>,
+    /// Whether they go to the journal as well (`events_logger`).
+    pub journal: bool,
+}
+
+impl Events {
+    fn configured(engine: &containers::Engine) -> Self {
+        let path = engine.events_logfile_path.as_ref().filter(|path| path.is_absolute());
+        Self {
+            file: path.map(|path| path.with_added_extension(OWN)),
+            max_size: engine.events_logfile_max_size.as_deref().and_then(size::parse),
+            journal: engine.events_logger.as_deref() == Some("journald"),
+        }
+    }
 }
 
 impl Paths {
-    /// Those of whoever runs this process: `$XDG_DATA_HOME` and `$XDG_RUNTIME_DIR`, or what stands in for them; root's are in `/var`
+    /// Everything below these two.
+    pub fn at(data: PathBuf, runtime: PathBuf) -> Self {
+        Self { data, runtime, elsewhere: Elsewhere::default() }
+    }
+
+    /// Those of whoever runs this process, as storage.conf and containers.conf have them: in folders of Haulout's own below theirs.
+    pub fn configured(settings: &Settings, storage: &Storage) -> Self {
+        let engine = &settings.engine;
+        let own = |folder: &Option<PathBuf>| Some(folder.as_ref()?.join(OWN)).filter(|path| path.is_absolute());
+        let user = Self::of_user();
+        Self {
+            data: own(&storage.graph_root).unwrap_or(user.data),
+            runtime: own(&storage.run_root).or_else(|| own(&engine.tmp_dir)).unwrap_or(user.runtime),
+            elsewhere: Elsewhere {
+                volumes: own(&engine.volume_path),
+                database: own(&engine.static_dir),
+                events: Events::configured(engine),
+                images: storage.additional_stores(),
+                driver: storage.driver.as_deref().and_then(Driver::named),
+                image_store: storage.image_store.clone(),
+                transient: storage.transient,
+                any_owner: storage.options.any_owner(),
+                mounting: storage.mounting(),
+            },
+        }
+    }
+
+    /// The same, and where the files cannot be read as if there were none: whoever does something there is told what is wrong with them.
+    pub fn found() -> Self {
+        match (Settings::load(&Told::default()), Storage::load()) {
+            (Ok(settings), Ok(storage)) => Self::configured(&settings, &storage),
+            _ => Self::of_user(),
+        }
+    }
+
+    /// Those of whoever runs this process when nothing is configured: `$XDG_DATA_HOME` and `$XDG_RUNTIME_DIR`, or what stands in for them; root's are in `/var`
     /// and `/run`. Root of a user namespace that is not the machine's (`haulout unshare`) has the user's.
     pub fn of_user() -> Self {
         if is_root_of_machine() {
-            return Self { data: "/var/lib/containers/haulout".into(), runtime: "/run/haulout".into() };
+            return Self::at("/var/lib/containers/haulout".into(), "/run/haulout".into());
         }
         let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
         let data = data.unwrap_or_else(|| home_by_passwd().join(".local/share"));
-        Self { data: data.join("containers/haulout"), runtime: runtime_of_user() }
+        Self::at(data.join("containers/haulout"), runtime_of_user())
     }
 
     /// The same below folders that somebody names: `--root` for what stays, `--runroot` for what does not. In a folder of Haulout's
@@ -41,6 +129,7 @@ impl Paths {
         Self {
             data: root.map_or(self.data, |root| root.join(OWN)),
             runtime: runroot.map_or(self.runtime, |runroot| runroot.join(OWN)),
+            elsewhere: self.elsewhere,
         }
     }
 
@@ -56,7 +145,12 @@ impl Paths {
 
     /// The SQLite database of what should be.
     pub fn database(&self) -> PathBuf {
-        self.data.join("state.db")
+        self.elsewhere.database.as_ref().unwrap_or(&self.data).join("state.db")
+    }
+
+    /// How root filesystems are made in this store.
+    pub fn driver(&self) -> Driver {
+        Driver::of_store(self).or(self.elsewhere.driver).unwrap_or_default()
     }
 
     /// The layers, one folder each, named by the hexadecimal digits of their diffID; their files are in `diff` below it.
@@ -81,7 +175,7 @@ impl Paths {
 
     /// The folders of the volumes.
     pub fn volumes(&self) -> PathBuf {
-        self.data.join("volumes")
+        self.elsewhere.volumes.clone().unwrap_or_else(|| self.data.join("volumes"))
     }
 
     /// A named volume's folder; its files are in `_data` below it.
@@ -99,6 +193,22 @@ impl Paths {
         self.runtime.join("containers")
     }
 
+    /// Where the end of a container's run waits that the disk did not take.
+    pub fn waiting_end(&self, id: &ContainerId) -> PathBuf {
+        self.runtime.join("ended").join(id.to_string())
+    }
+
+    /// There when containers that nobody has removed were looked for in this login. Stores share a runtime folder: each has its own.
+    pub fn swept(&self) -> PathBuf {
+        let store = fs::metadata(&self.data).map_or((0, 0), |found| (found.dev(), found.ino()));
+        self.runtime.join(format!("swept-{:x}-{:x}", store.0, store.1))
+    }
+
+    /// Where locks are of containers that the disk has no room to lock.
+    pub fn locks(&self) -> PathBuf {
+        self.runtime.join("locks")
+    }
+
     /// A running container's folder, its OCI bundle: `config.json`, `monitor.json`, `monitor.pid`, `init.pid`, `attach`.
     pub fn bundle(&self, id: &ContainerId) -> PathBuf {
         self.bundles().join(id.to_string())
@@ -109,14 +219,27 @@ impl Paths {
         self.runtime.join("crun")
     }
 
+    /// Two files: the first is there when there may be containers that are not to outlive the runtime folder, the second in that as
+    /// long as they do.
+    pub(crate) fn transient(&self) -> [PathBuf; 2] {
+        [&self.data, &self.runtime].map(|folder| folder.join("transient"))
+    }
+
     /// The process that holds the user namespace: `PID STARTTIME`.
     pub fn anchor(&self) -> PathBuf {
         self.runtime.join("anchor")
     }
 
-    /// The event log, one JSON object a line.
-    pub fn events(&self) -> PathBuf {
-        self.runtime.join("events")
+    /// Where events go: the log, one JSON object a line, and what else.
+    pub fn events(&self) -> Log {
+        let Events { file, max_size, journal } = &self.elsewhere.events;
+        let log = Log::in_file(file.clone().unwrap_or_else(|| self.runtime.join("events")));
+        let max_size = match max_size {
+            Some(0) => None,
+            Some(size) => Some(*size),
+            None => log.max_size,
+        };
+        Log { max_size, journal: *journal, ..log }
     }
 }
 
@@ -162,7 +285,7 @@ fn is_own_folder(path: &Path, uid: u32) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == uid)
 }
 
-fn home_by_passwd() -> PathBuf {
+pub(crate) fn home_by_passwd() -> PathBuf {
     let uid = rustix::process::getuid().as_raw();
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let home = passwd.lines().find_map(|line| {

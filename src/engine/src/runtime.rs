@@ -9,6 +9,9 @@ use std::{env, fs};
 use crate::config::containers::Settings;
 use crate::paths::Paths;
 
+/// The OCI runtime when nothing is said.
+const USUAL: &str = "crun";
+
 /// Where programs are that `PATH` may not name: of a service, it is short.
 const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
@@ -33,14 +36,18 @@ pub enum RuntimeError {
         /// What to install.
         package: &'static str,
     },
-    /// containers.conf names one that cannot be run.
-    #[error("{setting} in containers.conf is {}: there is no such program", path.display())]
-    Configured {
-        /// The key.
-        setting: &'static str,
-        /// Its value.
-        path: PathBuf,
-    },
+    /// containers.conf or `--init-path` names one for `--init` that is not there; Podman's words.
+    #[error("container-init binary not found on the host: faccessat {}: no such file or directory", .0.display())]
+    NoInit(PathBuf),
+    /// containers.conf or `--network-cmd-path` names a slirp4netns that is not there.
+    #[error("checking slirp4netns binary {}: no such file or directory", .0.display())]
+    NoSlirp(PathBuf),
+    /// An OCI runtime that nobody knows; Podman's words.
+    #[error("default OCI runtime {0:?} not found: invalid argument")]
+    UnknownRuntime(String),
+    /// An OCI runtime whose path leads to no program; Podman's words.
+    #[error("no valid executable found for OCI runtime {}: invalid argument", .0.display())]
+    NoRuntime(PathBuf),
 }
 
 /// An OCI runtime: its name, and where it is.
@@ -50,27 +57,36 @@ pub struct Runtime {
     pub name: String,
     /// `/usr/bin/crun`.
     pub program: PathBuf,
+    /// What it is given before its command (`--runtime-flag`), without the dashes.
+    pub flags: Vec<String>,
 }
 
 impl Runtime {
     /// The one that containers.conf names, or crun.
     pub fn find(settings: &Settings) -> Result<Self, RuntimeError> {
-        let name = settings.engine.runtime.as_deref().filter(|name| !name.is_empty()).unwrap_or("crun");
+        Self::named(None, settings)
+    }
+
+    /// The one that a container was made with, else the one that containers.conf names, or crun.
+    pub fn named(name: Option<&str>, settings: &Settings) -> Result<Self, RuntimeError> {
+        let name = name.or(settings.engine.runtime.as_deref()).filter(|name| !name.is_empty()).unwrap_or(USUAL);
+        let flags = settings.runtime_flags.clone();
         if name.contains('/') {
             let program = PathBuf::from(name);
             if !is_program(&program) {
-                return Err(RuntimeError::Configured { setting: "engine.runtime", path: program });
+                return Err(RuntimeError::NoRuntime(program));
             }
             let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            return Ok(Self { name, program });
+            return Ok(Self { name, program, flags });
         }
         let configured =
             settings.engine.runtimes.get(name).into_iter().flatten().find(|path| is_program(path)).cloned();
         match configured.or_else(|| on_path(name)) {
-            Some(program) => Ok(Self { name: name.to_owned(), program }),
-            None => {
+            Some(program) => Ok(Self { name: name.to_owned(), program, flags }),
+            None if name == USUAL => {
                 Err(RuntimeError::Missing { program: name.to_owned(), purpose: "it runs containers", package: "crun" })
             }
+            None => Err(RuntimeError::UnknownRuntime(name.to_owned())),
         }
     }
 
@@ -78,6 +94,7 @@ impl Runtime {
     pub fn command(&self, paths: &Paths, cgroups: bool) -> Vec<String> {
         let mut command =
             vec![self.program.display().to_string(), "--root".to_owned(), paths.runtime_root().display().to_string()];
+        command.extend(self.flags.iter().map(|flag| format!("--{flag}")));
         if self.name == "crun" {
             command.push(format!("--cgroup-manager={}", if cgroups { "cgroupfs" } else { "disabled" }));
         }
@@ -94,12 +111,25 @@ pub fn pasta(settings: &Settings) -> Result<PathBuf, RuntimeError> {
     })
 }
 
-/// What is a container's first process with `--init`.
-pub fn init(settings: &Settings) -> Result<PathBuf, RuntimeError> {
-    if let Some(path) = &settings.containers.init_path
-        && is_program(path)
-    {
-        return Ok(path.clone());
+/// What joins a container to the host's network when it is asked for.
+pub fn slirp4netns(settings: &Settings) -> Result<PathBuf, RuntimeError> {
+    if let Some(path) = settings.engine.network_cmd_path.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+        return if is_program(path) { Ok(path.clone()) } else { Err(RuntimeError::NoSlirp(path.clone())) };
+    }
+    helper(settings, "slirp4netns").ok_or_else(|| RuntimeError::Missing {
+        program: "slirp4netns".to_owned(),
+        purpose: "it joins a container to the network with --network slirp4netns; without it, pasta does",
+        package: "slirp4netns",
+    })
+}
+
+/// What is a container's first process with `--init`: `asked`, or the one that is configured or usual.
+pub fn init(settings: &Settings, asked: Option<&Path>) -> Result<PathBuf, RuntimeError> {
+    if let Some(path) = asked {
+        return if path.exists() { Ok(path.to_owned()) } else { Err(RuntimeError::NoInit(path.to_owned())) };
+    }
+    if let Some(path) = settings.containers.init_path.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+        return if is_program(path) { Ok(path.clone()) } else { Err(RuntimeError::NoInit(path.clone())) };
     }
     let usual = INITS.into_iter().map(PathBuf::from).find(|path| is_program(path));
     usual.or_else(|| helper(settings, "catatonit")).ok_or(RuntimeError::Missing {
@@ -158,13 +188,19 @@ mod tests {
         let mut settings = Settings::default();
         settings.engine.runtime = Some("myrun".into());
         settings.engine.runtimes.insert("myrun".into(), vec!["/nowhere/myrun".into(), program.clone()]);
-        assert!(matches!(Runtime::find(&settings), Err(RuntimeError::Missing { .. })), "it cannot be executed");
+        assert!(matches!(Runtime::find(&settings), Err(RuntimeError::UnknownRuntime(_))), "it cannot be executed");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let by_name = Runtime::find(&settings).unwrap();
-        assert_eq!(by_name, Runtime { name: "myrun".into(), program: program.clone() });
+        assert_eq!(by_name, Runtime { name: "myrun".into(), program: program.clone(), flags: Vec::new() });
+        assert_eq!(
+            Runtime::named(Some("myrun"), &Settings { runtime_flags: vec!["debug".into()], ..settings.clone() })
+                .unwrap()
+                .flags,
+            ["debug"]
+        );
         settings.engine.runtime = Some(program.display().to_string());
         assert_eq!(Runtime::find(&settings).unwrap(), by_name);
         settings.engine.runtime = Some("/nowhere/x".into());
-        assert!(matches!(Runtime::find(&settings), Err(RuntimeError::Configured { .. })));
+        assert!(matches!(Runtime::find(&settings), Err(RuntimeError::NoRuntime(_))));
     }
 }

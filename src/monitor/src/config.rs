@@ -4,12 +4,28 @@
 //! The process that becomes the monitor is already in the right user namespace, as its root, and in a mount
 //! namespace of its own in which the root filesystem is mounted.
 
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 /// The number under which a monitor gets the container's own user namespace.
 pub const USERNS: i32 = 4;
+
+/// The number of the first descriptor that a monitor passes on to its container; the others follow.
+pub const PASSED: i32 = 5;
+
+/// A monitor gets no more of them.
+pub const MAX_PASSED: u32 = 48;
+
+/// In the bundle as long as a container is made and waits to be started: its process, as `init.pid` has that of a running one.
+pub const CREATED: &str = "created.pid";
+
+/// In the bundle: what is mounted into a container that tells the service manager of itself.
+pub const NOTIFY_FOLDER: &str = "notify";
+
+/// The socket in it.
+pub const NOTIFY_SOCKET: &str = "notify.sock";
 
 /// Everything about one container that its monitor has to know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +38,9 @@ pub struct Config {
     pub image: String,
     /// The OCI runtime: program, then arguments that come before its command (`--root DIR --cgroup-manager=cgroupfs`).
     pub runtime: Vec<String>,
+    /// Further arguments of the runtime's `create` and `run`: `--no-pivot`.
+    #[serde(default)]
+    pub create_flags: Vec<String>,
     /// The OCI bundle, which is also the container's runtime folder: `config.json` is here, and here the
     /// monitor puts `monitor.pid`, `init.pid` and its socket `attach`.
     pub bundle: PathBuf,
@@ -44,8 +63,8 @@ pub struct Config {
     pub network: Network,
     /// How it gets a cgroup.
     pub cgroup: Cgroup,
-    /// The event log that lifecycle events are appended to, one JSON object a line.
-    pub events: PathBuf,
+    /// Where what happens to it is told.
+    pub events: crate::event::Log,
     /// Started when the container has ended for good (or could not be started) and the starter did not say
     /// [`crate::frame::Kind::Removed`] (`--rm`): program and arguments.
     pub cleanup: Option<Vec<String>>,
@@ -59,6 +78,24 @@ pub struct Config {
     pub timeout: Option<u64>,
     /// When it is started again by itself (`--restart`).
     pub restart: Restart,
+    /// How its health is checked.
+    #[serde(default)]
+    pub health: Option<crate::health::Checks>,
+    /// Whether its checks are no events (`healthcheck_events = false`).
+    #[serde(default)]
+    pub quiet_health: bool,
+    /// The service manager that is told when it is ready.
+    #[serde(default)]
+    pub notify: Option<Notify>,
+    /// A file for the pid of the container's process.
+    #[serde(default)]
+    pub pidfile: Option<PathBuf>,
+    /// A file for the monitor's own.
+    #[serde(default)]
+    pub monitor_pidfile: Option<PathBuf>,
+    /// Under which numbers, in order, the container's process gets the descriptors from [`PASSED`] on.
+    #[serde(default)]
+    pub passed: Vec<u32>,
     /// The container's labels, for events.
     pub labels: std::collections::BTreeMap<String, String>,
     /// The descriptor ([`USERNS`]) of the container's own user namespace, which is inside this process's; nothing when it lives in this one's. In
@@ -68,6 +105,36 @@ pub struct Config {
     /// Who the container's root is in this process's user namespace, when it is not its own: whose the container's cgroup becomes.
     #[serde(default)]
     pub root_ids: Option<(u32, u32)>,
+}
+
+impl Config {
+    /// Where an end waits that the disk does not take: `ended/ID` beside the folder of the bundles.
+    #[must_use]
+    pub fn waiting(&self) -> PathBuf {
+        let runtime = self.bundle.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
+        runtime.join("ended").join(&self.id)
+    }
+}
+
+/// Who is told when the container is ready (`sd_notify(3)`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notify {
+    /// The manager's socket: a path, or a name after `@`.
+    pub socket: String,
+    /// When.
+    pub mode: NotifyMode,
+}
+
+/// When a container is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotifyMode {
+    /// When it says so, on the socket [`NOTIFY_SOCKET`] of its own.
+    Container,
+    /// When its process runs.
+    Started,
+    /// When its health was checked and found good.
+    Healthy,
 }
 
 /// Where the output goes.
@@ -88,6 +155,9 @@ pub enum Log {
     },
     /// Nowhere.
     None,
+    /// Nowhere that the monitor knows of: of the descriptors that are passed on ([`Config::passed`]), those with the numbers 0 to 2
+    /// are its standard streams.
+    Passthrough,
 }
 
 /// How a container reaches a network.
@@ -102,6 +172,28 @@ pub enum Network {
         /// pasta and all its arguments but the namespace, `--pid` and `--foreground`.
         command: Vec<String>,
     },
+    /// The same with slirp4netns.
+    Slirp {
+        /// slirp4netns and all its arguments but the namespace, `--ready-fd` and `--api-socket`.
+        command: Vec<String>,
+        /// The container's address.
+        guest: Ipv4Addr,
+        /// The ports that it is to forward.
+        forwards: Vec<Forward>,
+    },
+}
+
+/// A port of the host's that is one of the container's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// UDP, not TCP.
+    pub udp: bool,
+    /// The host's address.
+    pub address: IpAddr,
+    /// The host's port.
+    pub host: u16,
+    /// The container's.
+    pub container: u16,
 }
 
 /// How a container gets its cgroup.

@@ -3,12 +3,13 @@
 //!
 //! Two kinds of connection speak them. The *starter* is the socket that a monitor is born with (descriptor 3);
 //! any number of others come to the socket `attach` in the container's runtime folder. What such a connection is for, its
-//! first frame says: [`Kind::Attach`], [`Kind::Wait`], [`Kind::Exec`], [`Kind::Signal`], [`Kind::Stopping`] or what changes
+//! first frame says: [`Kind::Attach`], [`Kind::Wait`], [`Kind::Exec`], [`Kind::Start`], [`Kind::Signal`], [`Kind::Stopping`] or what changes
 //! it ([`Kind::Pause`] and the like); all but the first three may be followed by any of them. The path of the socket may be longer than `sun_path`: connect through
 //! `/proc/self/fd/FOLDER/attach`.
 //!
 //! The starter sends `Cgroup` and `Go`, in either order and as early as it likes; the monitor waits for what it needs.
-//! When it closes before `Started`, nothing is started, if that can still be helped.
+//! When it closes before `Started`, nothing is started, if that can still be helped. One that sends `Hold` instead of `Go` is let go
+//! after `Created`; the container then waits for somebody who sends `Start` on a connection to `attach`, which is the starter from then on.
 
 use std::io::{self, Read, Write};
 
@@ -51,6 +52,15 @@ pub enum Kind {
     Unpause = 13,
     /// To the monitor: the container has another name now, the payload.
     Renamed = 14,
+    /// To the monitor: check the container's health now. Answered by `Done` with a [`crate::health::Outcome`] as JSON, or by `Failed`.
+    CheckHealth = 15,
+    /// To the monitor: the container's limits or its restart policy are others now; an [`Update`] as JSON. Answered by `Done` or `Failed`.
+    Update = 32,
+    /// To the monitor, on the starter instead of `Go`: make the container and let it wait. The monitor writes [`crate::config::CREATED`],
+    /// says `Created` and closes the connection.
+    Hold = 33,
+    /// To the monitor, the first frame: start the container that waits; a [`StartRequest`] as JSON. The connection is the starter's from then on.
+    Start = 34,
     /// From the monitor, on the starter: the container is created; `Go` starts it.
     Created = 16,
     /// From the monitor: the container's process runs; the payload is its pid in decimal.
@@ -79,12 +89,13 @@ pub enum Kind {
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
         use Kind::{
-            Attach, Cgroup, CloseStdin, Created, Done, Exec, ExecExited, ExecStarted, Exited, Failed, Go, Pause,
-            Removed, Renamed, Resize, Signal, Started, Stderr, Stdin, Stdout, Stopping, Unpause, Wait,
+            Attach, Cgroup, CheckHealth, CloseStdin, Created, Done, Exec, ExecExited, ExecStarted, Exited, Failed, Go,
+            Hold, Pause, Removed, Renamed, Resize, Signal, Start, Started, Stderr, Stdin, Stdout, Stopping, Unpause,
+            Update, Wait,
         };
         [Stdin, CloseStdin, Resize, Cgroup, Go, Stopping, Exec, Signal, Attach, Wait, Removed]
             .into_iter()
-            .chain([Pause, Unpause, Renamed])
+            .chain([Pause, Unpause, Renamed, CheckHealth, Update, Hold, Start])
             .chain([Created, Started, Failed, Stdout, Stderr, Exited, ExecStarted, ExecExited, Done])
             .find(|kind| *kind as u8 == byte)
     }
@@ -99,6 +110,37 @@ pub struct Failure {
     pub message: String,
 }
 
+/// How a container that waits is started.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct StartRequest {
+    /// Whether its output and input go over this connection.
+    pub attach: bool,
+    /// The terminal's size, columns then rows.
+    pub size: Option<(u16, u16)>,
+}
+
+/// What is to be otherwise in a running container.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Update {
+    /// The `linux.resources` of the OCI runtime specification (config-linux.md), as far as they are to be others.
+    pub resources: Option<serde_json::Value>,
+    /// When it is started again by itself.
+    pub restart: Option<crate::config::Restart>,
+    /// How its health is checked.
+    #[serde(default)]
+    pub health: Option<Health>,
+}
+
+/// How a container's health is checked from now on.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// Not.
+    Unchecked,
+    /// So, from the beginning: what was learned before is forgotten.
+    Checked(Box<crate::health::Checks>),
+}
+
 /// A command to run in the container.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ExecRequest {
@@ -111,6 +153,9 @@ pub struct ExecRequest {
     pub terminal: bool,
     /// The terminal's size.
     pub size: Option<(u16, u16)>,
+    /// Under which numbers it gets the descriptors that come after the standard three (or instead of them, with a terminal).
+    #[serde(default)]
+    pub passed: Vec<u32>,
     /// Whether it goes on when the connection is closed and nobody waits for its status.
     pub detach: bool,
 }
@@ -188,5 +233,23 @@ impl Frame {
         let mut payload = vec![0; length];
         from.read_exact(&mut payload)?;
         Ok(Some(Self { kind, payload }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_comes_is_frames_or_refused() {
+        haulout_fuzz::feed("frame", |mut bytes| {
+            while let Ok(Some(frame)) = Frame::read(&mut bytes) {
+                let _ = frame.size();
+                let mut again = Vec::new();
+                frame.write(&mut again).unwrap();
+                let again = Frame::read(&mut again.as_slice()).unwrap().unwrap();
+                assert_eq!((again.kind, again.payload), (frame.kind, frame.payload));
+            }
+        });
     }
 }

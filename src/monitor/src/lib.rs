@@ -18,6 +18,8 @@
 pub mod config;
 pub mod event;
 pub mod frame;
+pub mod health;
+pub mod journal;
 pub mod last_run;
 pub mod process;
 pub mod user;

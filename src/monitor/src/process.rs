@@ -73,4 +73,14 @@ mod tests {
         assert!(me.is_alive());
         assert!(!Process { start_time: me.start_time + 1, ..me }.is_alive());
     }
+
+    #[test]
+    fn whatever_is_in_a_pid_file_it_is_a_process_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("monitor.pid");
+        haulout_fuzz::feed("pid", |bytes| {
+            fs::write(&file, bytes).unwrap();
+            let _ = Process::read(&file).map(Process::is_alive);
+        });
+    }
 }

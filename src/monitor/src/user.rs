@@ -223,4 +223,13 @@ mod tests {
         assert!(matches!(resolve(root.as_fd(), "root"), Err(UserError::NoUser(_))));
         assert_eq!(resolve(root.as_fd(), "12").unwrap().uid, 12);
     }
+
+    #[test]
+    fn whatever_is_in_passwd_and_group_a_user_is_found_or_not() {
+        haulout_fuzz::feed_text("passwd", |text| {
+            for wanted in ["", "root", "guest:users", "1000", "4294967295:0", text.lines().next().unwrap_or_default()] {
+                let _ = find(text, text, wanted);
+            }
+        });
+    }
 }

@@ -81,13 +81,13 @@ pub fn container_in_list(found: container::Summary) -> Container {
         Status::Exited(exit) => {
             State::Exited { status: exit.status, finished: exit.finished.0, out_of_memory: exit.oom_killed }
         }
-        Status::Created => State::Created,
+        Status::Created | Status::Initialized(_) => State::Created,
     };
     Container {
         id: record.id.to_string(),
         name: record.name.to_string(),
         image: record.image_name,
-        image_id: record.image.to_string(),
+        image_id: record.image.map(|image| image.to_string()).unwrap_or_default(),
         state,
         ports: record.ports.iter().map(port).collect(),
         created: record.created / 1_000_000_000,
@@ -108,7 +108,7 @@ fn port(publish: &Publish) -> Port {
 
 pub fn details(found: container::Details) -> Details {
     let pid = match &found.summary.status {
-        Status::Running(process) | Status::Paused(process) => Some(process.pid),
+        Status::Initialized(process) | Status::Running(process) | Status::Paused(process) => Some(process.pid),
         _ => None,
     };
     let options = found.summary.record.options.clone();
@@ -198,7 +198,8 @@ pub fn change(event: Event) -> Option<Change> {
 
 pub fn pull_progress(progress: PullProgress) -> Pull {
     match progress {
-        PullProgress::Trying(name) => Pull::Trying(name),
+        // The name that is tried says enough.
+        PullProgress::Resolved(name) | PullProgress::Trying(name) => Pull::Trying(name),
         PullProgress::Layers(layers) => {
             Pull::Layers(layers.into_iter().map(|layer| (layer.blob.to_string(), layer.size, layer.present)).collect())
         }
@@ -237,6 +238,8 @@ pub fn missing(found: host::Missing) -> Missing {
 
 /// The engine's options; what is wrong when they make no sense.
 pub fn options(request: Request) -> Result<Options, String> {
+    // As if it had been typed: a unit can be made of it.
+    let create_command = request.words();
     let name =
         request.name.map(|name| name.parse()).transpose().map_err(|error: container::id::IdError| error.to_string())?;
     let publish = request.ports.iter().map(publish).collect::<Result<_, _>>()?;
@@ -252,6 +255,7 @@ pub fn options(request: Request) -> Result<Options, String> {
             destination: PathBuf::from(volume.destination),
             options: if volume.read_only { vec!["ro".to_owned()] } else { Vec::new() },
             subpath: None,
+            driver_options: std::collections::BTreeMap::new(),
         })
         .collect();
     Ok(Options {
@@ -264,6 +268,7 @@ pub fn options(request: Request) -> Result<Options, String> {
         terminal: request.terminal,
         interactive: request.terminal,
         remove: request.remove,
+        create_command,
         ..Options::default()
     })
 }

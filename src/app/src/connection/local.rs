@@ -6,7 +6,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::str::FromStr;
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use haulout_engine::container::{self, ContainerId};
 use haulout_engine::image::PullOptions;
 use haulout_engine::step::Steps;
@@ -18,8 +18,9 @@ use super::convert::{
     change, container_in_list, defaults, details, image_in_list, log_line, missing, options, pull_progress,
 };
 use super::{
-    Action, Change, Connection, Container, Defaults, Details, Exec, Failure, Flow, Image, Input, LogLine, Missing,
-    Output, Pull, Reason, Reply, Request, Session, worker,
+    Action, Change, Checked, Connection, Container, Defaults, Details, Draft, Exec, Failure, Flow, Image, Input,
+    LogLine, Missing, Output, PastBoot, PastUpdate, Period, Pull, Reason, Reply, Request, Session, UnitAction,
+    UnitText, UnitWrite, Units, UpdateStep, UpdateWork, Updates, draft, units, updates, worker,
 };
 
 /// How many items of a flow may wait before its maker does.
@@ -46,7 +47,7 @@ impl Local {
         let (sender, receiver) = std::sync::mpsc::channel();
         relm4::spawn(async move { sender.send(Handle::current()) });
         let runtime = receiver.recv().unwrap_or_else(|_| unreachable!("relm4's runtime runs what is spawned on it"));
-        Self { paths: Paths::of_user(), engine: Rc::default(), generation: Rc::default(), runtime }
+        Self { paths: Paths::found(), engine: Rc::default(), generation: Rc::default(), runtime }
     }
 
     /// The engine, and a worker for it.
@@ -104,6 +105,13 @@ impl Local {
             Ok(id) => self.ask(|engine| work(engine, id)),
             Err(error) => refused(error.to_string()),
         }
+    }
+}
+
+impl Drop for Local {
+    /// Whoever waits for the worker's end has the slot as well: emptied, it lets the worker end.
+    fn drop(&mut self) {
+        self.engine.replace(None);
     }
 }
 
@@ -234,14 +242,7 @@ impl Connection for Local {
                 }
             };
             let options = container::LogOptions { follow: true, tail: Some(tail), since: None, until: None };
-            let mut lines = engine.containers().logs(&id, options).ready_chunks(LINES);
-            while let Some(chunk) = lines.next().await {
-                let chunk: Result<Vec<LogLine>, Error> =
-                    chunk.into_iter().map(|line| line.map(|line| log_line(&line))).collect();
-                if sender.send(chunk.map_err(Failure::from)).await.is_err() {
-                    break;
-                }
-            }
+            send_lines(engine.containers().logs(&id, options), sender).await;
         })
     }
 
@@ -264,6 +265,116 @@ impl Connection for Local {
     fn attach(&self, id: &str) -> Reply<Session> {
         let session = self.ask_container(id, |engine, id| async move { engine.containers().attach(&id).await });
         Box::pin(async move { session.await.map(carry) })
+    }
+
+    fn units(&self) -> Reply<Units> {
+        elsewhere(units::list())
+    }
+
+    fn unit_changes(&self) -> Flow<()> {
+        Flow::of(1, units::changes)
+    }
+
+    fn unit_text(&self, name: &str) -> Reply<UnitText> {
+        elsewhere(units::text(name.to_owned()))
+    }
+
+    fn check_unit(&self, name: &str, text: &str) -> Reply<Checked> {
+        elsewhere(units::check(name.to_owned(), text.to_owned()))
+    }
+
+    fn write_unit(&self, write: UnitWrite) -> Reply<()> {
+        elsewhere(units::write(write))
+    }
+
+    fn remove_unit(&self, name: &str, text: &str) -> Reply<()> {
+        elsewhere(units::remove(name.to_owned(), text.to_owned()))
+    }
+
+    fn act_on_unit(&self, service: &str, action: UnitAction) -> Reply<()> {
+        elsewhere(units::act(service.to_owned(), action))
+    }
+
+    fn start_at_boot(&self, on: bool) -> Reply<()> {
+        elsewhere(units::start_at_boot(on))
+    }
+
+    fn journal(&self, service: &str, tail: usize, period: &Period) -> Flow<Vec<LogLine>> {
+        let (service, period) = (service.to_owned(), period.clone());
+        Flow::of(
+            ROOM,
+            move |sender| async move { send_lines(units::journal(&service, tail, period).await, sender).await },
+        )
+    }
+
+    fn boots(&self) -> Reply<Vec<PastBoot>> {
+        elsewhere(units::boots())
+    }
+
+    fn draft_unit(&self, id: &str) -> Reply<Draft> {
+        match ContainerId::from_str(id) {
+            Ok(id) => elsewhere(draft::of(id)),
+            Err(error) => refused(error.to_string()),
+        }
+    }
+
+    fn updates(&self) -> Reply<Updates> {
+        elsewhere(updates::list(self.engine()))
+    }
+
+    fn update_changes(&self) -> Flow<()> {
+        let (engine, since) = (self.engine(), glib::real_time().saturating_mul(1000));
+        Flow::of(1, move |sender| updates::changes(engine, since, sender))
+    }
+
+    fn run_updates(&self, work: UpdateWork) -> Flow<UpdateStep> {
+        let engine = self.engine();
+        Flow::of(ROOM, move |sender| updates::run(engine, work, sender))
+    }
+
+    fn hold(&self, unit: &str, until: Option<i64>) -> Reply<()> {
+        let unit = unit.to_owned();
+        self.ask(move |engine| updates::hold(engine, unit, until))
+    }
+
+    fn release(&self, unit: &str) -> Reply<()> {
+        let unit = unit.to_owned();
+        self.ask(|engine| async move { engine.updates().release(&unit).await.map(drop) })
+    }
+
+    fn update_by_itself(&self, on: bool) -> Reply<()> {
+        elsewhere(updates::by_itself(on))
+    }
+
+    fn unseen_updates(&self) -> Reply<Vec<PastUpdate>> {
+        self.ask(updates::unseen)
+    }
+
+    fn see_updates(&self) -> Reply<()> {
+        self.ask(updates::seen)
+    }
+}
+
+/// Does `work` on the runtime.
+fn elsewhere<T: Send + 'static>(work: impl Future<Output = Result<T, Failure>> + Send + 'static) -> Reply<T> {
+    let work = relm4::spawn(work);
+    Box::pin(async move {
+        work.await.unwrap_or_else(|error| Err(Failure { reason: Reason::Other, details: vec![error.to_string()] }))
+    })
+}
+
+/// Sends the lines of a log as they come, those that are here together.
+async fn send_lines(
+    lines: impl Stream<Item = Result<container::LogLine, Error>> + Send + Unpin,
+    sender: async_channel::Sender<Result<Vec<LogLine>, Failure>>,
+) {
+    let mut lines = lines.ready_chunks(LINES);
+    while let Some(chunk) = lines.next().await {
+        let chunk: Result<Vec<LogLine>, Error> =
+            chunk.into_iter().map(|line| line.map(|line| log_line(&line))).collect();
+        if sender.send(chunk.map_err(Failure::from)).await.is_err() {
+            break;
+        }
     }
 }
 

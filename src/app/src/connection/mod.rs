@@ -5,17 +5,34 @@
 //! [`local::Local`] is the engine in this process. A client of the REST API will be another.
 
 mod convert;
+mod draft;
 mod flow;
+mod journal;
 pub mod local;
 #[cfg(feature = "preview")]
 pub mod preview;
+mod request;
+mod unit;
+mod units;
+mod update;
+mod updates;
 mod worker;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
+pub use draft::Draft;
 pub use flow::{Flow, Session};
+pub use journal::{Boot as PastBoot, Period};
+pub use request::{Request, Volume};
+pub use unit::{
+    Activity, Boot, Checked, Kind as UnitKind, Maker, Problem, Unit, UnitAction, UnitText, UnitWrite, Units,
+};
+
+pub use update::{
+    PastUpdate, Schedule, Standing, Update, UpdateOutcome, UpdatePolicy, UpdateStep, UpdateWork, Updates, Version,
+};
 
 /// What the pages hold.
 pub type Shared = Rc<dyn Connection>;
@@ -55,6 +72,44 @@ pub trait Connection {
     fn exec(&self, id: &str, exec: Exec) -> Reply<Session>;
     /// Connects to a running container's own terminal.
     fn attach(&self, id: &str) -> Reply<Session>;
+    /// All units.
+    fn units(&self) -> Reply<Units>;
+    /// Tells when something about units changes, from the moment of the call on.
+    fn unit_changes(&self) -> Flow<()>;
+    /// What a unit's file says.
+    fn unit_text(&self, name: &str) -> Reply<UnitText>;
+    /// What would become of the unit `name` if it said `text`.
+    fn check_unit(&self, name: &str, text: &str) -> Reply<Checked>;
+    /// Writes a unit's file and has systemd read it, unless the file says something else than is thought.
+    fn write_unit(&self, write: UnitWrite) -> Reply<()>;
+    /// Stops a unit and removes its file, if it still says `text`.
+    fn remove_unit(&self, name: &str, text: &str) -> Reply<()>;
+    /// Has a unit's service started, stopped or started anew; answers when that is done.
+    fn act_on_unit(&self, service: &str, action: UnitAction) -> Reply<()>;
+    /// Whether what starts at login is to start at boot already.
+    fn start_at_boot(&self, on: bool) -> Reply<()>;
+    /// A service's last lines in the journal of a period, then what comes.
+    fn journal(&self, service: &str, tail: usize, period: &Period) -> Flow<Vec<LogLine>>;
+    /// The times that this computer was on, of which the journal knows: the newest first.
+    fn boots(&self) -> Reply<Vec<PastBoot>>;
+    /// The unit that runs what a container runs.
+    fn draft_unit(&self, id: &str) -> Reply<Draft>;
+    /// What is kept up to date, how it stands by what is known, and what was done.
+    fn updates(&self) -> Reply<Updates>;
+    /// Tells when something about updates changes, from the moment of the call on.
+    fn update_changes(&self) -> Flow<()>;
+    /// Looks for new images, brings units up to date, or back. Dropping the flow ends it: what was begun is finished by the next run.
+    fn run_updates(&self, work: UpdateWork) -> Flow<UpdateStep>;
+    /// Has a unit left as it is, until then (seconds since 1970) or until it is released.
+    fn hold(&self, unit: &str, until: Option<i64>) -> Reply<()>;
+    /// Ends that.
+    fn release(&self, unit: &str) -> Reply<()>;
+    /// Has updates made by themselves, now and from every login on, or not any more.
+    fn update_by_itself(&self, on: bool) -> Reply<()>;
+    /// What was done or found without anybody asking for it, and nobody has seen.
+    fn unseen_updates(&self) -> Reply<Vec<PastUpdate>>;
+    /// Somebody sees all of that now.
+    fn see_updates(&self) -> Reply<()>;
 }
 
 /// Why something was not done. Words for people are made of it in [`crate::errors`] only.
@@ -91,6 +146,20 @@ pub enum Reason {
     NotInRegistry,
     /// What a registry sent is not what it had promised.
     Damaged,
+    /// A unit's service did not do what it was asked to: the job's result, in systemd's word.
+    UnitFailed(String),
+    /// systemd has no service of this unit.
+    NotLoaded,
+    /// A file was changed by somebody else meanwhile.
+    Changed,
+    /// There is a file of this name.
+    Exists,
+    /// The unit belongs to the system, or to somebody else.
+    NotOwn,
+    /// A unit could not be brought up to date, or it could not be known whether there is something new.
+    NotUpdated,
+    /// There is no systemd that answers.
+    NoManager,
     /// The `haulout` program, which enters the user namespace, is not there or ended.
     NoWorker,
     /// A file, a process or a socket of the host.
@@ -281,28 +350,6 @@ pub enum Action {
     Kill,
     /// Stops it first if it runs; its anonymous volumes go with it.
     Remove,
-}
-
-/// A container to be made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
-    pub image: String,
-    /// One is made up when none.
-    pub name: Option<String>,
-    pub command: Vec<String>,
-    pub ports: Vec<Port>,
-    pub volumes: Vec<Volume>,
-    pub env: Vec<(String, String)>,
-    pub terminal: bool,
-    pub remove: bool,
-}
-
-/// A folder of the host (an absolute path) or a named volume to be mounted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Volume {
-    pub source: String,
-    pub destination: String,
-    pub read_only: bool,
 }
 
 /// How far a pull is.

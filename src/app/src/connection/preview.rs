@@ -8,8 +8,10 @@ use futures_util::stream::{self, StreamExt as _};
 use relm4::tokio::time::sleep;
 
 use super::{
-    Action, Change, Connection, Container, Defaults, Details, Exec, Failure, Flow, Image, LogLine, Missing, Mount,
-    MountKind, Network, Output, Piece, Port, Pull, Reason, Reply, Request, Session, State,
+    Action, Activity, Boot, Change, Checked, Connection, Container, Defaults, Details, Draft, Exec, Failure, Flow,
+    Image, LogLine, Maker, Missing, Mount, MountKind, Network, Output, PastBoot, PastUpdate, Period, Piece, Port,
+    Problem, Pull, Reason, Reply, Request, Schedule, Session, Standing, State, Unit, UnitAction, UnitKind, UnitText,
+    UnitWrite, Units, Update, UpdateOutcome, UpdatePolicy, UpdateStep, UpdateWork, Updates, Version,
 };
 use crate::measure::now;
 
@@ -298,5 +300,162 @@ impl Connection for Preview {
             }
         });
         ready(Ok(Session { output, input }))
+    }
+
+    fn units(&self) -> Reply<Units> {
+        let unit = |name: &str, kind: UnitKind, activity, at_login| Unit {
+            name: name.to_owned(),
+            kind,
+            service: format!("{}.service", name.split('.').next().unwrap_or_default()),
+            description: Some("Notes for the house".to_owned()),
+            path: format!("/home/sam/.config/containers/systemd/{name}"),
+            own: true,
+            activity,
+            at_login,
+            template: false,
+            problems: Vec::new(),
+        };
+        let problem = Problem {
+            error: true,
+            at: Some((5, 1)),
+            file: None,
+            key: None,
+            text: "unsupported key 'PublishPorts' in group 'Container'".to_owned(),
+            hint: Some("did you mean PublishPort?".to_owned()),
+        };
+        let list = vec![
+            unit("notes.container", UnitKind::Container, Activity::Running, true),
+            unit("database.container", UnitKind::Container, Activity::Failed, true),
+            unit("tables.volume", UnitKind::Volume, Activity::Done, false),
+            Unit { problems: vec![problem], ..unit("web.container", UnitKind::Container, Activity::NotLoaded, false) },
+        ];
+        ready(Ok(Units { list, boot: Boot::Yes, maker: Maker::Haulout }))
+    }
+
+    fn unit_changes(&self) -> Flow<()> {
+        Flow::of(1, async |_| std::future::pending().await)
+    }
+
+    fn unit_text(&self, _: &str) -> Reply<UnitText> {
+        let text = "# Notes for the house\n[Unit]\nDescription=Notes\n\n[Container]\nImage=localhost/notes:latest\n";
+        ready(Ok(UnitText { text: text.to_owned(), service: None }))
+    }
+
+    fn check_unit(&self, _: &str, _: &str) -> Reply<Checked> {
+        ready(Ok(Checked { problems: Vec::new(), service: Some("[Service]\nType=notify\n".to_owned()) }))
+    }
+
+    fn write_unit(&self, _: UnitWrite) -> Reply<()> {
+        ready(Ok(()))
+    }
+
+    fn remove_unit(&self, _: &str, _: &str) -> Reply<()> {
+        ready(Ok(()))
+    }
+
+    fn act_on_unit(&self, _: &str, _: UnitAction) -> Reply<()> {
+        ready(Ok(()))
+    }
+
+    fn start_at_boot(&self, _: bool) -> Reply<()> {
+        ready(Ok(()))
+    }
+
+    fn journal(&self, id: &str, tail: usize, _: &Period) -> Flow<Vec<LogLine>> {
+        self.logs(id, tail)
+    }
+
+    fn boots(&self) -> Reply<Vec<PastBoot>> {
+        let boot = |id: &str, ago: i64, current| PastBoot {
+            id: id.to_owned(),
+            began: now() - ago,
+            ended: now() - ago + 40_000,
+            current,
+        };
+        ready(Ok(vec![boot("b", 50_000, true), boot("a", 400_000, false)]))
+    }
+
+    fn draft_unit(&self, _: &str) -> Reply<Draft> {
+        ready(Ok(Draft {
+            stem: "notes".to_owned(),
+            text: "[Unit]\nDescription=Container notes\n\n[Container]\nImage=localhost/notes:latest\nContainerName=notes\n\n[Install]\nWantedBy=default.target\n".to_owned(),
+            container: "notes".to_owned(),
+            notes: Vec::new(),
+        }))
+    }
+
+    fn updates(&self) -> Reply<Updates> {
+        let version = |letter: &str, version: &str| Version {
+            digest: format!("sha256:{}", letter.repeat(64)),
+            name: Some(version.to_owned()),
+            source: Some("https://git.example/notes".to_owned()),
+        };
+        let update = |name: &str, image: usize, standing: Standing| Update {
+            key: format!("{name}.service"),
+            unit: Some(format!("{name}.service")),
+            container: Some(format!("systemd-{name}")),
+            image: IMAGES[image].0.to_owned(),
+            policy: UpdatePolicy::Registry,
+            current: Some(version("a", "1.2")),
+            newest: matches!(standing, Standing::Available).then(|| version("b", "1.3")),
+            checked: Some(now() - 3000),
+            standing,
+            pinned: false,
+            can_roll_back: true,
+        };
+        let past = PastUpdate {
+            unit: "cache.service".to_owned(),
+            image: IMAGES[2].0.to_owned(),
+            from: Some(format!("sha256:{}", "a".repeat(64))),
+            to: Some(format!("sha256:{}", "b".repeat(64))),
+            began: now() - 90_000,
+            outcome: UpdateOutcome::RolledBack,
+            reason: Some("cache.service did not stay up: it is failed (exit status 3)".to_owned()),
+            by_itself: true,
+        };
+        let list = vec![
+            update("web", 0, Standing::Available),
+            update("database", 1, Standing::Held(Some(now() + 900_000))),
+            update("cache", 2, Standing::TakenBack(past.began, past.reason.clone().unwrap_or_default())),
+            update("dashboard", 3, Standing::Current),
+            update("metrics", 4, Standing::Failed("the registry quay.io does not answer".to_owned())),
+        ];
+        let list = if self.kind == "empty" { Vec::new() } else { list };
+        let schedule = Schedule { on: true, next: Some(now() + 40_000), runs: false };
+        ready(Ok(Updates { list, schedule: Some(schedule), past: vec![past] }))
+    }
+
+    fn update_changes(&self) -> Flow<()> {
+        Flow::of(1, async |_| std::future::pending().await)
+    }
+
+    fn run_updates(&self, _: UpdateWork) -> Flow<UpdateStep> {
+        Flow::of(8, |sender| async move {
+            for done in 0..5 {
+                sleep(Duration::from_millis(400)).await;
+                let _ = sender.send(Ok(UpdateStep::Checking(done, 5))).await;
+            }
+            let _ = sender.send(Ok(UpdateStep::Done(Vec::new(), Vec::new()))).await;
+        })
+    }
+
+    fn hold(&self, _: &str, _: Option<i64>) -> Reply<()> {
+        ready(Ok(()))
+    }
+
+    fn release(&self, _: &str) -> Reply<()> {
+        ready(Ok(()))
+    }
+
+    fn update_by_itself(&self, _: bool) -> Reply<()> {
+        ready(Ok(()))
+    }
+
+    fn unseen_updates(&self) -> Reply<Vec<PastUpdate>> {
+        ready(Ok(Vec::new()))
+    }
+
+    fn see_updates(&self) -> Reply<()> {
+        ready(Ok(()))
     }
 }

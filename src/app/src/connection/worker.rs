@@ -31,7 +31,7 @@ pub fn start() -> Result<(gio::Subprocess, OwnedFd), glib::Error> {
 }
 
 /// `haulout` beside ourselves, else on the `PATH`.
-fn program() -> Option<PathBuf> {
+pub fn program() -> Option<PathBuf> {
     let beside = std::env::current_exe().ok().map(|own| own.with_file_name("haulout"));
     beside.filter(|path| path.is_file()).or_else(|| glib::find_program_in_path("haulout"))
 }

@@ -4,35 +4,13 @@
 use gettextrs::{gettext, ngettext};
 
 use crate::connection::Action;
-use crate::errors::{Doing, words};
+use crate::deeds::{self, Telling};
+use crate::errors::Doing;
 use crate::language::fill;
 use crate::measure::plural_number;
 use crate::model::ContainerItem;
-use crate::widgets::{confirm, failure};
+use crate::widgets::confirm;
 use crate::window::Context;
-
-/// What is being done, for the state column.
-fn under_way(action: Action) -> String {
-    match action {
-        Action::Start => gettext("Starting…"),
-        Action::Stop => gettext("Stopping…"),
-        Action::Restart => gettext("Restarting…"),
-        Action::Kill => gettext("Killing…"),
-        Action::Remove => gettext("Removing…"),
-    }
-}
-
-/// What was done to one, for the toast.
-fn done(action: Action, name: &str) -> String {
-    let text = match action {
-        Action::Start => gettext("Started “{}”"),
-        Action::Stop => gettext("Stopped “{}”"),
-        Action::Restart => gettext("Restarted “{}”"),
-        Action::Kill => gettext("Killed “{}”"),
-        Action::Remove => gettext("Removed “{}”"),
-    };
-    fill(&text, &[name])
-}
 
 /// What was done to several.
 fn done_to_many(action: Action, count: usize) -> String {
@@ -107,34 +85,21 @@ fn question(items: &[ContainerItem], action: Action) -> (String, String, String)
 }
 
 fn carry_out(context: &Context, items: Vec<ContainerItem>, action: Action) {
-    let work: Vec<_> = items
-        .into_iter()
-        .map(|item| {
-            item.put_busy(Some(&under_way(action)));
-            (context.connection.act(&item.id(), action), item)
-        })
-        .collect();
-    let context = context.clone();
-    relm4::spawn_local(async move {
-        let count = work.len();
-        let mut well = Vec::new();
-        for (answer, item) in work {
-            let name = item.name();
-            let answer = answer.await;
-            if answer.is_ok() {
-                // The event may take a moment more: no row is to show the old state in between.
-                context.model.refresh(&item.id()).await;
-            }
-            item.put_busy(None);
-            match answer {
-                Ok(()) => well.push(name),
-                Err(failure) => failure::toast(&words(&Doing::Act(action, name), &failure), &context.toasts),
-            }
-        }
-        match well.as_slice() {
-            [] => {}
-            [name] if count == 1 => context.tell(&done(action, name)),
-            names => context.tell(&done_to_many(action, names.len())),
-        }
-    });
+    let begun = items.into_iter().map(|item| (context.connection.act(&item.id(), action), item)).collect();
+    let telling = Telling {
+        refresh: |context: &Context, item: &ContainerItem, answer| {
+            let (model, id) = (context.model.clone(), item.id());
+            let well = answer.is_ok();
+            Box::pin(async move {
+                if well {
+                    model.refresh(&id).await;
+                }
+                Ok(())
+            })
+        },
+        busy: ContainerItem::put_busy,
+        doing: Doing::Act,
+        done_to_many,
+    };
+    deeds::carry_out(context, action, begun, &telling);
 }

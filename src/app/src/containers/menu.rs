@@ -29,5 +29,6 @@ pub fn on_page(item: &ContainerItem) -> gio::Menu {
     } else {
         vec![entry(&gettext("_Start"), "start")]
     };
-    menu_of([life, vec![entry(&gettext("_Copy ID"), "copy")], vec![entry(&gettext("_Remove…"), "remove")]])
+    let more = vec![entry(&gettext("_Make a Unit…"), "make-unit"), entry(&gettext("_Copy ID"), "copy")];
+    menu_of([life, more, vec![entry(&gettext("_Remove…"), "remove")]])
 }

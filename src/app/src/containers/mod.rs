@@ -5,6 +5,7 @@ mod actions;
 pub mod detail;
 pub mod menu;
 pub mod run_dialog;
+pub mod unit_dialog;
 
 use gettextrs::gettext;
 use relm4::gtk;
@@ -15,10 +16,8 @@ pub use actions::act;
 use actions::act_and;
 
 use crate::connection::Action;
-use crate::language::fill;
-use crate::listing::{Acting, Column, DeedToMany, Noun, Words, by, by_text};
+use crate::listing::{Acting, Column, DeedToMany, Noun, Words, by, by_text, show_start_or_stop};
 use crate::model::{ContainerItem, Keyed, Model};
-use crate::widgets::status::Status;
 
 /// Cells of containers.
 type Cells = crate::listing::cells::Cells<ContainerItem>;
@@ -32,6 +31,8 @@ pub enum Deed {
     /// Its page is shown.
     Open,
     Act(Action),
+    /// The dialog is shown that makes a unit of it.
+    MakeUnit,
 }
 
 /// What the page cannot do by itself.
@@ -43,6 +44,8 @@ pub enum Output {
     Run,
     /// Show the dialog that pulls an image.
     Pull,
+    /// Show the dialog that makes a unit of this container.
+    MakeUnit(String),
 }
 
 impl Noun for Containers {
@@ -59,6 +62,7 @@ impl Noun for Containers {
         ("restart", Deed::Act(Action::Restart)),
         ("kill", Deed::Act(Action::Kill)),
         ("remove", Deed::Act(Action::Remove)),
+        ("make-unit", Deed::MakeUnit),
     ];
     const MAIN_PROPERTIES: &'static [&'static str] = &["running", "busy", "name"];
 
@@ -83,7 +87,7 @@ impl Noun for Containers {
 
     fn columns() -> Vec<Column> {
         let name = Cells::factory(|row| Cells::label(row, "name", pango::EllipsizeMode::End, &["heading"]).upcast());
-        let state = Cells::factory(|row| state(row, &Status::new(true)));
+        let state = Cells::factory(|row| Cells::state(row, true));
         // The newest first.
         let age = by(|one: &ContainerItem, other| other.created().cmp(&one.created()));
         vec![
@@ -100,21 +104,12 @@ impl Noun for Containers {
     }
 
     fn lead(list_item: &glib::Object) -> Option<gtk::Widget> {
-        Some(state(list_item, &Status::new(false)))
+        Some(Cells::state(list_item, false))
     }
 
     /// Stop for a running container, start for any other.
     fn show_main(button: &gtk::Button, item: &ContainerItem) {
-        let (icon, word, name) = if item.running() {
-            ("media-playback-stop-symbolic", gettext("Stop"), gettext("Stop {}"))
-        } else {
-            ("media-playback-start-symbolic", gettext("Start"), gettext("Start {}"))
-        };
-        button.set_icon_name(icon);
-        button.set_tooltip_text(Some(&word));
-        button.set_sensitive(item.busy().is_empty());
-        // "Stop web", not "Stop" fifty times.
-        button.update_property(&[gtk::accessible::Property::Label(&fill(&name, &[&item.name()]))]);
+        show_start_or_stop(button, &item.name(), item.running(), item.busy().is_empty());
     }
 
     fn main_deed(item: &ContainerItem) -> Deed {
@@ -145,6 +140,7 @@ impl Noun for Containers {
     fn act(page: &Acting<Self>, items: Vec<ContainerItem>, deed: Deed, begun: Box<dyn FnOnce()>) {
         match deed {
             Deed::Open => items.iter().for_each(|item| page.output.emit(Output::Open(item.id()))),
+            Deed::MakeUnit => items.iter().for_each(|item| page.output.emit(Output::MakeUnit(item.id()))),
             Deed::Act(action) => {
                 let items = items.into_iter().filter(|item| is_sensible(action, item)).collect();
                 act_and(&page.context, items, action, begun);
@@ -160,15 +156,4 @@ fn is_sensible(action: Action, item: &ContainerItem) -> bool {
         Action::Stop | Action::Kill | Action::Restart => item.running(),
         Action::Remove => true,
     }
-}
-
-/// Icon and word, or the icon alone.
-fn state(list_item: &glib::Object, status: &Status) -> gtk::Widget {
-    let shown = status.weak();
-    Cells::follow(list_item, Status::PROPERTIES, move |item| {
-        if let Some(status) = shown() {
-            status.show(item);
-        }
-    });
-    status.root.clone().upcast()
 }

@@ -18,7 +18,7 @@ const WINDOW: Duration = Duration::from_secs(3);
 
 /// What is known of a pull.
 #[derive(Default)]
-struct Tally {
+pub struct Tally {
     sizes: HashMap<String, u64>,
     fetched: HashMap<String, u64>,
     unpacked: usize,
@@ -29,7 +29,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn take(&mut self, step: &Pull, now: Instant) {
+    pub fn take(&mut self, step: &Pull, now: Instant) {
         match step {
             Pull::Trying(_) => *self = Self::default(),
             Pull::Layers(layers) => {
@@ -82,13 +82,13 @@ impl Tally {
 
     /// Between 0 and 1; nothing while the size is not known.
     #[allow(clippy::cast_precision_loss, reason = "a bar of some hundred pixels")]
-    fn fraction(&self) -> Option<f64> {
+    pub fn fraction(&self) -> Option<f64> {
         let total = self.total();
         (total > 0).then(|| self.done() as f64 / total as f64)
     }
 
     /// `12.3 MB of 52.4 MB · 5.1 MB/s · 8 seconds left`
-    fn line(&self) -> String {
+    pub fn line(&self) -> String {
         let (total, done) = (self.total(), self.done());
         if self.committing {
             return gettext("Writing to disk…");

@@ -10,6 +10,8 @@ use relm4::adw::prelude::*;
 use relm4::gtk;
 use relm4::gtk::glib;
 
+use crate::widgets::status::Status;
+
 /// Whether narrow rows show boxes to tick.
 #[derive(Clone, Default)]
 pub struct Selecting(Rc<RefCell<Watched>>);
@@ -148,6 +150,18 @@ impl<T: IsA<glib::Object>> Cells<T> {
         });
         check.update_property(&[gtk::accessible::Property::Label(&gettext("Select"))]);
         check
+    }
+
+    /// The state of a thing that has one: icon and word, or the icon alone.
+    pub fn state(list_item: &glib::Object, with_word: bool) -> gtk::Widget {
+        let status = Status::new(with_word);
+        let shown = status.weak();
+        Self::follow(list_item, Status::PROPERTIES, move |item| {
+            if let Some(status) = shown() {
+                status.show(item);
+            }
+        });
+        status.root.upcast()
     }
 
     /// The two lines of a narrow row: `name` above `summary`.

@@ -15,10 +15,12 @@ use relm4::gtk;
 use relm4::gtk::prelude::*;
 use relm4::gtk::{gio, glib};
 
-pub use page::{Input, Page};
+pub use page::{Input, Page, below};
 pub use shapes::{Column, by, by_text};
 
-use crate::model::{Keyed, KeyedItem, Model};
+use crate::errors::Doing;
+use crate::language::fill;
+use crate::model::{Keyed, KeyedItem, Model, Stage};
 use crate::window::Context;
 use cells::Cells;
 
@@ -45,6 +47,18 @@ pub trait Noun: Sized + 'static {
     fn words() -> Words;
     /// The things of this noun.
     fn things(model: &Model) -> &Keyed<Self::Item>;
+    /// How far the part of the model is that has them.
+    fn stage(model: &Model) -> &Stage {
+        &model.stage
+    }
+    /// Fills that part anew.
+    fn fill(model: &Rc<Model>) {
+        model.fill();
+    }
+    /// What could not be done when that fails.
+    fn listing() -> Doing {
+        Doing::Listing
+    }
     /// The texts of a thing that the search looks at.
     fn texts(item: &Self::Item) -> Vec<String>;
     /// The columns between the box to tick and the buttons; the list is sorted by the first until somebody chooses another.
@@ -63,6 +77,10 @@ pub trait Noun: Sized + 'static {
     fn deeds_to_many() -> Vec<DeedToMany<Self::Deed>>;
     /// How one comes to a thing of this noun, the usual way first: the button in the header, and those of the empty page.
     fn ways_in() -> Vec<(String, Self::Output)>;
+    /// What stands in its header and above its list, besides what all have.
+    fn head(_: &Acting<Self>) -> Head {
+        Head::default()
+    }
     /// Does it to `items`; `begun` is called when nothing more is asked.
     fn act(page: &Acting<Self>, items: Vec<Self::Item>, deed: Self::Deed, begun: Box<dyn FnOnce()>);
 }
@@ -81,6 +99,17 @@ pub struct Words {
     pub none: String,
     /// The sentence below that.
     pub none_more: String,
+}
+
+/// What a page has besides what all have.
+#[derive(Default)]
+pub struct Head {
+    /// At the header's start, instead of the button of the first way in.
+    pub start: Vec<gtk::Widget>,
+    /// At its end.
+    pub end: Vec<gtk::Widget>,
+    /// Between the header and the list.
+    pub below: Option<gtk::Widget>,
 }
 
 /// A button below a selection.
@@ -115,6 +144,20 @@ pub fn menu_of<const N: usize>(sections: [Vec<gio::MenuItem>; N]) -> gio::Menu {
         menu.append_section(None, &section);
     }
     menu
+}
+
+/// Makes the main button of `name` say that it stops what runs, or starts what does not.
+pub fn show_start_or_stop(button: &gtk::Button, name: &str, running: bool, sensitive: bool) {
+    let (icon, word, whole) = if running {
+        ("media-playback-stop-symbolic", gettext("Stop"), gettext("Stop {}"))
+    } else {
+        ("media-playback-start-symbolic", gettext("Start"), gettext("Start {}"))
+    };
+    button.set_icon_name(icon);
+    button.set_tooltip_text(Some(&word));
+    button.set_sensitive(sensitive);
+    // "Stop web", not "Stop" fifty times.
+    button.update_property(&[gtk::accessible::Property::Label(&fill(&whole, &[name]))]);
 }
 
 /// What a row's main button calls, with the thing that the row shows.

@@ -11,7 +11,7 @@ use relm4::prelude::*;
 use super::row_menu;
 use super::shapes::{Clicks, Shapes};
 use super::{Acting, Noun, select, selected};
-use crate::errors::{Doing, words};
+use crate::errors::words;
 use crate::language::fill;
 use crate::measure::plural_number;
 use crate::model::Phase;
@@ -32,6 +32,10 @@ pub struct Page<N: Noun> {
     selected: u32,
     /// The buttons below a selection.
     to_many: Vec<gtk::Button>,
+    /// Whether the header has the button of the first way in.
+    has_new: bool,
+    /// What it has of the noun's own.
+    tools: Vec<gtk::Box>,
 }
 
 /// What the page takes; `D` is what can be done to things.
@@ -76,14 +80,16 @@ impl<N: Noun> Component for Page<N> {
             set_title: &says.title,
             set_tag: Some(N::NAME),
 
+            #[name = "view"]
             adw::ToolbarView {
+                #[name = "header"]
                 add_top_bar = &adw::HeaderBar {
                     pack_start = &gtk::Button {
                         set_icon_name: "list-add-symbolic",
                         set_tooltip_text: Some(&says.new),
                         update_property: &[gtk::accessible::Property::Label(&says.new)],
                         #[watch]
-                        set_visible: !model.selecting,
+                        set_visible: model.has_new && !model.selecting,
                         connect_clicked => Input::New,
                     },
                     pack_start = &gtk::Button {
@@ -198,18 +204,22 @@ impl<N: Noun> Component for Page<N> {
         };
         let failed = FailurePage::new({
             let model = context.model.clone();
-            move || model.fill()
+            move || N::fill(&model)
         });
         let mut model = Self {
             list: Shapes::over(&context.model, clicks),
-            phase: context.model.phase(),
+            phase: N::stage(&context.model).phase(),
             acting: Acting { context, output: sender.output_sender().clone() },
             failed,
             sought: String::new(),
             selecting: false,
             selected: 0,
             to_many: Vec::new(),
+            has_new: true,
+            tools: Vec::new(),
         };
+        let head = N::head(&model.acting);
+        model.has_new = head.start.is_empty();
         let says = N::words();
         let narrow = below(NARROW);
         let widgets = view_output!();
@@ -217,6 +227,12 @@ impl<N: Noun> Component for Page<N> {
         narrow.add_setter(&widgets.select_place, "visible", Some(&false.to_value()));
         for (number, (label, _)) in N::ways_in().into_iter().enumerate() {
             widgets.invitation.append(&way_in_button::<N>(&label, number, &sender));
+        }
+        model.tools = [&head.start, &head.end].into_iter().map(|tools| side_by_side(tools)).collect();
+        widgets.header.pack_start(&model.tools[0]);
+        widgets.header.pack_end(&model.tools[1]);
+        if let Some(below) = &head.below {
+            widgets.view.add_top_bar(below);
         }
         model.to_many = buttons_to_many::<N>(&widgets.bottom, &sender);
 
@@ -242,7 +258,7 @@ impl<N: Noun> Component for Page<N> {
         match input {
             Input::Phase(phase) => {
                 if let Phase::Failed(failure) = &phase {
-                    self.failed.show(&words(&Doing::Listing, failure));
+                    self.failed.show(&words(&N::listing(), failure));
                 }
                 self.phase = phase;
             }
@@ -319,6 +335,9 @@ impl<N: Noun> Component for Page<N> {
         for button in &self.to_many {
             button.set_sensitive(self.selected > 0);
         }
+        for tools in &self.tools {
+            tools.set_visible(!self.selecting);
+        }
         self.update_view(widgets, sender);
     }
 }
@@ -372,8 +391,16 @@ impl<N: Noun> Page<N> {
         let counted = input.clone();
         self.list.shown.connect_items_changed(move |_, _, _, _| counted.emit(Input::Counted));
         let entered = input.clone();
-        self.acting.context.model.watch_phase(move |phase| entered.emit(Input::Phase(phase.clone())));
+        N::stage(&self.acting.context.model).watch(move |phase| entered.emit(Input::Phase(phase.clone())));
     }
+}
+
+fn side_by_side(widgets: &[gtk::Widget]) -> gtk::Box {
+    let line = gtk::Box::builder().spacing(6).build();
+    for widget in widgets {
+        line.append(widget);
+    }
+    line
 }
 
 /// One of the buttons of the page that says that there are none.

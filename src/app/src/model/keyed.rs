@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A list store whose objects are found by key and updated in place.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
 use relm4::gtk::gio;
@@ -79,6 +79,22 @@ impl<I: Item> Keyed<I> {
             self.by_key.borrow_mut().insert(key, item.clone());
             self.store.append(&item);
         }
+    }
+
+    /// Calls `gone` when `item` is taken away, as long as `page` lives.
+    pub fn when_gone(&self, item: &I, page: &impl IsA<relm4::gtk::Widget>, gone: impl Fn() + 'static) {
+        let item = item.clone();
+        let handler = self.store.connect_items_changed(move |store, _, removed, _| {
+            if removed > 0 && store.find(&item).is_none() {
+                gone();
+            }
+        });
+        let (store, watched) = (self.store.clone(), Cell::new(Some(handler)));
+        page.as_ref().connect_destroy(move |_| {
+            if let Some(handler) = watched.take() {
+                store.disconnect(handler);
+            }
+        });
     }
 
     /// Takes one away, if it is there.

@@ -5,6 +5,12 @@
 mod container;
 mod image;
 mod keyed;
+mod stage;
+mod unit;
+mod units;
+mod update;
+mod updates;
+mod watched;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
@@ -17,8 +23,13 @@ use relm4::gtk::prelude::*;
 pub use container::{ContainerItem, short_image, shown_port, state_word};
 pub use image::{ImageItem, short_id};
 pub use keyed::{Item as KeyedItem, Keyed};
+pub use stage::{Phase, Stage};
+pub use unit::{UnitItem, kind_word};
+pub use update::{UpdateItem, short_digest};
+pub use updates::UpdateRun;
+pub use watched::Watched;
 
-use crate::connection::{Change, Container, Failure, Flow, Shared};
+use crate::connection::{Boot, Change, Container, Failure, Flow, Maker, PastUpdate, Schedule, Shared};
 use crate::measure;
 
 /// So many changed containers at once are asked for one by one; more by one list.
@@ -27,30 +38,41 @@ const ONE_BY_ONE: usize = 8;
 /// Whoever was heard for so long may be asked again without anybody being told.
 const WELL: Duration = Duration::from_secs(5);
 
-/// How far the model is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The first answer is still to come.
-    Loading,
-    /// It is as the engine says.
-    Live,
-    /// It could not be filled.
-    Failed(Failure),
-    /// It is as it was: nothing is heard of changes any more.
-    Stale(Failure),
-}
-
-/// Who is told of phases.
-type Watcher = Box<dyn Fn(&Phase)>;
-
 /// The model of one engine.
 pub struct Model {
     connection: Shared,
     pub containers: Keyed<ContainerItem>,
     pub images: Keyed<ImageItem>,
-    phase: RefCell<Phase>,
-    watchers: RefCell<Vec<Watcher>>,
+    pub units: Keyed<UnitItem>,
+    /// What holds for all units.
+    pub all_units: RefCell<AllUnits>,
+    /// Of containers and images.
+    pub stage: Stage,
+    pub unit_stage: Stage,
+    pub updates: Keyed<UpdateItem>,
+    pub update_stage: Stage,
+    /// How many updates there are to do.
+    pub to_do: Watched<u32>,
+    /// What was done, the newest first.
+    pub past_updates: Watched<Rc<Vec<PastUpdate>>>,
+    /// When updates are made by themselves; nothing when nobody knows.
+    pub schedule: Watched<Option<Schedule>>,
+    /// What this app does about updates now.
+    pub update_run: Watched<Option<UpdateRun>>,
     follower: Cell<Option<glib::JoinHandle<()>>>,
+    unit_follower: Cell<Option<glib::JoinHandle<()>>>,
+    update_follower: Cell<Option<glib::JoinHandle<()>>>,
+    /// What this app does about updates.
+    update_task: Cell<Option<glib::JoinHandle<()>>>,
+    /// Whether the page of updates is what the window shows.
+    pub shows_updates: Cell<bool>,
+}
+
+/// What holds for all units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllUnits {
+    pub boot: Boot,
+    pub maker: Maker,
 }
 
 impl Model {
@@ -60,29 +82,30 @@ impl Model {
             connection,
             containers: Keyed::new(),
             images: Keyed::new(),
-            phase: RefCell::new(Phase::Loading),
-            watchers: RefCell::default(),
+            units: Keyed::new(),
+            all_units: RefCell::new(AllUnits { boot: Boot::Unknown, maker: Maker::Haulout }),
+            stage: Stage::new(),
+            unit_stage: Stage::new(),
+            updates: Keyed::new(),
+            update_stage: Stage::new(),
+            to_do: Watched::new(0),
+            past_updates: Watched::new(Rc::default()),
+            schedule: Watched::new(None),
+            update_run: Watched::new(None),
             follower: Cell::default(),
+            unit_follower: Cell::default(),
+            update_follower: Cell::default(),
+            update_task: Cell::default(),
+            shows_updates: Cell::new(false),
         });
         model.fill();
         model
     }
 
-    /// How far it is.
-    pub fn phase(&self) -> Phase {
-        self.phase.borrow().clone()
-    }
-
-    /// Tells `watcher` now and whenever the phase changes.
-    pub fn watch_phase(&self, watcher: impl Fn(&Phase) + 'static) {
-        watcher(&self.phase.borrow());
-        self.watchers.borrow_mut().push(Box::new(watcher));
-    }
-
     /// Lists everything (again) and follows from there.
     pub fn fill(self: &Rc<Self>) {
         let model = self.clone();
-        let follower = relm4::spawn_local(async move { model.follow().await });
+        let follower = relm4::spawn_local(model.follow());
         if let Some(former) = self.follower.replace(Some(follower)) {
             former.abort();
         }
@@ -90,10 +113,17 @@ impl Model {
 
     /// Follows no more: its window is gone.
     pub fn stop(&self) {
-        if let Some(follower) = self.follower.take() {
+        let followers = [self.follower.take(), self.unit_follower.take(), self.update_follower.take()];
+        for follower in followers.into_iter().flatten() {
             follower.abort();
         }
-        self.watchers.borrow_mut().clear();
+        self.stage.forget();
+        self.unit_stage.forget();
+        self.update_stage.forget();
+        self.to_do.forget();
+        self.past_updates.forget();
+        self.schedule.forget();
+        self.update_run.forget();
     }
 
     /// Asks for one container now, without waiting for the event. A failure shows with the next event.
@@ -110,35 +140,30 @@ impl Model {
         for image in self.images.all() {
             image.grow_old(now);
         }
-    }
-
-    fn enter(&self, phase: Phase) {
-        if *self.phase.borrow() == phase {
-            return;
-        }
-        self.phase.replace(phase);
-        let phase = self.phase.borrow().clone();
-        for watcher in self.watchers.borrow().iter() {
-            watcher(&phase);
+        for update in self.updates.all() {
+            update.grow_old(now);
         }
     }
 
-    async fn follow(&self) {
+    async fn follow(self: Rc<Self>) {
         loop {
             let begun = Instant::now();
             // Before the list: what changes while it is made is heard of.
             let changes = self.connection.changes();
-            let listed = async { self.list_containers().await.and(self.list_images().await) };
-            if let Err(failure) = listed.await {
-                self.enter(Phase::Failed(failure));
+            let listed = async { self.list_containers().await.and(self.list_images().await) }.await;
+            // Units and updates come after what the window begins with.
+            self.begin_units();
+            self.begin_updates();
+            if let Err(failure) = listed {
+                self.stage.enter(Phase::Failed(failure));
                 return;
             }
-            self.enter(Phase::Live);
+            self.stage.enter(Phase::Live);
             let failure = self.apply(&changes).await;
             // What went well for a while is begun anew (the worker may have been killed, and is another one now); what
             // fails at once is told.
             if begun.elapsed() < WELL {
-                self.enter(Phase::Stale(failure));
+                self.stage.enter(Phase::Stale(failure));
                 return;
             }
         }
@@ -201,6 +226,14 @@ impl Model {
         }
         self.count_uses();
         Ok(())
+    }
+
+    /// The names of the images that are here, as people say them and whole.
+    pub fn image_names(&self) -> Vec<(String, String)> {
+        let mut names: Vec<String> =
+            self.images.all().iter().filter_map(ImageItem::data).flat_map(|image| image.names).collect();
+        names.sort();
+        names.into_iter().map(|name| (short_image(&name).to_owned(), name)).collect()
     }
 
     /// How many containers are made from each image.

@@ -4,5 +4,9 @@
 pub mod confirm;
 pub mod copy;
 pub mod failure;
+pub mod fields;
 pub mod focus;
+pub mod offer;
+pub mod own_page;
+pub mod source_text;
 pub mod status;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! A container's state as an icon and a word; a spinner instead of the icon while something is being done.
+//! The state of a container or unit as an icon and a word; a spinner instead of the icon while something is being done.
 
 use relm4::adw::prelude::*;
+use relm4::gtk::glib;
 use relm4::{adw, gtk};
-
-use crate::model::ContainerItem;
 
 /// The widget.
 #[derive(Clone)]
@@ -15,7 +14,8 @@ pub struct Status {
     label: gtk::Label,
 }
 
-const CLASSES: [(&str, &str); 3] = [("running", "success"), ("failed", "error"), ("unknown", "warning")];
+const CLASSES: [(&str, &str); 4] =
+    [("running", "success"), ("failed", "error"), ("unknown", "warning"), ("available", "accent")];
 
 impl Status {
     /// Icon and word, or the icon alone.
@@ -46,22 +46,23 @@ impl Status {
         }
     }
 
-    /// What of a container it shows.
+    /// What of a thing it shows; it also has `state-icon`.
     pub const PROPERTIES: &'static [&'static str] = &["state", "state-word", "busy"];
 
     /// Shows `item`'s state as it is now.
-    pub fn show(&self, item: &ContainerItem) {
-        let state = item.state();
-        self.icon.set_icon_name(Some(&item.state_icon()));
+    pub fn show(&self, item: &impl IsA<glib::Object>) {
+        let of = |property: &str| item.property::<String>(property);
+        let (state, word, idle) = (of("state"), of("state-word"), of("busy").is_empty());
+        self.icon.set_icon_name(Some(&of("state-icon")));
         for (key, class) in CLASSES {
-            if state == key && item.busy().is_empty() {
+            if state == key && idle {
                 self.icon.add_css_class(class);
             } else {
                 self.icon.remove_css_class(class);
             }
         }
-        self.stack.set_visible_child_name(if item.busy().is_empty() { "icon" } else { "busy" });
-        self.label.set_text(&item.state_word());
-        self.root.set_tooltip_text(Some(&item.state_word()));
+        self.stack.set_visible_child_name(if idle { "icon" } else { "busy" });
+        self.label.set_text(&word);
+        self.root.set_tooltip_text(Some(&word));
     }
 }

@@ -4,6 +4,7 @@
 mod about;
 mod context;
 mod machine;
+mod preferences;
 mod search;
 mod shortcuts;
 mod sidebar;
@@ -23,6 +24,7 @@ use sidebar::{Place, Sidebar};
 use crate::connection::{Missing, Shared};
 use crate::containers::detail::{self, Detail};
 use crate::containers::run_dialog::{RunDialog, RunOutput};
+use crate::containers::unit_dialog::{UnitDialog, UnitOutput};
 use crate::containers::{self, Containers};
 use crate::errors::{Doing, words};
 use crate::images::pull_dialog::{PullDialog, PullOutput};
@@ -30,6 +32,11 @@ use crate::images::{self, Images};
 use crate::listing::{self, Page};
 use crate::model::{Model, Phase};
 use crate::settings;
+use crate::units::detail::{self as unit_detail, Detail as UnitDetail};
+use crate::units::new_dialog::{NewDialog, NewOutput};
+use crate::units::{self, UnitFiles};
+use crate::updates::detail::{self as update_detail, Detail as UpdateDetail};
+use crate::updates::{self, Updates, history, notice};
 
 /// Ages are said anew this often, and only while somebody can see them.
 const TICK_SECONDS: u32 = 60;
@@ -40,13 +47,23 @@ pub struct Shell {
     sidebar: Sidebar,
     containers: Controller<Page<Containers>>,
     images: Controller<Page<Images>>,
+    units: Controller<Page<UnitFiles>>,
+    updates: Controller<Page<Updates>>,
     machine: Controller<Machine>,
     detail: Option<Controller<Detail>>,
+    unit: Option<Controller<UnitDetail>>,
+    update: Option<Controller<UpdateDetail>>,
+    /// The same of updates.
+    leaving_updates: Vec<Controller<UpdateDetail>>,
+    /// Units' pages that were left and are still seen going.
+    leaving_units: Vec<Controller<UnitDetail>>,
     /// Containers' pages that were left and are still seen going: they answer to clicks until then.
     leaving: Vec<Controller<Detail>>,
     /// Dialogs that are open, so that they live as long.
     run: Option<Controller<RunDialog>>,
     pull: Option<Controller<PullDialog>>,
+    new_unit: Option<Controller<NewDialog>>,
+    made_unit: Option<Controller<UnitDialog>>,
     search: Option<Controller<SearchDialog>>,
     missing: Vec<Missing>,
     /// Whether what is missing is what there is to see.
@@ -70,11 +87,33 @@ pub enum Input {
     Run(Option<String>),
     /// The dialog that pulls an image.
     Pull,
+    /// The dialog that makes a unit.
+    NewUnit,
+    /// The dialog that makes a unit of this container.
+    MakeUnit(String),
+    /// Alt+Left: to the list, or to the sidebar.
+    Back,
     /// A container's page.
     Open(String),
-    /// An image was chosen in the search.
-    ShowImage(String),
-    /// A container's page was left.
+    /// A unit's page.
+    OpenUnit(String),
+    /// The page of a container that is kept up to date.
+    OpenUpdate(String),
+    /// What was done to a unit, or to all.
+    History(Option<String>),
+    /// The page of updates, because a notification leads there.
+    ShowUpdates,
+    /// Bring these units up to date.
+    UpdateUnits(Vec<String>),
+    /// Have them run what they ran before.
+    RollBackUnits(Vec<String>),
+    /// The timer has done something.
+    TellUpdates,
+    /// The window has the keyboard, or has it no more.
+    Active,
+    /// Something was chosen in the search.
+    Chosen(Place, String),
+    /// A container's or unit's page was left.
     Left(adw::NavigationPage),
     /// A page that was left is out of sight.
     OutOfSight(adw::NavigationPage),
@@ -136,6 +175,14 @@ impl Component for Shell {
                                     add_named[Some("images")] = &adw::NavigationView {
                                         add: model.images.widget(),
                                     },
+                                    #[name = "unit_pages"]
+                                    add_named[Some("units")] = &adw::NavigationView {
+                                        add: model.units.widget(),
+                                    },
+                                    #[name = "update_pages"]
+                                    add_named[Some("updates")] = &adw::NavigationView {
+                                        add: model.updates.widget(),
+                                    },
                                 },
                             },
                         },
@@ -163,12 +210,27 @@ impl Component for Shell {
                 containers::Output::Open(id) => Input::Open(id),
                 containers::Output::Run => Input::Run(None),
                 containers::Output::Pull => Input::Pull,
+                containers::Output::MakeUnit(id) => Input::MakeUnit(id),
             },
         );
         let images =
             Page::<Images>::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
                 images::Output::Run(image) => Input::Run(Some(image)),
                 images::Output::Pull => Input::Pull,
+            });
+        let units =
+            Page::<UnitFiles>::builder().launch(context.clone()).forward(
+                sender.input_sender(),
+                |output| match output {
+                    units::Output::Open(id) => Input::OpenUnit(id),
+                    units::Output::New => Input::NewUnit,
+                },
+            );
+        let updates =
+            Page::<Updates>::builder().launch(context.clone()).forward(sender.input_sender(), |output| match output {
+                updates::Output::Open(id) => Input::OpenUpdate(id),
+                updates::Output::History(unit) => Input::History(unit),
+                updates::Output::Units => Input::Go(Place::Units),
             });
         let machine = Machine::builder().launch(()).forward(sender.input_sender(), |output| match output {
             MachineOutput::CheckAgain => Input::CheckMachine,
@@ -184,11 +246,19 @@ impl Component for Shell {
             sidebar,
             containers,
             images,
+            units,
+            updates,
             machine,
             detail: None,
+            unit: None,
+            update: None,
+            leaving_updates: Vec::new(),
+            leaving_units: Vec::new(),
             leaving: Vec::new(),
             run: None,
             pull: None,
+            new_unit: None,
+            made_unit: None,
             search: None,
             missing: Vec::new(),
             looking: false,
@@ -199,21 +269,15 @@ impl Component for Shell {
         install_actions(&root, &sender);
         tell_time(&root, &sender);
 
-        let closed = sender.clone();
-        widgets.container_pages.connect_popped(move |_, page| {
-            closed.input_sender().emit(Input::Left(page.clone()));
-            let closed = closed.clone();
-            let hidden = move |page: &adw::NavigationPage| closed.input_sender().emit(Input::OutOfSight(page.clone()));
-            if page.is_mapped() {
-                page.connect_unmap(hidden);
-            } else {
-                hidden(page);
-            }
-        });
+        tell_left(&widgets.container_pages, &sender);
+        tell_left(&widgets.unit_pages, &sender);
+        tell_left(&widgets.update_pages, &sender);
+        let active = sender.input_sender().clone();
+        root.connect_is_active_notify(move |_| active.emit(Input::Active));
         let again = model.context.model.clone();
         widgets.stale_banner.connect_button_clicked(move |_| again.fill());
         let entered = sender.clone();
-        model.context.model.watch_phase(move |phase| entered.input_sender().emit(Input::Phase(phase.clone())));
+        model.context.model.stage.watch(move |phase| entered.input_sender().emit(Input::Phase(phase.clone())));
         sender.input_sender().emit(Input::CheckMachine);
         ComponentParts { model, widgets }
     }
@@ -227,6 +291,7 @@ impl Component for Shell {
     ) {
         match input {
             Input::Go(place) => self.go(widgets, place),
+            Input::Active => self.see_updates(),
             Input::Phase(phase) => {
                 if let Phase::Stale(failure) = &phase {
                     let words = words(&Doing::Following, failure);
@@ -262,13 +327,17 @@ impl Component for Shell {
                     None => self.containers.emit(listing::Input::Search),
                 },
                 Place::Images => self.images.emit(listing::Input::Search),
+                Place::Units => match &self.unit {
+                    Some(unit) => unit.emit(unit_detail::Input::Search),
+                    None => self.units.emit(listing::Input::Search),
+                },
+                Place::Updates => self.updates.emit(listing::Input::Search),
             },
             Input::SearchEverything => {
                 let dialog =
                     SearchDialog::builder().launch(self.context.clone()).forward(sender.input_sender(), |output| {
                         match output {
-                            SearchOutput::Container(id) => Input::Open(id),
-                            SearchOutput::Image(id) => Input::ShowImage(id),
+                            SearchOutput::Chosen(place, id) => Input::Chosen(place, id),
                         }
                     });
                 dialog.widget().present(Some(root));
@@ -296,18 +365,70 @@ impl Component for Shell {
             }
             Input::Pulled(name) => self.tell_pulled(&name, &sender),
             Input::Started(id) => self.show_started(id, &sender),
-            Input::Open(id) => self.open(widgets, &id),
-            Input::ShowImage(id) => {
+            Input::Open(id) | Input::Chosen(Place::Containers, id) => self.open(widgets, &id, &sender),
+            Input::NewUnit => {
+                let dialog =
+                    NewDialog::builder().launch(self.context.clone()).forward(sender.input_sender(), |output| {
+                        match output {
+                            NewOutput::Made(name) => Input::OpenUnit(name),
+                        }
+                    });
+                dialog.widget().present(Some(root));
+                self.new_unit = Some(dialog);
+            }
+            Input::MakeUnit(id) => {
+                let Some(item) = self.context.model.containers.get(&id) else { return };
+                let dialog = UnitDialog::builder().launch((self.context.clone(), item)).forward(
+                    sender.input_sender(),
+                    |output| match output {
+                        UnitOutput::Made(name) => Input::OpenUnit(name),
+                    },
+                );
+                dialog.widget().present(Some(root));
+                self.made_unit = Some(dialog);
+            }
+            Input::Back => self.back(widgets),
+            Input::OpenUnit(name) | Input::Chosen(Place::Units, name) => self.open_unit(widgets, &name),
+            Input::OpenUpdate(id) | Input::Chosen(Place::Updates, id) => self.open_update(widgets, &id, &sender),
+            Input::History(unit) => {
+                self.go(widgets, Place::Updates);
+                widgets.update_pages.push(&history::page(&self.context, unit));
+            }
+            Input::ShowUpdates => {
+                self.go(widgets, Place::Updates);
+                widgets.update_pages.pop_to_tag(<Updates as listing::Noun>::NAME);
+            }
+            Input::UpdateUnits(units) => {
+                self.go(widgets, Place::Updates);
+                updates::update(&self.context, units);
+            }
+            Input::RollBackUnits(units) => {
+                self.go(widgets, Place::Updates);
+                updates::roll_back(&self.context, units);
+            }
+            Input::TellUpdates => {
+                if self.context.looks_at_updates() {
+                    self.see_updates();
+                } else {
+                    let connection = self.context.connection.clone();
+                    relm4::spawn_local(async move { crate::background::tell(&connection).await });
+                }
+            }
+            Input::Chosen(Place::Images, id) => {
                 self.go(widgets, Place::Images);
                 self.images.emit(listing::Input::Act(id, images::Deed::Show));
             }
-            // Another container's page may have taken its place already.
+            // Another page may have taken its place already.
             Input::Left(page) => {
-                if let Some(detail) = self.detail.take_if(|detail| detail.widget() == &page) {
-                    self.leaving.push(detail);
-                }
+                self.leaving.extend(self.detail.take_if(|detail| detail.widget() == &page));
+                self.leaving_units.extend(self.unit.take_if(|unit| unit.widget() == &page));
+                self.leaving_updates.extend(self.update.take_if(|update| update.widget() == &page));
             }
-            Input::OutOfSight(page) => self.leaving.retain(|detail| detail.widget() != &page),
+            Input::OutOfSight(page) => {
+                self.leaving.retain(|detail| detail.widget() != &page);
+                self.leaving_units.retain(|unit| unit.widget() != &page);
+                self.leaving_updates.retain(|update| update.widget() != &page);
+            }
             Input::Tick => self.context.model.tick(),
         }
         self.update_view(widgets, sender);
@@ -329,16 +450,50 @@ impl Shell {
         widgets.places.set_visible_child_name(place.name());
         widgets.content.set_title(&place.title());
         widgets.split.set_show_content(true);
+        self.context.model.shows_updates.set(place == Place::Updates);
+        self.see_updates();
+    }
+
+    /// Whoever has the page of updates before their eyes need not be told any more.
+    fn see_updates(&self) {
+        if self.context.looks_at_updates() {
+            notice::withdraw();
+            let seen = self.context.connection.see_updates();
+            relm4::spawn_local(async move {
+                if let Err(failure) = seen.await {
+                    glib::g_warning!("haulout", "noting what was seen: {}", failure.details.join(": "));
+                }
+            });
+        }
+    }
+
+    /// From a thing's own page to the list, from there to the sidebar where that is a page of its own.
+    fn back(&self, widgets: &ShellWidgets) {
+        let popped = match self.sidebar.place() {
+            Place::Containers => widgets.container_pages.pop(),
+            Place::Units => widgets.unit_pages.pop(),
+            Place::Updates => widgets.update_pages.pop(),
+            Place::Images => false,
+        };
+        if !popped && widgets.split.is_collapsed() {
+            widgets.split.set_show_content(false);
+        }
     }
 
     /// Shows the page of the container `id` above the list.
-    fn open(&mut self, widgets: &mut ShellWidgets, id: &str) {
+    fn open(&mut self, widgets: &mut ShellWidgets, id: &str, sender: &ComponentSender<Self>) {
         self.go(widgets, Place::Containers);
         let Some(item) = self.context.model.containers.get(id) else { return };
         if self.detail.as_ref().is_some_and(|detail| detail.model().is_of(&item)) {
             return;
         }
-        let detail = Detail::builder().launch((self.context.clone(), item)).detach();
+        let detail =
+            Detail::builder().launch((self.context.clone(), item)).forward(
+                sender.input_sender(),
+                |output| match output {
+                    detail::Output::MakeUnit(id) => Input::MakeUnit(id),
+                },
+            );
         if self.detail.is_some() {
             // At once, without a slide: the former page may still be on its way in or out.
             widgets.container_pages.replace(&[self.containers.widget().clone(), detail.widget().clone()]);
@@ -346,6 +501,43 @@ impl Shell {
             widgets.container_pages.push(detail.widget());
         }
         self.detail = Some(detail);
+    }
+
+    /// Shows the page of the unit `name` above the list.
+    fn open_unit(&mut self, widgets: &mut ShellWidgets, name: &str) {
+        self.go(widgets, Place::Units);
+        let Some(item) = self.context.model.units.get(name) else { return };
+        if self.unit.as_ref().is_some_and(|unit| unit.model().is_of(&item)) {
+            return;
+        }
+        let unit = UnitDetail::builder().launch((self.context.clone(), item)).detach();
+        if self.unit.is_some() {
+            widgets.unit_pages.replace(&[self.units.widget().clone(), unit.widget().clone()]);
+        } else {
+            widgets.unit_pages.push(unit.widget());
+        }
+        self.unit = Some(unit);
+    }
+
+    /// Shows the page of the container `id` that is kept up to date above the list.
+    fn open_update(&mut self, widgets: &mut ShellWidgets, id: &str, sender: &ComponentSender<Self>) {
+        self.go(widgets, Place::Updates);
+        let Some(item) = self.context.model.updates.get(id) else { return };
+        if self.update.as_ref().is_some_and(|update| update.model().is_of(&item)) {
+            return;
+        }
+        let update =
+            UpdateDetail::builder().launch((self.context.clone(), item)).forward(sender.input_sender(), |output| {
+                match output {
+                    update_detail::Output::History(unit) => Input::History(Some(unit)),
+                }
+            });
+        if self.update.is_some() {
+            widgets.update_pages.replace(&[self.updates.widget().clone(), update.widget().clone()]);
+        } else {
+            widgets.update_pages.push(update.widget());
+        }
+        self.update = Some(update);
     }
 
     fn tell_pulled(&self, name: &str, sender: &ComponentSender<Self>) {
@@ -372,6 +564,21 @@ impl Shell {
     }
 }
 
+/// Tells when a page of `view` is left, and when it is out of sight.
+fn tell_left(view: &adw::NavigationView, sender: &ComponentSender<Shell>) {
+    let closed = sender.clone();
+    view.connect_popped(move |_, page| {
+        closed.input_sender().emit(Input::Left(page.clone()));
+        let closed = closed.clone();
+        let hidden = move |page: &adw::NavigationPage| closed.input_sender().emit(Input::OutOfSight(page.clone()));
+        if page.is_mapped() {
+            page.connect_unmap(hidden);
+        } else {
+            hidden(page);
+        }
+    });
+}
+
 /// The window's actions, for keys and menus.
 fn install_actions(window: &adw::ApplicationWindow, sender: &ComponentSender<Shell>) {
     let mut entries: HashMap<&str, fn() -> Input> = HashMap::new();
@@ -379,8 +586,12 @@ fn install_actions(window: &adw::ApplicationWindow, sender: &ComponentSender<She
     entries.insert("search-everything", || Input::SearchEverything);
     entries.insert("pull", || Input::Pull);
     entries.insert("run", || Input::Run(None));
+    entries.insert("new-unit", || Input::NewUnit);
+    entries.insert("back", || Input::Back);
     entries.insert("containers", || Input::Go(Place::Containers));
     entries.insert("images", || Input::Go(Place::Images));
+    entries.insert("units", || Input::Go(Place::Units));
+    entries.insert("updates", || Input::Go(Place::Updates));
     for (name, input) in entries {
         let action = gio::SimpleAction::new(name, None);
         let (sender, of) = (sender.clone(), window.downgrade());
@@ -402,6 +613,7 @@ fn install_actions(window: &adw::ApplicationWindow, sender: &ComponentSender<She
         });
         window.add_action(&action);
     };
+    add("preferences", preferences::show);
     add("shortcuts", shortcuts::show);
     add("about", about::show);
 }

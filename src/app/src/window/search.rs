@@ -7,6 +7,7 @@ use relm4::gtk::glib;
 use relm4::prelude::*;
 
 use super::Context;
+use super::sidebar::Place;
 use crate::model::matches;
 
 /// More are not worth scrolling through: one types another letter.
@@ -18,10 +19,13 @@ pub struct SearchDialog {
     found: Vec<Found>,
 }
 
+/// Something that was found, and where it is.
 #[derive(Clone, Debug)]
-enum Found {
-    Container { id: String, name: String, line: String },
-    Image { id: String, name: String, line: String },
+struct Found {
+    place: Place,
+    id: String,
+    name: String,
+    line: String,
 }
 
 #[derive(Debug)]
@@ -33,8 +37,8 @@ pub enum SearchInput {
 
 #[derive(Debug)]
 pub enum SearchOutput {
-    Container(String),
-    Image(String),
+    /// This thing of that place was chosen.
+    Chosen(Place, String),
 }
 
 #[relm4::component(pub)]
@@ -57,8 +61,8 @@ impl Component for SearchDialog {
                     #[wrap(Some)]
                     set_title_widget = &gtk::SearchEntry {
                         set_hexpand: true,
-                        set_placeholder_text: Some(&gettext("Search containers and images")),
-                        update_property: &[gtk::accessible::Property::Label(&gettext("Search containers and images"))],
+                        set_placeholder_text: Some(&gettext("Search everything")),
+                        update_property: &[gtk::accessible::Property::Label(&gettext("Search everything"))],
                         connect_search_changed[sender] => move |entry| sender.input_sender().emit(SearchInput::Seek(entry.text().into())),
                         connect_activate => SearchInput::First,
                         connect_stop_search[root] => move |_| { root.close(); },
@@ -120,10 +124,7 @@ impl Component for SearchDialog {
             SearchInput::First => sender.input_sender().emit(SearchInput::Choose(0)),
             SearchInput::Choose(index) => {
                 if let Some(found) = self.found.get(index) {
-                    let _ = sender.output(match found {
-                        Found::Container { id, .. } => SearchOutput::Container(id.clone()),
-                        Found::Image { id, .. } => SearchOutput::Image(id.clone()),
-                    });
+                    let _ = sender.output(SearchOutput::Chosen(found.place, found.id.clone()));
                     root.close();
                 }
             }
@@ -132,57 +133,57 @@ impl Component for SearchDialog {
 }
 
 impl SearchDialog {
-    /// Containers first, then images, each by name.
+    /// Containers first, then images, units and updates, each by name.
     fn seek(&self, text: &str) -> Vec<Found> {
         let model = &self.context.model;
-        let mut containers: Vec<Found> = model
+        let containers = model
             .containers
             .all()
-            .iter()
+            .into_iter()
             .filter(|item| matches(text, &[&item.name(), &item.image(), &item.id(), &item.ports(), &item.state_word()]))
-            .map(|item| Found::Container { id: item.id(), name: item.name(), line: item.summary() })
-            .collect();
-        let mut images: Vec<Found> = model
+            .map(|item| Found { place: Place::Containers, id: item.id(), name: item.name(), line: item.summary() });
+        let images = model
             .images
             .all()
-            .iter()
+            .into_iter()
             .filter(|item| {
                 let names = item.data().map(|data| data.names.join(" ")).unwrap_or_default();
                 matches(text, &[&item.name(), &item.tag(), &item.id(), &names])
             })
-            .map(|item| Found::Image { id: item.id(), name: item.name(), line: item.summary() })
-            .collect();
+            .map(|item| Found { place: Place::Images, id: item.id(), name: item.name(), line: item.summary() });
+        let units = model
+            .units
+            .all()
+            .into_iter()
+            .filter(|item| matches(text, &[&item.id(), &item.kind(), &item.state_word()]))
+            .map(|item| Found { place: Place::Units, id: item.id(), name: item.id(), line: item.summary() });
+        let updates = model
+            .updates
+            .all()
+            .into_iter()
+            .filter(|item| matches(text, &[&item.name(), &item.id(), &item.image(), &item.state_word()]))
+            .map(|item| Found { place: Place::Updates, id: item.id(), name: item.name(), line: item.summary() });
+        let mut found: Vec<Found> = containers.chain(images).chain(units).chain(updates).collect();
         // Those whose name it is before those that only have to do with it.
         let sought = text.trim().to_lowercase();
-        let place = |found: &Found| (!found.name().to_lowercase().contains(&sought), found.name().to_owned());
-        containers.sort_by_cached_key(place);
-        images.sort_by_cached_key(place);
-        containers.extend(images);
-        containers.truncate(MOST);
-        containers
-    }
-}
-
-impl Found {
-    fn name(&self) -> &str {
-        match self {
-            Self::Container { name, .. } | Self::Image { name, .. } => name,
-        }
+        found.sort_by_cached_key(|found| {
+            let named = found.name.to_lowercase().contains(&sought);
+            (found.place, !named, found.name.clone())
+        });
+        found.truncate(MOST);
+        found
     }
 }
 
 fn row(found: &Found) -> adw::ActionRow {
-    let (icon, name, line) = match found {
-        Found::Container { name, line, .. } => ("haulout-container-symbolic", name, line),
-        Found::Image { name, line, .. } => ("haulout-image-symbolic", name, line),
-    };
     let row = adw::ActionRow::builder()
-        .title(glib::markup_escape_text(name))
-        .subtitle(glib::markup_escape_text(line))
+        .title(glib::markup_escape_text(&found.name))
+        .subtitle(glib::markup_escape_text(&found.line))
         .title_lines(1)
         .subtitle_lines(1)
         .activatable(true)
         .build();
-    row.add_prefix(&gtk::Image::builder().icon_name(icon).accessible_role(gtk::AccessibleRole::Presentation).build());
+    let icon = gtk::Image::builder().icon_name(found.place.icon()).accessible_role(gtk::AccessibleRole::Presentation);
+    row.add_prefix(&icon.build());
     row
 }

@@ -16,6 +16,7 @@ pub fn show(window: &adw::ApplicationWindow) {
             ("<Control>n", gettext("Run a container")),
             ("<Control>p", gettext("Pull an image")),
             ("F10", gettext("Open the menu")),
+            ("<Control>comma", gettext("Preferences")),
             ("<Control>question", gettext("Show keyboard shortcuts")),
             ("<Control>w", gettext("Close the window")),
             ("<Control>q", gettext("Quit")),
@@ -23,7 +24,13 @@ pub fn show(window: &adw::ApplicationWindow) {
     );
     let pages = group(
         &gettext("Pages"),
-        &[("<Alt>1", gettext("Containers")), ("<Alt>2", gettext("Images")), ("<Alt>Left", gettext("Go back"))],
+        &[
+            ("<Alt>1", gettext("Containers")),
+            ("<Alt>2", gettext("Images")),
+            ("<Alt>3", gettext("Units")),
+            ("<Alt>4", gettext("Updates")),
+            ("<Alt>Left", gettext("Go back")),
+        ],
     );
     let lists = group(
         &gettext("Lists"),

@@ -12,20 +12,24 @@ use relm4::{adw, gtk};
 use super::Context;
 
 /// What the sidebar leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     Containers,
     Images,
+    Units,
+    Updates,
 }
 
 impl Place {
-    const ALL: [Self; 2] = [Self::Containers, Self::Images];
+    const ALL: [Self; 4] = [Self::Containers, Self::Images, Self::Units, Self::Updates];
 
     /// In the window's stack.
     pub fn name(self) -> &'static str {
         match self {
             Self::Containers => "containers",
             Self::Images => "images",
+            Self::Units => "units",
+            Self::Updates => "updates",
         }
     }
 
@@ -33,13 +37,17 @@ impl Place {
         match self {
             Self::Containers => gettext("Containers"),
             Self::Images => gettext("Images"),
+            Self::Units => gettext("Units"),
+            Self::Updates => gettext("Updates"),
         }
     }
 
-    fn icon(self) -> &'static str {
+    pub fn icon(self) -> &'static str {
         match self {
             Self::Containers => "haulout-container-symbolic",
             Self::Images => "haulout-image-symbolic",
+            Self::Units => "haulout-unit-symbolic",
+            Self::Updates => "software-update-available-symbolic",
         }
     }
 }
@@ -57,11 +65,7 @@ impl Sidebar {
         let list = gtk::ListBox::builder().css_classes(["navigation-sidebar"]).build();
         list.update_property(&[gtk::accessible::Property::Label(&gettext("Pages"))]);
         for place in Place::ALL {
-            let counted = match place {
-                Place::Containers => context.model.containers.store(),
-                Place::Images => context.model.images.store(),
-            };
-            list.append(&row(place, counted));
+            list.append(&row(place, context));
         }
         list.select_row(list.row_at_index(0).as_ref());
         let place = Rc::new(Cell::new(Place::Containers));
@@ -113,7 +117,7 @@ impl Sidebar {
     }
 }
 
-fn row(place: Place, counted: &gio::ListStore) -> gtk::ListBoxRow {
+fn row(place: Place, context: &Context) -> gtk::ListBoxRow {
     let icon = gtk::Image::builder().icon_name(place.icon()).accessible_role(gtk::AccessibleRole::Presentation).build();
     let title = gtk::Label::builder()
         .label(place.title())
@@ -122,18 +126,14 @@ fn row(place: Place, counted: &gio::ListStore) -> gtk::ListBoxRow {
         .ellipsize(pango::EllipsizeMode::End)
         .build();
     let count = gtk::Label::builder().css_classes(["dim-label", "numeric"]).build();
-    let say = {
-        let count = count.clone();
-        move |store: &gio::ListStore| {
-            let text = match store.n_items() {
-                0 => String::new(),
-                number => number.to_string(),
-            };
-            count.set_text(&text);
-        }
-    };
-    say(counted);
-    counted.connect_items_changed(move |store, _, _, _| say(store));
+    let model = &context.model;
+    match place {
+        Place::Containers => count_things(&count, model.containers.store()),
+        Place::Images => count_things(&count, model.images.store()),
+        Place::Units => count_things(&count, model.units.store()),
+        // What is to do, not what there is.
+        Place::Updates => model.to_do.watch(&count, |count, number| say(count, *number)),
+    }
     let line = gtk::Box::builder().spacing(12).build();
     line.append(&icon);
     line.append(&title);
@@ -143,11 +143,25 @@ fn row(place: Place, counted: &gio::ListStore) -> gtk::ListBoxRow {
     row
 }
 
+/// Has `count` say how many there are in `store`.
+fn count_things(count: &gtk::Label, store: &gio::ListStore) {
+    say(count, store.n_items());
+    let count = count.clone();
+    store.connect_items_changed(move |store, _, _, _| say(&count, store.n_items()));
+}
+
+fn say(count: &gtk::Label, number: u32) {
+    let text = if number == 0 { String::new() } else { number.to_string() };
+    count.set_text(&text);
+}
+
 fn main_menu() -> gio::Menu {
     let make = gio::Menu::new();
     make.append(Some(&gettext("_Run a Container…")), Some("win.run"));
     make.append(Some(&gettext("_Pull an Image…")), Some("win.pull"));
+    make.append(Some(&gettext("New _Unit…")), Some("win.new-unit"));
     let about = gio::Menu::new();
+    about.append(Some(&gettext("Pr_eferences")), Some("win.preferences"));
     about.append(Some(&gettext("_Keyboard Shortcuts")), Some("win.shortcuts"));
     about.append(Some(&gettext("_About Haulout")), Some("win.about"));
     let menu = gio::Menu::new();

@@ -47,6 +47,13 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if !matches!(summary.status, Status::Running(_)) {
         bail!("attaching to container {id}: you can only attach to running containers");
     }
+    let driver = summary.record.options.log.driver;
+    if driver.passes_through() {
+        bail!(
+            "attaching to container {id}: this container is using the '{}' log driver, cannot attach: this container is not logging output",
+            driver.name()
+        );
+    }
     let session =
         containers.attach(&id).await.map_err(|error| anyhow!(error).context(format!("attaching to container {id}")))?;
     let options = summary.record.options;

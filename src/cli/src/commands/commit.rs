@@ -23,6 +23,9 @@ pub struct Args {
     /// Apply the following possible instructions to the created image: CMD | ENTRYPOINT | ENV | EXPOSE | LABEL | ONBUILD | STOPSIGNAL | USER | VOLUME | WORKDIR
     #[arg(short, long)]
     change: Vec<String>,
+    /// file containing a container configuration to merge into the image
+    #[arg(long, value_name = "file")]
+    config: Option<String>,
     /// Format of the image manifest and metadata
     #[arg(short, long, default_value = "oci")]
     format: String,
@@ -62,19 +65,26 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if args.message.is_some() && !docker {
         bail!("messages are only compatible with the docker image format (-f docker)");
     }
+    let config = args
+        .config
+        .as_ref()
+        .filter(|path| !path.is_empty())
+        .map(|path| std::fs::read(path).map_err(|error| anyhow!("--config: open {path}: {}", os_words(&error))));
+    let config = config.transpose()?;
     let containers = invocation.engine().containers();
     let id = containers.resolve(container).await?;
     let options = CommitOptions {
         name: image,
         author: args.author.unwrap_or_default(),
         message: args.message.unwrap_or_default(),
+        config,
         changes: args.change,
         pause: args.pause,
         docker,
         squash: args.squash,
         include_volumes: args.include_volumes,
     };
-    let made = containers.commit(&id, options).await?;
+    let made = Box::pin(containers.commit(&id, options)).await?;
     if !args.quiet {
         output::error("Getting image source signatures\n");
         for layer in &made.layers {

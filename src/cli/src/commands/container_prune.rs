@@ -54,7 +54,7 @@ pub async fn prune(engine: &Engine, filters: &[String]) -> Result<(Vec<String>, 
     }
     let list = engine.containers().list().await?;
     let filter = filter::Containers::parse(filters, engine, &list).await?;
-    let meant = |summary: &&Summary| summary.status.process().is_none() && filter.holds(summary);
+    let meant = |summary: &&Summary| !summary.status.is_started() && filter.holds(summary);
     let (mut removed, mut failures) = (Vec::new(), Vec::new());
     for summary in list.iter().filter(meant) {
         let id = &summary.record.id;

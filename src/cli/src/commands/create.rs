@@ -3,17 +3,18 @@
 
 use std::fs;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::container::options::{Network, PullPolicy};
 use haulout_engine::container::{ContainerId, Options, RemoveOptions};
-use haulout_engine::image::PullOptions;
+use haulout_engine::image::{Location, PullOptions};
 use haulout_engine::{Engine, Error};
 
-use super::pull;
+use super::{inspect, pull};
 use crate::exit::os_words;
+use crate::format::data::escape_html;
 use crate::invocation::Invocation;
 use crate::options::Flags;
-use crate::output;
+use crate::{output, registry};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] IMAGE [COMMAND [ARG...]]";
@@ -34,7 +35,7 @@ pub struct Args {
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let engine = invocation.engine();
     let options = args.flags.options(&args.words, &invocation.argv)?;
-    let id = make(&engine, &args.flags, options).await?;
+    let id = Box::pin(make(invocation, &engine, &args.flags, options)).await?;
     warn(&engine);
     output::line(&id.to_string())?;
     Ok(0)
@@ -48,12 +49,20 @@ pub fn warn(engine: &Engine) {
 }
 
 /// Makes a container of `options`, having pulled its image if it has to be.
-pub async fn make(engine: &Engine, flags: &Flags, mut options: Options) -> Result<ContainerId> {
-    if !options.publish.is_empty() && matches!(options.network, Network::None | Network::Host) {
+pub async fn make(
+    invocation: &Invocation,
+    engine: &Engine,
+    flags: &Flags,
+    mut options: Options,
+) -> Result<ContainerId> {
+    if !options.publish.is_empty() && matches!(options.network, Network::None | Network::Host | Network::Container(_)) {
         output::error(
             "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use\n",
         );
         options.publish.clear();
+    }
+    for words in flags.limits.unsupported() {
+        output::error(&format!("{words}\n"));
     }
     let id_file = match flags.cidfile.as_deref().filter(|path| !path.is_empty()) {
         Some(path) => {
@@ -62,7 +71,9 @@ pub async fn make(engine: &Engine, flags: &Flags, mut options: Options) -> Resul
         }
         None => None,
     };
-    options.image = image(engine, flags, &options).await?;
+    if options.rootfs.is_none() {
+        options.image = image(engine, flags, &options).await?;
+    }
     if flags.replace
         && let Some(name) = &options.name
         && let Some(other) = by_name(engine, name.as_str()).await?
@@ -73,14 +84,27 @@ pub async fn make(engine: &Engine, flags: &Flags, mut options: Options) -> Resul
             .await
             .with_context(|| format!("replacing container {name}"))?;
     }
-    let id = engine.containers().create(options).await.map_err(|error| match error {
-        Error::NameInUse { .. } => anyhow!("{error}, or use --replace to instruct Podman to do so."),
-        error => error.into(),
-    })?;
+    let id = make_and_tell(invocation, engine, options).await?;
     if let Some((path, file)) = id_file {
         use std::io::Write as _;
         let written = file.set_len(0).and_then(|()| (&file).write_all(id.to_string().as_bytes()));
         written.with_context(|| format!("writing the container's id into {path}"))?;
+    }
+    Ok(id)
+}
+
+/// Makes it, and tells all of it to who listens where containers.conf wants that (`events_container_create_inspect_data`).
+pub async fn make_and_tell(invocation: &Invocation, engine: &Engine, options: Options) -> Result<ContainerId> {
+    let containers = engine.containers();
+    let all = invocation.settings()?.engine.events_container_create_inspect_data == Some(true);
+    let made = if all { containers.create_untold(options).await } else { containers.create(options).await };
+    let id = made.map_err(|error| match error {
+        Error::NameInUse { .. } => anyhow!("{error}, or use --replace to instruct Podman to do so."),
+        error => error.into(),
+    })?;
+    if all {
+        let data = inspect::container::data(engine, &id, false).await?;
+        containers.tell_created(&id, escape_html(&data.json().to_string())).await?;
     }
     Ok(id)
 }
@@ -99,7 +123,19 @@ async fn by_name(engine: &Engine, name: &str) -> Result<Option<ContainerId>> {
 
 /// The name of the image to use, which is here now.
 async fn image(engine: &Engine, flags: &Flags, options: &Options) -> Result<String> {
-    let platform = flags.platform()?;
+    let platform = flags.image.platform()?;
+    let how = PullOptions {
+        platform: platform.clone(),
+        tls_verify: flags.image.tls_verify,
+        auth_file: registry::filled(flags.image.authfile.as_ref()).cloned(),
+        ..PullOptions::default()
+    };
+    if let Some(location) = Location::parse(&options.image)? {
+        // Whatever the policy: it is about registries.
+        let loaded = pull::from(engine, location, &how, flags.image.quiet).await?;
+        let Some((id, name)) = loaded.into_iter().next() else { bail!("there is no image in {}", options.image) };
+        return Ok(if name == id.to_string() { id.hex() } else { name });
+    }
     let named = options.image.strip_prefix("docker://").unwrap_or(&options.image).to_owned();
     let here = match engine.images().resolve(&named).await {
         Ok(_) => true,
@@ -118,13 +154,8 @@ async fn image(engine: &Engine, flags: &Flags, options: &Options) -> Result<Stri
     if !wanted {
         return Ok(named);
     }
-    let how = PullOptions {
-        platform,
-        tls_verify: flags.tls_verify,
-        auth_file: flags.authfile.clone(),
-        ..PullOptions::default()
-    };
-    match pull::one(engine, &named, how, flags.quiet).await {
+    let retry = flags.image.retries()?;
+    match pull::asked(engine, &named, &how, &retry, flags.image.quiet).await {
         Ok((_, name)) => Ok(name),
         // What is here is good enough when no newer one can be had.
         Err(_) if here && options.pull == PullPolicy::Newer => Ok(named),
@@ -136,6 +167,9 @@ async fn image(engine: &Engine, flags: &Flags, options: &Options) -> Result<Stri
 async fn is_for(engine: &Engine, image: &str, platform: &str) -> Result<bool> {
     let config = engine.images().inspect(image).await?.config;
     let (os, rest) = platform.split_once('/').unwrap_or((platform, ""));
-    let arch = rest.split('/').next().unwrap_or("");
-    Ok(config.os().to_string() == os && (arch.is_empty() || config.architecture().to_string() == arch))
+    let (arch, variant) = rest.split_once('/').unwrap_or((rest, ""));
+    let own_variant = config.variant().as_deref().unwrap_or("");
+    Ok(config.os().to_string() == os
+        && (arch.is_empty() || config.architecture().to_string() == arch)
+        && (variant.is_empty() || own_variant == variant))
 }

@@ -2,19 +2,20 @@
 //! `haulout diff` and `haulout container diff`.
 
 use anyhow::{Result, bail};
-use haulout_engine::Error;
-use haulout_engine::container::{Change, ChangeKind};
+use haulout_engine::container::{Change, ChangeKind, Root};
+use haulout_engine::{Engine, Error};
 
 use crate::format::data;
 use crate::invocation::Invocation;
 use crate::{names, output};
 
 /// What comes after the verb.
-pub const USAGE: &str = "[options] CONTAINER";
+pub const USAGE: &str = "[options] {CONTAINER|IMAGE} [{CONTAINER|IMAGE}]";
 
-/// Inspect changes to the container's file systems
+/// Display the changes to the object's file system
 ///
-/// Displays changes to the container filesystem, compared to its image.
+/// Displays changes on a container or image's filesystem. The container or image will be compared to its parent layer or the second
+/// argument when given.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Change the output format (json)
@@ -29,9 +30,6 @@ pub struct Args {
 /// Prints every path that is new (A), other (C) or gone (D).
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let missing = format!("{:?} requires a name, id, or the \"--latest\" flag", invocation.path);
-    if args.containers.len() > 1 {
-        bail!("`{}` accepts at most one argument", invocation.path);
-    }
     let json = match args.format.as_deref() {
         None | Some("") => false,
         Some("json") => true,
@@ -39,22 +37,42 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     };
     let engine = invocation.engine();
     let containers = engine.containers();
-    let changes = match names::one(&containers, args.containers.first(), args.latest, &missing).await {
-        Ok(id) => containers.changes(&id).await?,
-        Err(error) => match error.downcast() {
-            Ok(Error::NoSuchContainer(name)) if invocation.path.ends_with("container diff") => {
-                bail!("{name} not found: container not known")
-            }
-            // It may be an image.
-            Ok(Error::NoSuchContainer(name)) => match engine.images().changes(&name, None).await {
-                Err(Error::NoSuchImage(_)) => bail!("{name} not found: layer not known"),
-                changes => changes?,
-            },
-            Ok(error) => return Err(error.into()),
-            Err(error) => return Err(error),
+    let images_too = !invocation.path.ends_with("container diff");
+    let (first, second) = match args.containers.as_slice() {
+        [] => (None, None),
+        [one] => (Some(one), None),
+        [one, other] => (Some(one), Some(other)),
+        more => bail!("accepts between 1 and 2 arg(s), received {}", more.len()),
+    };
+    if args.latest && first.is_some() {
+        bail!("--latest and containers cannot be used together");
+    }
+    let one = match first {
+        Some(name) => root(&engine, name, images_too).await?,
+        None => Root::Container(names::one(&containers, None, args.latest, &missing).await?),
+    };
+    let changes = match second {
+        Some(name) => containers.differences(&one, &root(&engine, name, images_too).await?).await?,
+        None => match &one {
+            Root::Container(id) => containers.changes(id).await?,
+            Root::Image(name) => engine.images().changes(name, None).await?,
         },
     };
     show(&changes, json)
+}
+
+/// What a name stands for: a container, or else an image if that may be.
+async fn root(engine: &Engine, name: &str, images_too: bool) -> Result<Root> {
+    match engine.containers().resolve(name).await {
+        Ok(id) => Ok(Root::Container(id)),
+        Err(Error::NoSuchContainer(name)) if !images_too => bail!("{name} not found: container not known"),
+        Err(Error::NoSuchContainer(name)) => match engine.images().resolve(&name).await {
+            Ok(_) => Ok(Root::Image(name)),
+            Err(Error::NoSuchImage(_)) => bail!("{name} not found: layer not known"),
+            Err(error) => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Prints changes.

@@ -5,9 +5,9 @@ use anyhow::{Result, anyhow, bail};
 use futures_util::StreamExt as _;
 use haulout_engine::event::{Event, Kind};
 
-use crate::format::{Data, Format, Struct, Template};
+use crate::format::{Data, Format, Struct, Template, data as json};
 use crate::invocation::Invocation;
-use crate::{filter, output, rows, time};
+use crate::{filter, output, time};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options]";
@@ -43,6 +43,9 @@ pub struct Args {
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if !args.words.is_empty() {
         bail!("`{}` takes no arguments", invocation.path);
+    }
+    if invocation.settings()?.engine.events_logger.as_deref() == Some("none") {
+        bail!("cannot read events with the \"none\" backend");
     }
     let since = point("since", args.since.as_ref(), time::point)?;
     let until = point("until", args.until.as_ref(), time::point_ahead)?;
@@ -114,7 +117,7 @@ impl View {
     fn show(&self, event: &Event) -> Result<String> {
         Ok(match self {
             Self::Line { whole } => line(event, *whole) + "\n",
-            Self::Json => data(event).json().to_string() + "\n",
+            Self::Json => json::escape_html(&data(event).json().to_string()) + "\n",
             Self::Template(template) => template.execute(&vec![data(event)].into())?,
         })
     }
@@ -122,15 +125,23 @@ impl View {
 
 fn line(event: &Event, whole: bool) -> String {
     let id = if whole { &event.id } else { event.id.get(..12).unwrap_or(&event.id) };
-    let head = format!("{} {} {} {id}", time::go_string(Some(event.time)), rows::kind(event.kind), event.action);
+    let head = format!("{} {} {} {id}", time::go_string(Some(event.time)), event.kind.as_str(), event.action);
     match event.kind {
         Kind::Container => {
             let mut words =
                 vec![format!("image={}", event.image.as_deref().unwrap_or("")), format!("name={}", event.name)];
+            if let Some(health) = &event.health {
+                words.push(format!("health_status={}", health.status.as_str()));
+                words.push(format!("health_failing_streak={}", health.failing_streak));
+                words.push(format!("health_log={}", health.log));
+            }
             words.extend(event.labels.iter().map(|(key, value)| format!("{key}={value}")));
             format!("{head} ({})", words.join(", "))
         }
-        Kind::Image => format!("{head} {}", event.name),
+        Kind::Image => {
+            let error = event.error.as_ref().map(|error| format!(" {error}")).unwrap_or_default();
+            format!("{head} {}{error}", event.name)
+        }
         Kind::Volume => format!("{} {}", head.trim_end(), event.name).trim_end().to_owned(),
         Kind::System => head.trim_end().to_owned(),
     }
@@ -150,9 +161,15 @@ fn data(event: &Event) -> Data {
         .with("Status", &event.action)
         .with_as("Time", "time", event.time.div_euclid(time::SECOND))
         .with_as("TimeNano", "timeNano", event.time)
-        .with("Type", rows::kind(event.kind))
+        .with("Type", event.kind.as_str())
+        .with_omitted(
+            "HealthStatus",
+            "health_status",
+            event.health.as_ref().map_or("", |health| health.status.as_str()),
+        )
+        .with_omitted("Error", "Error", event.error.clone().unwrap_or_default())
+        .with_hidden("ContainerInspectData", event.inspect.clone().unwrap_or_default())
         .with("Attributes", Data::map_or_nil(&event.labels))
-        .with_hidden("HealthStatus", "")
         .with_hidden("Network", "")
         .with_hidden("PodID", "")
         .into()
@@ -166,14 +183,11 @@ mod tests {
     #[test]
     fn an_event_is_a_line_with_its_image_its_name_and_its_labels() {
         let event = Event {
-            time: 1,
-            kind: Kind::Container,
-            action: "create".into(),
             id: "0123456789abcdef".into(),
             name: "c1".into(),
             image: Some("img:latest".into()),
-            exit: None,
             labels: BTreeMap::from([("x".into(), "y".into())]),
+            ..Event::of(Kind::Container, "create", 1)
         };
         assert!(line(&event, false).ends_with(" container create 0123456789ab (image=img:latest, name=c1, x=y)"));
         let image = Event { kind: Kind::Image, action: "pull".into(), ..event };

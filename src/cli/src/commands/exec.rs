@@ -10,7 +10,8 @@ use haulout_engine::container::Exec;
 
 use super::run::exit_status;
 use crate::conversation::{End, Wiring, converse};
-use crate::exit::Failure;
+use crate::descriptors::DescriptorFlags;
+use crate::exit::{ENGINE, Failure};
 use crate::invocation::Invocation;
 use crate::options::Env;
 use crate::terminal::{self, DetachKeys};
@@ -42,6 +43,8 @@ pub struct Args {
     /// Act on the latest container that was made
     #[arg(short, long)]
     latest: bool,
+    #[command(flatten)]
+    descriptors: DescriptorFlags,
     /// Give the process extended Linux capabilities inside the container. The default is false
     #[arg(long)]
     privileged: bool,
@@ -79,9 +82,6 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     }
     let detach = DetachKeys::parse(&args.detach_keys)
         .map_err(|error| Failure { status: NOT_ASKED, message: error.to_string() })?;
-    if args.tty && args.interactive && !args.detach && !terminal::is_input() {
-        output::warning("The input device is not a TTY. The --tty and --interactive flags might not work properly");
-    }
     let exec = Exec {
         command: command.to_vec(),
         env: env.into_inner(),
@@ -94,7 +94,10 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         stdio: if args.tty { None } else { Some(stdio(args.interactive && !args.detach, args.detach)?) },
         detach: args.detach,
     };
+    let containers = containers.passing(args.descriptors.passed()?);
     let session = containers.exec(&id, exec).await.map_err(|error| match error {
+        // Whatever it is, as podman has it: nobody waits for the command's own status.
+        error if args.detach => Failure { status: ENGINE, message: error.to_string() }.into(),
         Error::WrongState(message) => Failure { status: NOT_ASKED, message }.into(),
         error => anyhow::Error::from(error),
     })?;

@@ -22,8 +22,11 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let [name] = args.images.as_slice() else {
         bail!("accepts 1 arg(s), received {}", args.images.len());
     };
-    match invocation.engine().images().resolve(name).await {
+    let engine = invocation.engine();
+    match engine.images().resolve(name).await {
         Ok(_) => Ok(0),
+        // A list of which nothing is for this machine is no image, as Podman has it.
+        Err(_) if engine.manifest_lists().get(name).await.is_ok() => Ok(1),
         Err(Error::NoSuchImage(_)) => Ok(1),
         Err(error) => Err(error.into()),
     }

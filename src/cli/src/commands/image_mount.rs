@@ -28,7 +28,13 @@ pub struct Args {
 
 /// Mounts the images and prints where they are; without any it says which are mounted.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
-    refuse_outside(invocation, "mount")?;
+    // Elsewhere nobody could look at what is mounted.
+    if !userns::is_root() {
+        bail!(
+            "cannot run command \"{} image mount\" in rootless mode, must execute `{0} unshare` first",
+            invocation.program
+        );
+    }
     if args.all && !args.images.is_empty() {
         bail!("when using the --all switch, you may not pass any image names or IDs");
     }
@@ -56,7 +62,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         let place = place.display().to_string();
         let name = image.names.first().cloned().unwrap_or_else(|| image.id.hex()[..12].to_owned());
         entries.push(serde_json::json!({
-            "id": image.id.hex(), "Names": image.names, "Repositories": image.names, "mountpoint": place,
+            "id": image.id.hex(), "Names": [image.digest], "Repositories": image.names, "mountpoint": place,
         }));
         rows.push(vec![name, place]);
     }
@@ -66,15 +72,4 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         output::print(&table::table(None, &rows))?;
     }
     Ok(0)
-}
-
-/// Where nobody could look at what is mounted.
-pub fn refuse_outside(invocation: &Invocation, verb: &str) -> Result<()> {
-    if !userns::is_root() {
-        bail!(
-            "cannot run command \"{} image {verb}\" in rootless mode, must execute `{0} unshare` first",
-            invocation.program
-        );
-    }
-    Ok(())
 }

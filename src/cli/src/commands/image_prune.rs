@@ -39,9 +39,6 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if !args.words.is_empty() {
         bail!("`{}` {}", invocation.path, crate::flags::NO_WORDS);
     }
-    if args.external && (args.all || !args.filter.is_empty()) {
-        bail!("--external option cannot be combined with other options");
-    }
     let engine = invocation.engine();
     let list = engine.images().list().await?;
     let filter = filter::Images::parse(&args.filter, &engine, &list).await?;
@@ -54,22 +51,33 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             return Ok(0);
         }
     }
-    for image in &list {
-        let dangling = image.names.is_empty();
-        if image.containers > 0 || !(args.all || dangling) || !filter.holds(image) {
-            continue;
-        }
-        match engine.images().remove_unused(&image.id).await {
-            Ok(steps) => {
-                for step in steps {
-                    if let Removed::Deleted(id) = step {
-                        output::line(&id.hex())?;
+    // What is built upon another goes first, and may leave that one without anybody who needs it.
+    loop {
+        let lineage = engine.images().lineage().await?;
+        let mut gone = false;
+        for image in &engine.images().list().await? {
+            let dangling = image.names.is_empty() && image.repo_digests.is_empty();
+            let wanted = args.all || dangling && !lineage.has_children(&image.id);
+            let unneeded = !image.read_only && image.containers == 0 && wanted;
+            if !unneeded || !filter.holds(image) {
+                continue;
+            }
+            match engine.images().remove_unused(&image.id).await {
+                Ok(steps) => {
+                    gone = true;
+                    for step in steps {
+                        if let Removed::Deleted(id) = step {
+                            output::line(&id.hex())?;
+                        }
                     }
                 }
+                // Somebody made a container of it just now, or was quicker.
+                Err(Error::ImageInUse { .. } | Error::NoSuchImage(_)) => {}
+                Err(error) => return Err(error.into()),
             }
-            // Somebody made a container of it just now, or was quicker.
-            Err(Error::ImageInUse { .. } | Error::NoSuchImage(_)) => {}
-            Err(error) => return Err(error.into()),
+        }
+        if !gone {
+            break;
         }
     }
     Ok(0)

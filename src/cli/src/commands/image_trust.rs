@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::config::Folders;
+use haulout_engine::config::lookaside::{Lookaside, Section};
 use haulout_engine::config::policy::{self, Policy, Requirement};
+use haulout_engine::image::signature;
 use serde_json::{Map, Value, json};
 
 use crate::exit::os_words;
@@ -34,6 +36,9 @@ pub struct Args {
     /// Path of the policy file
     #[arg(long, hide = true)]
     policypath: Option<PathBuf>,
+    /// Path of the folder that says where signatures are
+    #[arg(long, hide = true)]
+    registrypath: Option<PathBuf>,
     /// Output raw policy file
     #[arg(long)]
     raw: bool,
@@ -67,6 +72,56 @@ fn named(requirement: &Requirement) -> &'static str {
     }
 }
 
+/// One requirement of the policy.
+struct Row {
+    transport: String,
+    name: String,
+    kind: &'static str,
+    /// Whose keys they are.
+    owners: Vec<String>,
+    /// Where signatures lie.
+    store: String,
+}
+
+impl Row {
+    fn of(transport: &str, name: &str, requirement: &Requirement, section: Option<&Section>) -> Self {
+        let (transport, name, kind) = (transport.to_owned(), name.to_owned(), named(requirement));
+        let store = section.and_then(|section| section.lookaside.clone()).unwrap_or_default();
+        Self { transport, name, kind, owners: owners(requirement), store }
+    }
+
+    fn json(&self) -> Value {
+        let shown = if self.transport == "all" { "* (default)" } else { &self.name };
+        let mut row = json!({"transport": self.transport, "name": shown, "repo_name": self.name});
+        if !self.store.is_empty() {
+            row["sigstore"] = self.store.as_str().into();
+        }
+        row["type"] = self.kind.into();
+        if !self.owners.is_empty() {
+            row["gpg_id"] = self.owners.join(", ").into();
+        }
+        row
+    }
+}
+
+/// Whose the keys of a requirement are; a sigstore key says that of nobody.
+fn owners(requirement: &Requirement) -> Vec<String> {
+    match requirement {
+        Requirement::SignedBy { key_path, key_paths, key_data, .. } => {
+            let files: Vec<PathBuf> = key_path.iter().chain(key_paths).cloned().collect();
+            signature::key_owners(&files, key_data.as_deref()).unwrap_or_else(|reason| {
+                output::warning(&format!("Getting key identity: {reason}"));
+                Vec::new()
+            })
+        }
+        Requirement::Sigstore { key_path, key_paths, key_data, key_datas, .. } => {
+            let keys = key_path.iter().chain(key_paths).count() + key_data.iter().chain(key_datas).count();
+            vec!["N/A".to_owned(); keys]
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn show(args: &Args, path: &Path) -> Result<()> {
     let read =
         || std::fs::read_to_string(path).map_err(|error| anyhow!("open {}: {}", path.display(), os_words(&error)));
@@ -76,30 +131,31 @@ fn show(args: &Args, path: &Path) -> Result<()> {
     }
     read()?;
     let policy = Policy::read_file(path)?;
-    let mut rows: Vec<(String, String, &'static str)> = Vec::new();
+    let lookaside = match &args.registrypath {
+        Some(folder) => Lookaside::read_folder(folder)?,
+        None => Lookaside::read(&Folders::from_environment())?,
+    };
+    let mut rows: Vec<Row> = Vec::new();
     for requirement in policy.default_requirements() {
-        rows.push(("all".to_owned(), "default".to_owned(), named(requirement)));
+        rows.push(Row::of("all", "default", requirement, lookaside.default_section()));
     }
     for (transport, scope, requirements) in policy.scopes() {
-        let transport = if transport == "docker" { "repository" } else { transport };
+        let (transport, section) = match transport {
+            "docker" => ("repository", lookaside.scope(scope)),
+            other => (other, lookaside.default_section()),
+        };
         for requirement in requirements {
-            rows.push((transport.to_owned(), scope.to_owned(), named(requirement)));
+            rows.push(Row::of(transport, scope, requirement, section));
         }
     }
     if args.json {
-        let rows: Vec<Value> = rows
-            .iter()
-            .map(|(transport, name, kind)| {
-                let shown = if transport == "all" { "* (default)" } else { name };
-                json!({"transport": transport, "name": shown, "repo_name": name, "type": kind})
-            })
-            .collect();
+        let rows: Vec<Value> = rows.iter().map(Row::json).collect();
         output::line(&serde_json::to_string_pretty(&rows)?)?;
         return Ok(());
     }
     let rows: Vec<Vec<String>> = rows
         .into_iter()
-        .map(|(transport, name, kind)| vec![transport, name, kind.to_owned(), String::new(), String::new()])
+        .map(|row| vec![row.transport, row.name, row.kind.to_owned(), row.owners.join(", "), row.store])
         .collect();
     let heading: &[&str] = &["TRANSPORT", "NAME", "TYPE", "ID", "STORE"];
     output::print(&table::table((!args.noheading).then_some(heading), &rows))?;
@@ -107,6 +163,17 @@ fn show(args: &Args, path: &Path) -> Result<()> {
 }
 
 fn set(args: &Args, path: &Path, registry: &str) -> Result<()> {
+    if registry.is_empty() {
+        bail!("invalid image uri: it is empty");
+    }
+    let host = registry.split('/').next().unwrap_or(registry);
+    if let Some(wrong) = host.chars().find(|letter| letter.is_whitespace() || r#"<>"`{}|\^"#.contains(*letter)) {
+        bail!("invalid image uri: {registry}: parse \"http://{registry}\": invalid character \"{wrong}\" in host name");
+    }
+    let keys = args.pubkeysfile.len();
+    if keys > 0 && matches!(args.kind.as_str(), "accept" | "reject") {
+        bail!("{keys} public keys unexpectedly provided for trust type {}", args.kind);
+    }
     let requirement = match args.kind.as_str() {
         "accept" => json!({"type": "insecureAcceptAnything"}),
         "reject" => json!({"type": "reject"}),

@@ -2,7 +2,8 @@
 //! `haulout images`.
 
 use anyhow::{Result, bail};
-use haulout_engine::image::Summary;
+use haulout_engine::digest::Digest;
+use haulout_engine::image::{Lineage, Summary};
 
 use crate::format::{Data, Format, Struct, data, render, table};
 use crate::invocation::Invocation;
@@ -53,27 +54,31 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if args.names.len() > 1 {
         bail!("accepts at most 1 arg(s), received {}", args.names.len());
     }
-    if !args.names.is_empty() && args.filter.iter().any(|filter| filter.starts_with("reference=")) {
+    if !args.names.is_empty() && !args.filter.is_empty() {
         bail!("cannot specify an image and a filter(s)");
     }
     if !["created", "id", "repository", "size", "tag"].contains(&args.sort.as_str()) {
         bail!("{:?} is not a valid field for sorting. Choose from: created, id, repository, size, tag", args.sort);
     }
     let engine = invocation.engine();
-    let list = engine.images().list().await?;
-    let mut filter = filter::Images::parse(&args.filter, &engine, &list).await?;
+    let mut list = engine.images().list().await?;
+    let manifest_lists = engine.manifest_lists().summaries().await?;
+    let mut filter = filter::Images::parse(&args.filter, &engine, &list).await?.with_lists(&manifest_lists);
+    list.extend(manifest_lists);
     if let Some(name) = args.names.first() {
         filter = filter.named(name);
     }
-    let mut lines: Vec<Line> =
-        list.iter().filter(|image| filter.holds(image)).flat_map(|image| lines_of(&args, image)).collect();
+    let lineage = engine.images().lineage().await?;
+    let asked = args.filter.iter().any(|filter| filter.starts_with("intermediate"));
+    let shown = |image: &&Summary| filter.holds(image) && (args.all || asked || !lineage.is_intermediate(&image.id));
+    let mut lines: Vec<Line> = list.iter().filter(shown).flat_map(|image| lines_of(&args, image, &lineage)).collect();
     sort(&mut lines, &args.sort);
     output::print(&show(&args, &lines)?)?;
     Ok(0)
 }
 
 fn show(args: &Args, lines: &[Line<'_>]) -> Result<String> {
-    if args.quiet && args.format.is_none() {
+    if args.quiet {
         let mut ids: Vec<String> = lines.iter().map(Line::id).collect();
         let mut seen = std::collections::HashSet::new();
         ids.retain(|id| seen.insert(id.clone()));
@@ -101,6 +106,11 @@ fn plain(args: &Args, lines: &[Line<'_>]) -> String {
     if args.history {
         heading.push("HISTORY");
     }
+    // Only where there is one.
+    let read_only = lines.iter().any(|line| line.image.read_only);
+    if read_only {
+        heading.push("R/O");
+    }
     let rows: Vec<Vec<String>> = lines
         .iter()
         .map(|line| {
@@ -110,7 +120,10 @@ fn plain(args: &Args, lines: &[Line<'_>]) -> String {
             }
             row.extend([line.id(), time::ago(line.image.created * time::SECOND), size::human(line.image.size, 3, " ")]);
             if args.history {
-                row.push(line.image.names.join(", "));
+                row.push(history(line.image).join(", "));
+            }
+            if read_only {
+                row.push(line.image.read_only.to_string());
             }
             row
         })
@@ -148,17 +161,25 @@ struct Line<'a> {
     image: &'a Summary,
     repository: &'a str,
     tag: &'a str,
+    /// What it was built upon.
+    parent: String,
     whole: bool,
 }
 
-fn lines_of<'a>(args: &Args, image: &'a Summary) -> Vec<Line<'a>> {
-    let line = |(repository, tag)| Line { image, repository, tag, whole: args.no_trunc };
+fn lines_of<'a>(args: &Args, image: &'a Summary, lineage: &Lineage) -> Vec<Line<'a>> {
+    let parent = lineage.parents(&image.id).first().map(Digest::hex).unwrap_or_default();
+    let line = |(repository, tag)| Line { image, repository, tag, parent: parent.clone(), whole: args.no_trunc };
     if image.names.is_empty() {
         // One that was fetched by digest belongs to a repository, but has no tag.
         let repository = image.repo_digests.first().and_then(|name| name.split_once('@'));
         return vec![line((repository.map_or(NONE, |(repository, _)| repository), NONE))];
     }
     image.names.iter().map(|name| line(rows::repository_and_tag(name))).collect()
+}
+
+/// The names in the order in which they were given.
+fn history(image: &Summary) -> Vec<String> {
+    image.names.iter().rev().cloned().collect()
 }
 
 impl Line<'_> {
@@ -170,19 +191,20 @@ impl Line<'_> {
         let image = self.image;
         let mut row = Struct::of("entities.ImageSummary")
             .with("Id", image.id.hex())
-            .with("ParentId", "")
+            .with("ParentId", self.parent.clone())
             .with("RepoTags", Data::List(None))
             .with("RepoDigests", Data::list_or_nil(image.repo_digests.clone()))
             .with("Size", image.size)
             .with("SharedSize", 0)
             .with("VirtualSize", image.size)
             .with("Labels", Data::map_or_nil(&image.labels))
-            .with("Containers", image.containers);
+            .with("Containers", image.containers)
+            .with_omitted("ReadOnly", "ReadOnly", image.read_only);
         if image.names.is_empty() && image.repo_digests.is_empty() {
             row = row.with("Dangling", true);
         }
         row.with("Digest", image.digest.to_string())
-            .with("History", image.names.clone())
+            .with("History", history(image))
             .with_omitted("Names", "Names", image.names.clone())
             .with("Created", image.created)
             .with("CreatedAt", Data::Time(Some(image.created * time::SECOND)))
@@ -197,7 +219,7 @@ impl Line<'_> {
             .with_as("Tag", "tag", self.tag)
             .with_hidden("ID", self.id())
             .with("Id", image.id.hex())
-            .with("ParentId", "")
+            .with("ParentId", self.parent.clone())
             .with("RepoTags", image.names.clone())
             .with("RepoDigests", image.repo_digests.clone())
             .with_json("Created", image.created)
@@ -211,11 +233,11 @@ impl Line<'_> {
             .with("VirtualSize", image.size)
             .with("Labels", Data::map_or_nil(&image.labels))
             .with("Containers", image.containers)
-            .with_hidden("ReadOnly", false)
+            .with_omitted("ReadOnly", "ReadOnly", image.read_only)
             .with_omitted("Dangling", "Dangling", image.names.is_empty() && image.repo_digests.is_empty())
             .with("Digest", image.digest.to_string())
-            .with_json("History", image.names.clone())
-            .with_hidden("History", image.names.join(", "))
+            .with_json("History", history(image))
+            .with_hidden("History", history(image).join(", "))
             .with_omitted("Names", "Names", image.names.clone())
             .with_hidden("IsManifestList", Data::Nil)
             .with_hidden("Os", "")

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use haulout_engine::image::ImportOptions;
 
 use crate::exit::os_words;
 use crate::invocation::Invocation;
@@ -22,12 +23,21 @@ pub struct Args {
     /// Apply the following possible instructions to the created image: CMD | ENTRYPOINT | ENV | EXPOSE | LABEL | ONBUILD | STOPSIGNAL | USER | VOLUME | WORKDIR
     #[arg(short, long)]
     change: Vec<String>,
+    /// Set the architecture of the imported image
+    #[arg(long)]
+    arch: Option<String>,
     /// Set commit message for imported image
     #[arg(short, long, default_value = "")]
     message: String,
+    /// Set the OS of the imported image
+    #[arg(long)]
+    os: Option<String>,
     /// Suppress output
     #[arg(short, long)]
     quiet: bool,
+    /// Set the variant of the imported image
+    #[arg(long)]
+    variant: Option<String>,
     words: Vec<String>,
 }
 
@@ -38,15 +48,25 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         [path, name] => (path, Some(name.as_str())),
         words => bail!("accepts between 1 and 2 arg(s), received {}", words.len()),
     };
-    let tar = if path == "-" {
+    let images = invocation.engine().images();
+    let tar = if path.starts_with("http://") || path.starts_with("https://") {
+        output::line(&format!("Downloading from {path:?}"))?;
+        images.download(path).await?
+    } else if path == "-" {
         std::io::stdin().as_fd().try_clone_to_owned().context("reading the tarball from standard input")?
     } else {
         let file =
             File::open(path).map_err(|error| anyhow!("error opening {path:?}: open {path}: {}", os_words(&error)));
         OwnedFd::from(file?)
     };
-    let import = invocation.engine().images().import(tar, name, &args.change, &args.message);
-    for (id, _) in progress::show(import, args.quiet).await? {
+    let options = ImportOptions {
+        changes: args.change,
+        message: args.message,
+        os: args.os,
+        arch: args.arch,
+        variant: args.variant,
+    };
+    for (id, _) in progress::show(images.import(tar, name, &options), args.quiet).await? {
         output::line(&id.to_string())?;
     }
     Ok(0)

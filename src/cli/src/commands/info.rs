@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout info`.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use anyhow::{Result, bail};
+use haulout_engine::config::Folders;
+use haulout_engine::config::registries::Registries;
 use haulout_engine::info::{Info, Program};
 
 use super::version;
@@ -27,13 +32,16 @@ pub struct Args {
     words: Vec<String>,
 }
 
+/// As many as Podman has when nothing is configured; ours are files, and never run out.
+const LOCKS: u32 = 2048;
+
 /// Prints what is known of the machine and the store.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if !args.words.is_empty() {
         bail!("`{}` takes no arguments", invocation.path);
     }
     let info = invocation.engine().info().await?;
-    let report = report(&info, invocation);
+    let report = report(&info, invocation)?;
     let text = match args.format.as_deref().map(Format::parse) {
         None => {
             let mut text = String::new();
@@ -47,11 +55,11 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     Ok(0)
 }
 
-fn report(info: &Info, invocation: &Invocation) -> Data {
-    Struct::of("*define.Info")
+fn report(info: &Info, invocation: &Invocation) -> Result<Data> {
+    let report = Struct::of("system.infoReport")
         .with_as("Host", "host", host(info, invocation))
-        .with_as("Store", "store", store(info))
-        .with_as("Registries", "registries", Data::map_or_nil(&std::collections::BTreeMap::new()))
+        .with_as("Store", "store", store(info, invocation))
+        .with_as("Registries", "registries", registries()?)
         .with_as(
             "Plugins",
             "plugins",
@@ -61,18 +69,54 @@ fn report(info: &Info, invocation: &Invocation) -> Data {
                 .with_as("Log", "log", vec!["k8s-file", "none", "journald"])
                 .with_as("Authorization", "authorization", Data::Nil),
         )
-        .with_as("Version", "version", version::one(invocation))
-        .into()
+        .with_as("Version", "version", version::one(invocation));
+    Ok(report.into())
+}
+
+/// What registries.conf says: each registry by its prefix, and those in which short names are looked for.
+fn registries() -> Result<Data> {
+    let registries = Registries::read(&Folders::from_environment())?;
+    let mut all: BTreeMap<String, Data> = BTreeMap::new();
+    for known in registries.known() {
+        let mirrors: Vec<Data> = known
+            .mirrors
+            .iter()
+            .map(|mirror| {
+                Struct::of("sysregistriesv2.Endpoint")
+                    .with("Location", mirror.location)
+                    .with("Insecure", mirror.insecure)
+                    .with("PullFromMirror", mirror.pulls)
+                    .into()
+            })
+            .collect();
+        let shown = Struct::of("sysregistriesv2.Registry")
+            .with("Prefix", known.prefix)
+            .with("Location", known.location)
+            .with("Insecure", known.insecure)
+            .with("PullFromMirror", "")
+            .with("Mirrors", Data::list_or_nil(mirrors))
+            .with("Blocked", known.blocked)
+            .with("MirrorByDigestOnly", known.by_digest_only);
+        all.insert(known.prefix.to_owned(), shown.into());
+    }
+    if !registries.searched().is_empty() {
+        all.insert("search".to_owned(), registries.searched().to_vec().into());
+    }
+    Ok(Data::from(all))
 }
 
 fn program(kind: &'static str, program: &Program) -> Data {
-    let path = program.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let path = path_of(program);
     Struct::of(kind)
         .with_as("Name", "name", &program.name)
-        .with_as("Package", "package", "")
+        .with_as("Package", "package", &program.package)
         .with_as("Path", "path", path)
         .with_as("Version", "version", program.version.trim_end())
         .into()
+}
+
+fn path_of(program: &Program) -> String {
+    program.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 fn ids(map: &[(u32, u32, u32)]) -> Data {
@@ -87,16 +131,26 @@ fn ids(map: &[(u32, u32, u32)]) -> Data {
 
 fn host(info: &Info, invocation: &Invocation) -> Data {
     let host = &info.host;
-    let (minutes, hours) = (host.uptime / 60 % 60, host.uptime / 3600);
-    let uptime = format!("{hours}h {minutes}m {:.2}s", f64::from(u32::try_from(host.uptime % 60).unwrap_or(0)));
-    let pasta = host.pasta.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-    let socket = invocation.paths().runtime.join("haulout.sock");
-    Struct::of("*define.HostInfo")
+    let pasta = path_of(&host.pasta);
+    let first = Struct::of("*define.HostInfo")
         .with_as("Arch", "arch", &host.arch)
-        .with_as("CgroupManager", "cgroupManager", if host.user_manager { "systemd" } else { "cgroupfs" })
+        .with_as("BuildahVersion", "buildahVersion", "")
+        .with_as(
+            "CgroupManager",
+            "cgroupManager",
+            if host.user_manager { host.cgroup_manager.as_str() } else { "cgroupfs" },
+        )
         .with_as("CgroupsVersion", "cgroupVersion", "v2")
         .with_as("CgroupControllers", "cgroupControllers", host.cgroup_controllers.clone())
         .with_as("Conmon", "conmon", program("*define.ConmonInfo", &host.monitor))
+        .with_as(
+            "CPUUtilization",
+            "cpuUtilization",
+            Struct::of("*define.CPUUsage")
+                .with_as("UserPercent", "userPercent", host.cpu_utilization.0)
+                .with_as("SystemPercent", "systemPercent", host.cpu_utilization.1)
+                .with_as("IdlePercent", "idlePercent", host.cpu_utilization.2),
+        )
         .with_as("CPUs", "cpus", host.cpus)
         .with_as("DatabaseBackend", "databaseBackend", "sqlite")
         .with_as(
@@ -107,7 +161,8 @@ fn host(info: &Info, invocation: &Invocation) -> Data {
                 .with_as("Version", "version", &host.distribution.version)
                 .with_omitted("Codename", "codename", &host.distribution.codename),
         )
-        .with_as("EventLogger", "eventLogger", "file")
+        .with_as("EventLogger", "eventLogger", &host.event_logger)
+        .with_as("FreeLocks", "freeLocks", LOCKS)
         .with_as("Hostname", "hostname", &host.hostname)
         .with_as(
             "IDMappings",
@@ -124,6 +179,25 @@ fn host(info: &Info, invocation: &Invocation) -> Data {
         .with_as("MemFree", "memFree", host.mem_free)
         .with_as("MemTotal", "memTotal", host.mem_total)
         .with_as("NetworkBackend", "networkBackend", "pasta")
+        .with_as(
+            "NetworkBackendInfo",
+            "networkBackendInfo",
+            Struct::of("types.NetworkInfo")
+                .with_as("Backend", "backend", "pasta")
+                .with_omitted("Version", "version", host.pasta.version.trim_end())
+                .with_omitted("Package", "package", &host.pasta.package)
+                .with_omitted("Path", "path", &pasta),
+        );
+    outward(first, info, invocation).into()
+}
+
+/// What of the machine leads out of a container: programs, the network, what it may do.
+fn outward(first: Struct, info: &Info, invocation: &Invocation) -> Struct {
+    let host = &info.host;
+    let (minutes, hours) = (host.uptime / 60 % 60, host.uptime / 3600);
+    let uptime = format!("{hours}h {minutes}m {:.2}s", f64::from(u32::try_from(host.uptime % 60).unwrap_or(0)));
+    let socket = invocation.paths().runtime.join("haulout.sock");
+    first
         .with_as("OCIRuntime", "ociRuntime", program("*define.OCIRuntimeInfo", &host.oci_runtime))
         .with_as("OS", "os", &host.os)
         .with_as(
@@ -145,52 +219,77 @@ fn host(info: &Info, invocation: &Invocation) -> Data {
                 .with_as("DefaultCapabilities", "capabilities", host.capabilities.join(","))
                 .with_as("Rootless", "rootless", info.host.uid_map.first().is_none_or(|&(_, first, _)| first != 0))
                 .with_as("SECCOMPEnabled", "seccompEnabled", host.seccomp)
-                .with_as("SECCOMPProfilePath", "seccompProfilePath", "")
+                .with_as("SECCOMPProfilePath", "seccompProfilePath", &host.seccomp_profile)
                 .with_as("SELinuxEnabled", "selinuxEnabled", host.selinux),
         )
         .with_as(
             "Pasta",
             "pasta",
             Struct::of("define.PastaInfo")
-                .with_as("Executable", "executable", pasta)
-                .with_as("Package", "package", "")
+                .with_as("Executable", "executable", path_of(&host.pasta))
+                .with_as("Package", "package", &host.pasta.package)
                 .with_as("Version", "version", host.pasta.version.trim_end()),
+        )
+        .with_as(
+            "Slirp4NetNS",
+            "slirp4netns",
+            Struct::of("define.SlirpInfo")
+                .with_as("Executable", "executable", path_of(&host.slirp4netns))
+                .with_as("Package", "package", &host.slirp4netns.package)
+                .with_as("Version", "version", host.slirp4netns.version.trim_end()),
         )
         .with_as("SwapFree", "swapFree", host.swap_free)
         .with_as("SwapTotal", "swapTotal", host.swap_total)
         .with_as("Uptime", "uptime", uptime)
         .with_as("Variant", "variant", "")
         .with_as("Linkmode", "linkmode", "static")
-        .into()
 }
 
-fn store(info: &Info) -> Data {
+fn store(info: &Info, invocation: &Invocation) -> Data {
     let store = &info.store;
+    let (file, options) = invocation
+        .storage()
+        .map_or_else(Default::default, |storage| (path_text(&storage.file), storage.options.shown()));
+    let options: BTreeMap<String, Data> = options.into_iter().map(|(key, value)| (key, value.into())).collect();
     let path = |path: &std::path::Path| path.display().to_string();
     Struct::of("*define.StoreInfo")
+        .with_as("ConfigFile", "configFile", file)
         .with_as(
             "ContainerStore",
             "containerStore",
             Struct::of("define.ContainerStore")
                 .with_as("Number", "number", store.containers)
-                .with_as("Paused", "paused", 0)
+                .with_as("Paused", "paused", store.paused)
                 .with_as("Running", "running", store.running)
-                .with_as("Stopped", "stopped", store.containers.saturating_sub(store.running)),
+                .with_as("Stopped", "stopped", store.containers.saturating_sub(store.running + store.paused)),
         )
         .with_as("GraphDriverName", "graphDriverName", &store.driver)
+        .with_as("GraphOptions", "graphOptions", Data::from(options))
         .with_as("GraphRoot", "graphRoot", path(&store.data))
         .with_as("GraphRootAllocated", "graphRootAllocated", store.allocated)
         .with_as("GraphRootUsed", "graphRootUsed", store.used)
         .with_as(
             "GraphStatus",
             "graphStatus",
-            &std::collections::BTreeMap::from([("Backing Filesystem", store.file_system.clone())]),
+            &BTreeMap::from([
+                ("Backing Filesystem", store.file_system.clone()),
+                ("Native Overlay Diff", "true".to_owned()),
+                ("Supports d_type", "true".to_owned()),
+                ("Supports shifting", "false".to_owned()),
+                ("Supports volatile", "true".to_owned()),
+                ("Using metacopy", "false".to_owned()),
+            ]),
         )
+        .with_as("ImageCopyTmpDir", "imageCopyTmpDir", path(&store.image_copy))
         .with_as("ImageStore", "imageStore", Struct::of("define.ImageStore").with_as("Number", "number", store.images))
         .with_as("RunRoot", "runRoot", path(&store.runtime))
         .with_as("VolumePath", "volumePath", path(&store.volumes))
-        .with_as("TransientStore", "transientStore", false)
+        .with_as("TransientStore", "transientStore", store.transient)
         .into()
+}
+
+fn path_text(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// Prints JSON as YAML with sorted keys, as podman's `info` is read by people.

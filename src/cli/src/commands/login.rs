@@ -5,8 +5,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use haulout_engine::config::Folders;
-use haulout_engine::config::auth::{AuthFiles, Credentials};
+use haulout_engine::config::auth::Credentials;
 use haulout_engine::image::PullOptions;
 
 use crate::invocation::Invocation;
@@ -62,12 +61,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         [] => registry::first_searched()?.context("please provide a registry to login to")?,
         keys => bail!("accepts at most 1 arg(s), received {}", keys.len()),
     };
-    let given = args.authfile.is_some() || args.compat_auth_file.is_some();
-    let known = if given {
-        files.credentials_of(&key)
-    } else {
-        AuthFiles::from_environment(&Folders::from_environment()).or_none().credentials_of(&key)
-    }?;
+    let compatible = registry::filled(args.compat_auth_file.as_ref());
+    let given = registry::filled(args.authfile.as_ref()).is_some() || compatible.is_some();
+    let known = if given { files.credentials_of(&key) } else { registry::known_auth_files()?.credentials_of(&key) }?;
     if args.get_login {
         let user = match known {
             Some(Credentials::Password { user, .. }) => user,
@@ -89,10 +85,10 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let (mut user, mut password) = (filled(&args.username), filled(&args.password));
     if let Some(secret) = filled(&args.secret) {
         if args.password_stdin {
-            bail!("--secret cannot be used with --password-stdin");
+            bail!("Can't specify both --password-stdin and --password");
         }
         if password.is_some() {
-            bail!("--secret cannot be used with --password options");
+            bail!("--secret can not be used with --password options");
         }
         let hidden = invocation.engine().secrets().reveal(&secret).await?;
         password =
@@ -108,7 +104,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         }
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context("reading the password from standard input")?;
-        password = Some(text.trim_end_matches(['\n', '\r']).to_owned());
+        // Nothing is no password: it is asked for.
+        password = Some(text.trim_end_matches(['\n', '\r']).to_owned()).filter(|text| !text.is_empty());
     }
     if let (None, None, Some(Credentials::Password { user, password })) = (&user, &password, &known) {
         output::line(&format!("Authenticating with existing credentials for {key}"))?;
@@ -128,6 +125,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             return Err(error);
         }
         bail!("authenticating creds for {server:?}: {text}");
+    }
+    if compatible.is_some() && key.contains('/') {
+        bail!("Credentials cannot be recorded in Docker-compatible format with namespaced key {key:?}");
     }
     files.store(&key, &user, &password)?;
     if args.verbose

@@ -3,11 +3,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use haulout_engine::config::Folders;
-use haulout_engine::config::auth::{AuthError, AuthFiles};
+use anyhow::{Context as _, Result, bail};
+use haulout_engine::config::auth::AuthError;
 
-use crate::exit::os_words;
 use crate::invocation::Invocation;
 use crate::{output, registry};
 
@@ -34,10 +32,9 @@ pub struct Args {
 /// Forgets who the user is at the registry.
 #[allow(clippy::unused_async, reason = "every verb is")]
 pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
-    if let Some(path) = &args.authfile {
-        std::fs::metadata(path).map_err(|error| {
-            anyhow!("credential file is not accessible: faccessat {}: {}", path.display(), os_words(&error))
-        })?;
+    let given = registry::filled(args.authfile.as_ref());
+    if let Some(path) = given {
+        registry::is_accessible(path)?;
     }
     let files = registry::auth_files(args.authfile.as_ref(), args.compat_auth_file.as_ref())?;
     if args.all {
@@ -55,8 +52,8 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
     };
     match files.forget(&key) {
         Err(AuthError::NotLoggedIn(_)) => {
-            let elsewhere = AuthFiles::from_environment(&Folders::from_environment()).or_none();
-            if args.authfile.is_some() || elsewhere.credentials_of(&key)?.is_none() {
+            let elsewhere = registry::known_auth_files()?;
+            if given.is_some() || elsewhere.credentials_of(&key)?.is_none() {
                 bail!("not logged into {key}");
             }
             output::line(&format!(

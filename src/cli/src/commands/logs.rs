@@ -23,6 +23,9 @@ pub struct Args {
     /// Output the containers with different colors in the log.
     #[arg(long)]
     color: bool,
+    /// Show extra details provided to the logs
+    #[arg(long, hide = true)]
+    details: bool,
     /// Follow log output. The default is false
     #[arg(short, long)]
     follow: bool,
@@ -53,6 +56,9 @@ const COLORS: [u8; 6] = [37, 31, 33, 34, 35, 36];
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if args.containers.is_empty() && !args.latest {
         bail!("specify at least one container name or ID to log");
+    }
+    if !args.containers.is_empty() && args.latest {
+        bail!("--latest and containers cannot be used together");
     }
     let options = LogOptions {
         follow: args.follow,

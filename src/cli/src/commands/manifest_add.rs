@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout manifest add`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use haulout_engine::image::MemberChange;
+use haulout_engine::image::{ArtifactOptions, MemberChange};
 
 use crate::invocation::Invocation;
 use crate::options::annotations;
@@ -28,6 +29,27 @@ pub struct Args {
     /// override the architecture of the specified image
     #[arg(long)]
     arch: Option<String>,
+    /// add all arguments as artifact files rather than as images
+    #[arg(long)]
+    artifact: bool,
+    /// artifact configuration file
+    #[arg(long)]
+    artifact_config: Option<PathBuf>,
+    /// artifact configuration media type
+    #[arg(long)]
+    artifact_config_type: Option<String>,
+    /// refrain from setting "org.opencontainers.image.title" annotations on "layers"
+    #[arg(long)]
+    artifact_exclude_titles: bool,
+    /// artifact layer media type
+    #[arg(long)]
+    artifact_layer_type: Option<String>,
+    /// artifact subject reference
+    #[arg(long)]
+    artifact_subject: Option<String>,
+    /// override the artifactType value
+    #[arg(long)]
+    artifact_type: Option<String>,
     /// path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override
     #[arg(long)]
     authfile: Option<PathBuf>,
@@ -63,6 +85,19 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if images.is_empty() {
         bail!("requires at least 2 arg(s), only received 1");
     }
+    if !args.artifact {
+        let only_with_it = [
+            ("type", args.artifact_type.is_some()),
+            ("config", args.artifact_config.is_some()),
+            ("config-type", args.artifact_config_type.is_some()),
+            ("layer-type", args.artifact_layer_type.is_some()),
+            ("subject", args.artifact_subject.is_some()),
+            ("exclude-titles", args.artifact_exclude_titles),
+        ];
+        if let Some((flag, _)) = only_with_it.iter().find(|(_, said)| *said) {
+            bail!("--artifact-{flag} requires --artifact");
+        }
+    }
     let access = Access {
         auth_file: args.authfile,
         certificates: args.cert_dir,
@@ -80,6 +115,21 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         annotations: annotations(&args.annotation)?,
     };
     let lists = invocation.engine().manifest_lists();
+    if args.artifact {
+        let artifact = ArtifactOptions {
+            artifact_type: args.artifact_type,
+            config: args.artifact_config.filter(|path| !path.as_os_str().is_empty()),
+            config_type: args.artifact_config_type,
+            layer_type: args.artifact_layer_type,
+            exclude_titles: args.artifact_exclude_titles,
+        };
+        if let Some(subject) = &args.artifact_subject {
+            lists.describe(list, BTreeMap::new(), Some(subject), &options).await?;
+        }
+        let files: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
+        output::line(&lists.add_files(list, &files, artifact, change).await?.id)?;
+        return Ok(0);
+    }
     let mut id = lists.get(list).await?.id;
     for image in images {
         id = lists.add(list, image, args.all, change.clone(), &options).await?.id;

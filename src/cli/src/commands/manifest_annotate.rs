@@ -2,7 +2,7 @@
 //! `haulout manifest annotate`.
 
 use anyhow::{Result, bail};
-use haulout_engine::image::MemberChange;
+use haulout_engine::image::{MemberChange, PullOptions};
 
 use crate::invocation::Invocation;
 use crate::options::annotations;
@@ -37,6 +37,9 @@ pub struct Args {
     /// override the OS version of the specified image or artifact
     #[arg(long)]
     os_version: Option<String>,
+    /// set the subject to which the image index refers
+    #[arg(long)]
+    subject: Option<String>,
     /// override the Variant of the specified image or artifact
     #[arg(long)]
     variant: Option<String>,
@@ -45,20 +48,52 @@ pub struct Args {
 
 /// Changes the entry, or the list itself, and prints the list's id.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
-    let (list, which) = match args.words.as_slice() {
-        [list] if args.index => (list, None),
-        [list, which] if !args.index => (list, Some(which.as_str())),
-        words => bail!("accepts {} arg(s), received {}", if args.index { 1 } else { 2 }, words.len()),
+    let lists = invocation.engine().manifest_lists();
+    let list = match (args.words.as_slice(), args.index) {
+        ([list], true) => {
+            args.about_the_list()?;
+            let options = PullOptions::default();
+            lists.describe(list, annotations(&args.annotation)?, args.subject.as_deref(), &options).await?
+        }
+        ([_, which], true) => {
+            bail!("did not expect image or artifact name {which:?} when modifying the entire index")
+        }
+        ([_], false) => bail!("expected an instance digest, image name, or artifact name"),
+        ([_, _], false) if args.subject.is_some() => {
+            bail!("setting subject for a manifest list requires no instance digest")
+        }
+        ([list, which], false) => {
+            let change = MemberChange {
+                annotations: annotations(&args.annotation)?,
+                architecture: args.arch,
+                os: args.os,
+                os_version: args.os_version,
+                os_features: args.os_features,
+                variant: args.variant,
+                features: args.features,
+            };
+            lists.annotate(list, which, change).await?
+        }
+        (words, _) => bail!("accepts between 1 and 2 arg(s), received {}", words.len()),
     };
-    let change = MemberChange {
-        architecture: args.arch,
-        os: args.os,
-        os_version: args.os_version,
-        os_features: args.os_features,
-        variant: args.variant,
-        features: args.features,
-        annotations: annotations(&args.annotation)?,
-    };
-    output::line(&invocation.engine().manifest_lists().annotate(list, which, change).await?.id)?;
+    output::line(&list.id)?;
     Ok(0)
+}
+
+impl Args {
+    /// What is said of one of the entries cannot be said of the list.
+    fn about_the_list(&self) -> Result<()> {
+        let of_an_item = [
+            ("architecture", self.arch.is_some()),
+            ("OS", self.os.is_some()),
+            ("OS version", self.os_version.is_some()),
+            ("OS features", !self.os_features.is_empty()),
+            ("variant", self.variant.is_some()),
+            ("features", !self.features.is_empty()),
+        ];
+        match of_an_item.iter().find(|(_, said)| *said) {
+            Some((what, _)) => bail!("setting {what} on an item in a manifest list requires an instance digest"),
+            None => Ok(()),
+        }
+    }
 }

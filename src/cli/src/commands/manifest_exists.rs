@@ -11,7 +11,7 @@ pub const USAGE: &str = "MANIFEST";
 
 /// Check if a manifest list exists in local storage
 ///
-/// If the manifest list exists in local storage, podman manifest exists exits with 0, otherwise the exit code will be 1.
+/// If the manifest list exists in local storage, the exit code is 0, otherwise the exit code will be 1.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     words: Vec<String>,

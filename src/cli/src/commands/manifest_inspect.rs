@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::Error;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::format::data;
 use crate::invocation::Invocation;
@@ -37,7 +37,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let lists = invocation.engine().manifest_lists();
     let document = match lists.get(name).await {
         Ok(list) => list.document(),
-        Err(Error::NoSuchImage(_)) => {
+        Err(Error::NoSuchImage(_) | Error::NoManifestList(_)) => {
             let access = Access { auth_file: args.authfile, tls_verify: args.tls_verify, ..Access::default() };
             let candidates = invocation.engine().images().candidates(name).await?;
             let full = candidates.names.first().map_or_else(|| name.clone(), ToString::to_string);
@@ -51,10 +51,35 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
                     "parsing manifest blob {text:?} as a {kind:?}: Treating single images as manifest lists is not implemented"
                 );
             }
-            document
+            in_order(document)
         }
         Err(error) => return Err(error.into()),
     };
     output::line(&data::print_json(&document, "    "))?;
     Ok(0)
+}
+
+/// The entries of a list in the order in which podman shows them, each with a platform.
+fn in_order(mut document: Value) -> Value {
+    let ordered = |entry: &Value| {
+        let mut shown = Map::new();
+        for key in ["mediaType", "size", "digest"] {
+            shown.insert(key.to_owned(), entry[key].clone());
+        }
+        let nowhere = || json!({"architecture": "", "os": ""});
+        shown.insert("platform".to_owned(), entry.get("platform").cloned().unwrap_or_else(nowhere));
+        let rest = entry.as_object().into_iter().flatten().filter(|(key, _)| !shown.contains_key(*key));
+        let rest: Vec<_> = rest.map(|(key, value)| (key.clone(), value.clone())).collect();
+        shown.extend(rest);
+        Value::Object(shown)
+    };
+    if let Some(members) = document["manifests"].as_array_mut() {
+        for member in members {
+            *member = ordered(member);
+        }
+    }
+    if let Some(subject) = document.get_mut("subject") {
+        *subject = ordered(subject);
+    }
+    document
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::StreamExt as _;
-use haulout_engine::image::{ListProgress, ManifestFormat, PushOptions, PushProgress};
+use haulout_engine::image::{ListProgress, ListPush, ManifestFormat, Packing, PushOptions, PushProgress};
 
 use super::push;
 use crate::invocation::Invocation;
@@ -20,6 +20,9 @@ pub const USAGE: &str = "[options] LIST [DESTINATION]";
 /// Pushes manifest lists and image indexes to registries.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    /// add instances with selected compression while pushing
+    #[arg(long, value_delimiter = ',')]
+    add_compression: Vec<String>,
     /// also push the images in the list
     #[arg(long, default_value_t = true)]
     all: bool,
@@ -56,6 +59,18 @@ pub struct Args {
     /// remove the manifest list if push succeeds
     #[arg(long)]
     rm: bool,
+    /// Add a "simple signing" signature at the destination using the specified key
+    #[arg(long, value_name = "KEY")]
+    sign_by: Option<String>,
+    /// Sign the image using a sigstore parameter file at PATH
+    #[arg(long, value_name = "PATH")]
+    sign_by_sigstore: Option<PathBuf>,
+    /// Sign the image using a sigstore private key at PATH
+    #[arg(long, value_name = "PATH")]
+    sign_by_sigstore_private_key: Option<PathBuf>,
+    /// Read a passphrase for signing an image from PATH
+    #[arg(long, value_name = "PATH")]
+    sign_passphrase_file: Option<PathBuf>,
     /// require HTTPS and verify certificates when accessing the registry
     #[arg(long)]
     tls_verify: Option<bool>,
@@ -81,7 +96,24 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         creds: args.creds,
         tls_verify: args.tls_verify,
     };
+    let sign = push::Signing {
+        by: args.sign_by,
+        parameters: args.sign_by_sigstore,
+        private_key: args.sign_by_sigstore_private_key,
+        passphrase_file: args.sign_passphrase_file,
+        replaces: args.remove_signatures,
+    };
+    let add = args.add_compression.iter().map(|format| match push::packing(Some(format), None) {
+        Ok(Some(packing)) => Ok(packing),
+        Ok(None) => bail!("requested algorithm {format:?} is not supported for replication"),
+        Err(error) => bail!("requested algorithm {format} is not supported for replication: {error}"),
+    });
+    let mut add = add.collect::<Result<Vec<_>>>()?;
+    // The images are packed with gzip as it is.
+    let own = push::packing(args.compression_format.as_deref(), None)?.unwrap_or(Packing::GZIP).compression;
+    add.retain(|packing| packing.compression != own);
     let options = PushOptions {
+        sign: sign.options()?,
         access: access.options()?,
         format,
         packing: push::packing(args.compression_format.as_deref(), args.compression_level)?,
@@ -94,14 +126,13 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             output::error(text);
         }
     };
-    say(&format!(
-        "Getting image list signatures\nCopying {0} images generated from {0} images in list\n",
-        list.members.len()
-    ));
-    let mut pushing = lists.push(&list.name, destination, options);
+    let mut pushing = lists.push(&list.name, destination, ListPush { images: options, all: args.all, add });
     let mut last = None;
     while let Some(step) = pushing.next().await {
         match step? {
+            ListProgress::Begun { images, listed } => say(&format!(
+                "Getting image list signatures\nCopying {images} images generated from {listed} images in list\n"
+            )),
             ListProgress::Member { digest, number, count } => {
                 say(&format!("Copying image {digest} ({number}/{count})\nGetting image source signatures\n"));
             }
@@ -116,6 +147,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             ListProgress::Push(_) => {}
             ListProgress::Done { digest } => last = Some(digest),
         }
+    }
+    for warning in invocation.engine().take_warnings() {
+        output::error(&format!("WARNING: {warning}\n"));
     }
     say("Writing manifest list to image destination\nStoring list signatures\n");
     if let (Some(path), Some(digest)) = (&args.digestfile, last) {

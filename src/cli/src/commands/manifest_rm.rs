@@ -3,6 +3,7 @@
 
 use anyhow::{Result, bail};
 use haulout_engine::Error;
+use haulout_engine::image::Removed;
 
 use crate::exit::Failure;
 use crate::invocation::Invocation;
@@ -30,8 +31,15 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let lists = invocation.engine().manifest_lists();
     let mut missing = None;
     for name in &args.words {
-        match lists.remove(name).await {
-            Ok(list) => output::print(&format!("Untagged: {}\nDeleted: {}\n", list.name, list.id))?,
+        match lists.take_name(name).await {
+            Ok(removed) => {
+                for step in removed {
+                    match step {
+                        Removed::Untagged(name) => output::line(&format!("Untagged: {name}"))?,
+                        Removed::Deleted(id) => output::line(&format!("Deleted: {}", id.hex()))?,
+                    }
+                }
+            }
             Err(Error::NoSuchImage(_)) if args.ignore => {}
             Err(error @ Error::NoSuchImage(_)) => missing = Some(error.to_string()),
             Err(error) => return Err(error.into()),

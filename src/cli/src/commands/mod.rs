@@ -4,30 +4,50 @@
 #![allow(clippy::doc_markdown, reason = "the flags' comments are what `--help` prints, as it is")]
 
 mod attach;
+mod auto_update;
+mod auto_update_apply;
+mod auto_update_enable;
+mod auto_update_history;
+mod auto_update_hold;
+mod auto_update_notice;
+mod auto_update_release;
+mod auto_update_rollback;
 mod cleanup;
 mod commit;
 mod completion;
+mod container_checkpoint;
+mod container_clone;
 mod container_exists;
 mod container_inspect;
+mod container_mount;
 mod container_prune;
+mod container_restore;
+mod container_runlabel;
+mod container_unmount;
 mod cp;
 mod create;
 mod diff;
 mod events;
 mod exec;
 mod export;
+mod generate_quadlet;
+mod generate_spec;
+mod healthcheck_run;
 mod history;
 mod image_diff;
 mod image_exists;
 mod image_inspect;
 mod image_mount;
 mod image_prune;
+mod image_scp;
+mod image_sign;
 mod image_tree;
 mod image_trust;
 mod image_unmount;
 mod images;
 mod import;
 mod info;
+mod init;
 mod inspect;
 mod kill;
 mod load;
@@ -48,6 +68,17 @@ mod port;
 mod ps;
 mod pull;
 mod push;
+mod quadlet_check;
+mod quadlet_diff;
+mod quadlet_enable;
+mod quadlet_from_compose;
+mod quadlet_from_run;
+mod quadlet_install;
+mod quadlet_list;
+mod quadlet_print;
+mod quadlet_rm;
+mod quadlet_start;
+mod quadlet_sync;
 mod rename;
 mod restart;
 mod rm;
@@ -63,14 +94,18 @@ mod secret_rm;
 mod start;
 mod stats;
 mod stop;
+mod system_check;
 mod system_df;
+mod system_migrate;
 mod system_prune;
+mod system_renumber;
 mod system_reset;
 mod tag;
 mod top;
 mod unpause;
 mod unshare;
 mod untag;
+mod update;
 mod version;
 mod volume_create;
 mod volume_exists;
@@ -87,10 +122,14 @@ mod wait;
 mod worker;
 
 use anyhow::Result;
+use auto_update_enable::disable as auto_update_disable;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use quadlet_enable::disable as quadlet_disable;
+use quadlet_start::{restart as quadlet_restart, stop as quadlet_stop};
 
 use crate::flags;
-use crate::invocation::{Globals, Invocation};
+use crate::globals::Globals;
+use crate::invocation::Invocation;
 
 /// A verb of the command line.
 pub struct Verb {
@@ -120,9 +159,7 @@ pub struct Group {
 
 /// A verb's clap command, flags that every verb has included.
 pub fn command(verb: &Verb) -> Command {
-    // The verb's flags last: the description is theirs.
-    let command = Globals::augment_args(Command::new(verb.names[0])).mut_args(|arg| arg.hide(true));
-    let command = flags::as_podman_takes_them((verb.flags)(command));
+    let command = flags::as_podman_takes_them(Globals::beside(verb.flags).name(verb.names[0]));
     // `-h` is help where it is nothing else: `run` has it for the host's name.
     let taken = command.get_arguments().any(|arg| arg.get_short() == Some('h'));
     if taken { command } else { command.mut_arg("help", |arg| arg.short('h')) }
@@ -155,6 +192,7 @@ macro_rules! verb {
 /// The verbs.
 pub static VERBS: &[Verb] = &[
     verb!(["attach"], attach),
+    verb!(["auto-update"], auto_update, zygote),
     verb!(["completion"], completion),
     verb!(["commit"], commit, zygote),
     verb!(["cp"], cp, zygote),
@@ -167,12 +205,14 @@ pub static VERBS: &[Verb] = &[
     verb!(["images"], images),
     verb!(["import"], import, zygote),
     verb!(["info"], info),
+    verb!(["init"], init, zygote),
     verb!(["inspect"], inspect),
     verb!(["kill"], kill, zygote),
     verb!(["load"], load, zygote),
     verb!(["login"], login),
     verb!(["logout"], logout),
     verb!(["logs"], logs),
+    verb!(["mount"], container_mount, zygote),
     verb!(["pause"], pause, zygote),
     verb!(["port"], port),
     Verb { hidden: true, ..verb!(["manual"], manual) },
@@ -189,8 +229,9 @@ pub static VERBS: &[Verb] = &[
     verb!(["start"], start, zygote),
     verb!(["stats"], stats),
     verb!(["stop"], stop, zygote),
-    verb!(["tag"], tag),
+    verb!(["tag"], tag, zygote),
     verb!(["top"], top),
+    verb!(["unmount", "umount"], container_unmount),
     verb!(["unpause"], unpause, zygote),
     Verb {
         names: &["unshare"],
@@ -201,6 +242,7 @@ pub static VERBS: &[Verb] = &[
         run: |matches, invocation| unshare::run(&unshare::Args::from_arg_matches(matches)?, invocation),
     },
     verb!(["untag"], untag),
+    verb!(["update"], update, zygote),
     verb!(["version"], version),
     verb!(["wait"], wait, zygote),
     Verb {
@@ -213,14 +255,30 @@ pub static VERBS: &[Verb] = &[
     },
 ];
 
-/// The nouns with verbs of their own.
+/// The nouns with verbs of their own. One that is a verb as well has them below that verb.
 pub static GROUPS: &[Group] = &[
+    Group {
+        name: "auto-update",
+        about: "Auto update containers according to their auto-update policy",
+        verbs: &[
+            verb!(["apply"], auto_update_apply, zygote),
+            verb!(["disable"], auto_update_disable),
+            verb!(["enable"], auto_update_enable),
+            verb!(["history"], auto_update_history),
+            verb!(["hold"], auto_update_hold),
+            Verb { hidden: true, ..verb!(["notice"], auto_update_notice, zygote) },
+            verb!(["release"], auto_update_release),
+            verb!(["rollback"], auto_update_rollback, zygote),
+        ],
+    },
     Group {
         name: "container",
         about: "Manage containers",
         verbs: &[
             verb!(["attach"], attach),
             Verb { hidden: true, ..verb!(["cleanup"], cleanup, zygote) },
+            verb!(["clone"], container_clone, zygote),
+            verb!(["checkpoint"], container_checkpoint),
             verb!(["commit"], commit, zygote),
             verb!(["cp"], cp, zygote),
             verb!(["create"], create, zygote),
@@ -228,24 +286,40 @@ pub static GROUPS: &[Group] = &[
             verb!(["exec"], exec),
             verb!(["exists"], container_exists),
             verb!(["export"], export, zygote),
+            verb!(["init"], init, zygote),
             verb!(["inspect"], container_inspect),
             verb!(["kill"], kill, zygote),
             verb!(["list", "ls", "ps"], ps),
             verb!(["logs"], logs),
+            verb!(["mount"], container_mount, zygote),
             verb!(["pause"], pause, zygote),
             verb!(["port"], port),
             verb!(["prune"], container_prune, zygote),
             verb!(["rename"], rename),
             verb!(["restart"], restart, zygote),
+            verb!(["restore"], container_restore),
             verb!(["rm"], rm, zygote),
             verb!(["run"], run, zygote),
+            verb!(["runlabel"], container_runlabel, zygote),
             verb!(["start"], start, zygote),
             verb!(["stats"], stats),
             verb!(["stop"], stop, zygote),
             verb!(["top"], top),
+            verb!(["unmount", "umount"], container_unmount),
             verb!(["unpause"], unpause, zygote),
+            verb!(["update"], update, zygote),
             verb!(["wait"], wait, zygote),
         ],
+    },
+    Group {
+        name: "generate",
+        about: "Generate units and specifications from what is there",
+        verbs: &[verb!(["quadlet"], generate_quadlet), verb!(["spec"], generate_spec)],
+    },
+    Group {
+        name: "healthcheck",
+        about: "Manage health checks on containers",
+        verbs: &[verb!(["run"], healthcheck_run)],
     },
     Group {
         name: "image",
@@ -265,7 +339,9 @@ pub static GROUPS: &[Group] = &[
             verb!(["rm"], rmi, zygote),
             verb!(["save"], save, zygote),
             verb!(["search"], search),
-            verb!(["tag"], tag),
+            verb!(["scp"], image_scp),
+            verb!(["sign"], image_sign),
+            verb!(["tag"], tag, zygote),
             verb!(["tree"], image_tree),
             verb!(["trust"], image_trust),
             verb!(["unmount", "umount"], image_unmount),
@@ -284,6 +360,26 @@ pub static GROUPS: &[Group] = &[
             verb!(["push"], manifest_push, zygote),
             verb!(["remove"], manifest_remove),
             verb!(["rm"], manifest_rm),
+        ],
+    },
+    Group {
+        name: "quadlet",
+        about: "Manage units that systemd runs containers by",
+        verbs: &[
+            verb!(["check"], quadlet_check),
+            verb!(["diff"], quadlet_diff),
+            verb!(["disable"], quadlet_disable),
+            verb!(["enable"], quadlet_enable),
+            verb!(["from-compose"], quadlet_from_compose),
+            verb!(["from-run"], quadlet_from_run),
+            verb!(["install"], quadlet_install),
+            verb!(["list", "ls"], quadlet_list),
+            verb!(["print"], quadlet_print),
+            verb!(["restart"], quadlet_restart),
+            verb!(["rm"], quadlet_rm),
+            verb!(["start"], quadlet_start),
+            verb!(["stop"], quadlet_stop),
+            verb!(["sync"], quadlet_sync),
         ],
     },
     Group {
@@ -318,10 +414,13 @@ pub static GROUPS: &[Group] = &[
         name: "system",
         about: "Manage the engine",
         verbs: &[
+            verb!(["check"], system_check, zygote),
             verb!(["df"], system_df),
             verb!(["events"], events),
             verb!(["info"], info),
+            verb!(["migrate"], system_migrate),
             verb!(["prune"], system_prune, zygote),
+            verb!(["renumber"], system_renumber),
             verb!(["reset"], system_reset, zygote),
         ],
     },

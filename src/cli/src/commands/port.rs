@@ -102,7 +102,7 @@ fn each(published: &Publish) -> Vec<Mapping> {
     (0..published.count)
         .map(|offset| Mapping {
             container: published.container.saturating_add(offset),
-            protocol: rows::protocol(published),
+            protocol: published.protocol.name(),
             host: format!("{address}:{}", first.saturating_add(offset)),
         })
         .collect()

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout ps`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use haulout_engine::Engine;
-use haulout_engine::container::{Status, Summary};
+use haulout_engine::container::{Record, Status, Summary};
 
-use super::inspect::container::tree_size;
 use crate::format::{Data, Format, Struct, data, render, table};
 use crate::invocation::Invocation;
 use crate::{filter, output, rows, size, time};
@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(short, long)]
     latest: bool,
     /// Display namespace information
-    #[arg(long)]
+    #[arg(long, alias = "namespace")]
     ns: bool,
     /// Display the extended information
     #[arg(long)]
@@ -84,8 +84,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if args.size && args.ns {
         bail!("size and namespace options conflict");
     }
-    if args.ns && args.pod {
-        bail!("pod and namespace options conflict");
+    if args.quiet && (args.size || args.ns) {
+        bail!("quiet conflicts with size and namespace");
     }
     let engine = invocation.engine();
     let Some(seconds) = args.watch.filter(|&seconds| seconds > 0) else {
@@ -101,7 +101,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
 async fn show(args: &Args, engine: &Engine) -> Result<String> {
     let list = engine.containers().list().await?;
     let filter = filter::Containers::parse(&args.filter, engine, &list).await?;
-    let every = args.all || args.latest || args.last >= 0 || filter.names_states();
+    let every = args.all || args.latest || args.last > 0 || filter.names_states();
     let mut chosen: Vec<&Summary> = list
         .iter()
         .filter(|summary| every || matches!(summary.status, Status::Running(_)))
@@ -115,9 +115,14 @@ async fn show(args: &Args, engine: &Engine) -> Result<String> {
     let mut lines: Vec<Line> = Vec::with_capacity(chosen.len());
     for summary in chosen {
         let size = if args.size { Some(sizes(engine, summary).await?) } else { None };
-        lines.push(Line { summary, size, whole: args.no_trunc });
+        lines.push(Line { summary, size, whole: args.no_trunc, namespaces: args.ns });
     }
     sort(&mut lines, &args.sort);
+    if !args.size && args.format.as_deref().is_some_and(|format| format.contains(".Size")) {
+        for _ in &lines {
+            output::failure("Size format requires --size option");
+        }
+    }
     if args.quiet && args.format.is_none() {
         return Ok(lines.iter().map(|line| line.id() + "\n").collect());
     }
@@ -159,10 +164,10 @@ fn plain(args: &Args, lines: &[Line<'_>]) -> String {
             let mut row = vec![
                 line.id(),
                 record.image_name.clone(),
-                rows::command(&record.command, line.whole),
+                rows::command(record.arguments(), line.whole),
                 time::ago(record.created),
                 rows::status(line.summary),
-                rows::ports(&record.ports),
+                rows::all_ports(record),
                 record.name.to_string(),
             ];
             if args.pod {
@@ -223,6 +228,8 @@ struct Line<'a> {
     summary: &'a Summary,
     size: Option<(u64, u64)>,
     whole: bool,
+    /// Whether its namespaces are asked for.
+    namespaces: bool,
 }
 
 impl Line<'_> {
@@ -273,24 +280,25 @@ impl Line<'_> {
         let (exited, ended, code) = self.exit();
         let ns: Vec<Data> = namespaces(self.pid()).into_iter().map(Data::from).collect();
         let [cgroup, ipc, mnt, net, pid, user, uts] = <[Data; 7]>::try_from(ns).unwrap_or_default();
+        let listed = self.namespaces();
         let size = match self.size {
             Some(_) => self.size_words(),
             None => String::new(),
         };
-        let image = record.image.hex();
+        let image = record.image_id();
         Struct::of("containers.psReporter")
             .with_as("ID", "Id", self.id())
             .with("Names", record.name.to_string())
             .with("Image", &record.image_name)
-            .with("ImageID", if self.whole { image } else { image[..12].to_owned() })
-            .with("Command", rows::command(&record.command, self.whole))
+            .with("ImageID", if self.whole { image } else { image.chars().take(12).collect() })
+            .with("Command", rows::command(record.arguments(), self.whole))
             .with("Created", Data::Time(Some(record.created)))
             .with_hidden("CreatedAt", time::go_string(Some(record.created)))
             .with_hidden("CreatedHuman", time::ago(record.created))
             .with_hidden("RunningFor", time::ago(record.created))
             .with("Status", rows::status(self.summary))
             .with("State", rows::state(&self.summary.status))
-            .with("Ports", rows::ports(&record.ports))
+            .with("Ports", rows::all_ports(record))
             .with("Labels", Data::map_or_nil(&record.options.labels))
             .with("Mounts", self.mounts())
             .with("Networks", networks(record).join(","))
@@ -301,13 +309,13 @@ impl Line<'_> {
             .with("Exited", exited)
             .with("ExitedAt", ended)
             .with("ExitCode", code)
-            .with("ExposedPorts", Data::List(None))
+            .with("ExposedPorts", exposed(record))
             .with("StartedAt", self.summary.started.unwrap_or(time::GO_ZERO))
             .with("AutoRemove", record.options.remove)
-            .with("CIDFile", "")
+            .with("CIDFile", record.options.id_file.clone().unwrap_or_default())
             .with("IsInfra", false)
             .with("Restarts", 0)
-            .with("Namespaces", Struct::of("define.ListContainerNamespaces"))
+            .with("Namespaces", listed)
             .with_hidden("Cgroup", cgroup)
             .with_hidden("IPC", ipc)
             .with_hidden("MNT", mnt)
@@ -316,7 +324,22 @@ impl Line<'_> {
             .with_hidden("USERNS", user.clone())
             .with_hidden("User", user)
             .with_hidden("UTS", uts)
+            .with_json_of(self.common("".into(), "".into()).with("Created", Data::Time(Some(record.created))))
             .into()
+    }
+
+    /// Its namespaces, when they are asked for.
+    fn namespaces(&self) -> Struct {
+        let numbers = if self.namespaces { namespaces(self.pid()) } else { vec![String::new(); 7] };
+        let number = |index: usize| numbers.get(index).cloned().unwrap_or_default();
+        Struct::of("define.ListContainerNamespaces")
+            .with_omitted("MNT", "Mnt", number(2))
+            .with_omitted("Cgroup", "Cgroup", number(0))
+            .with_omitted("IPC", "Ipc", number(1))
+            .with_omitted("NET", "Net", number(3))
+            .with_omitted("PIDNS", "Pidns", number(4))
+            .with_omitted("UTS", "Uts", number(6))
+            .with_omitted("User", "User", number(5))
     }
 
     fn common(&self, created: Data, status: Data) -> Struct {
@@ -331,21 +354,21 @@ impl Line<'_> {
         };
         Struct::of("entities.ListContainer")
             .with("AutoRemove", record.options.remove)
-            .with("Command", Data::list_or_nil(record.command.clone()))
+            .with("Command", Data::list_or_nil(record.arguments().to_vec()))
             .with("CreatedAt", created)
-            .with("CIDFile", "")
+            .with("CIDFile", record.options.id_file.clone().unwrap_or_default())
             .with("Exited", exited)
             .with("ExitedAt", ended)
             .with("ExitCode", code)
-            .with("ExposedPorts", Data::List(None))
+            .with("ExposedPorts", exposed(record))
             .with("Id", record.id.to_string())
             .with("Image", &record.image_name)
-            .with("ImageID", record.image.hex())
+            .with("ImageID", record.image_id())
             .with("IsInfra", false)
             .with("Labels", Data::map_or_nil(&record.options.labels))
             .with("Mounts", self.mounts())
             .with("Names", vec![record.name.to_string()])
-            .with("Namespaces", Struct::of("define.ListContainerNamespaces"))
+            .with("Namespaces", self.namespaces())
             .with("Networks", networks(record))
             .with("Pid", self.pid())
             .with("Pod", "")
@@ -370,8 +393,20 @@ fn port(port: &haulout_engine::container::options::Publish) -> Data {
         .with("container_port", port.container)
         .with("host_port", port.host.unwrap_or(0))
         .with("range", port.count)
-        .with("protocol", rows::protocol(port))
+        .with("protocol", port.protocol.name())
         .into()
+}
+
+/// The ports that it says it uses, each with its protocols.
+fn exposed(record: &Record) -> Data {
+    let mut ports: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for &(port, protocol) in &record.exposed {
+        let protocols = ports.entry(port.to_string()).or_default();
+        if !protocols.contains(&protocol.name()) {
+            protocols.push(protocol.name());
+        }
+    }
+    if ports.is_empty() { Data::Map(None) } else { ports.into() }
 }
 
 /// The numbers of a process's namespaces: cgroup, ipc, mnt, net, pid, user, uts.
@@ -387,15 +422,15 @@ fn namespaces(pid: i32) -> Vec<String> {
 
 /// The bytes that a container wrote over its image, and those of both together.
 async fn sizes(engine: &Engine, summary: &Summary) -> Result<(u64, u64)> {
-    let own = tree_size(&engine.paths().container(&summary.record.id).join("upper"));
+    let own = engine.containers().written(&summary.record).await;
     let images = engine.images().list().await?;
-    let image = images.iter().find(|image| image.id == summary.record.image).map_or(0, |image| image.size);
+    let image = images.iter().find(|image| Some(image.id) == summary.record.image).map_or(0, |image| image.size);
     Ok((own, own + image))
 }
 
 fn sort(lines: &mut [Line<'_>], key: &str) {
     match key {
-        "command" => lines.sort_by_cached_key(|line| line.summary.record.command.join(" ")),
+        "command" => lines.sort_by_cached_key(|line| line.summary.record.arguments().join(" ")),
         "id" => lines.sort_by_key(|line| line.summary.record.id),
         "image" => lines.sort_by(|a, b| a.summary.record.image_name.cmp(&b.summary.record.image_name)),
         "names" => lines.sort_by(|a, b| a.summary.record.name.cmp(&b.summary.record.name)),

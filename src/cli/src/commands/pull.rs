@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout pull`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::Engine;
-use haulout_engine::image::PullOptions;
+use haulout_engine::image::{Location, PullOptions};
 
-use super::load;
 use crate::exit::Failures;
 use crate::invocation::Invocation;
 use crate::registry::{Access, Retry};
-use crate::{options, output, progress};
+use crate::{encryption, options, output, progress, short_name};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] IMAGE [IMAGE...]";
@@ -46,6 +45,9 @@ pub struct Args {
     /// All tagged images in the repository will be pulled
     #[arg(short, long)]
     all_tags: bool,
+    /// Key needed to decrypt the image (e.g. /path/to/key.pem)
+    #[arg(long)]
+    decryption_key: Vec<String>,
     /// This is a Docker specific option and is a NOOP
     #[arg(long)]
     disable_content_trust: bool,
@@ -69,6 +71,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if args.images.is_empty() {
         bail!("requires at least 1 arg(s), only received 0");
     }
+    encryption::refuse_decryption(&args.decryption_key)?;
     let access = Access {
         auth_file: args.authfile.clone(),
         certificates: args.cert_dir.clone(),
@@ -82,16 +85,17 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let engine = invocation.engine();
     let mut failures = Vec::new();
     for image in &args.images {
-        let pulled = match (args.all_tags, transport(image)) {
-            (true, Some(_)) => Err(anyhow!("pulling all tags is not supported for transport {image}")),
-            (true, None) => all_tags(&engine, image, &how, &retry, args.quiet).await,
-            (false, Some(path)) => load::read(&engine, Path::new(path), args.quiet).await.map(|mut done| {
-                // One line an image, whatever names it has.
-                done.dedup_by_key(|(id, _)| *id);
-                done
-            }),
-            (false, None) => retry.run(|| one(&engine, image, how.clone(), args.quiet)).await.map(|done| vec![done]),
+        let pulled = match (args.all_tags, Location::parse(image)) {
+            (_, Err(error)) => Err(error.into()),
+            (true, Ok(Some(Location::Path { transport, .. }))) => not_all_tags(transport.name()),
+            (true, Ok(Some(Location::Here(_)))) => not_all_tags("containers-storage"),
+            (true, Ok(None)) => all_tags(&engine, image, &how, &retry, args.quiet).await,
+            (false, Ok(Some(location))) => from(&engine, location, &how, args.quiet).await,
+            (false, Ok(None)) => asked(&engine, image, &how, &retry, args.quiet).await.map(|done| vec![done]),
         };
+        for warning in engine.take_warnings() {
+            output::error(&format!("WARNING: {warning}\n"));
+        }
         match pulled {
             Ok(done) => {
                 for (id, _) in done {
@@ -101,22 +105,17 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             Err(error) => failures.push(error),
         }
     }
-    for warning in engine.take_warnings() {
-        output::error(&format!("WARNING: {warning}\n"));
-    }
     Failures::of(failures)?;
     Ok(0)
 }
 
-/// The path of an image that is no registry's.
-fn transport(image: &str) -> Option<&str> {
-    let (transport, rest) = image.split_once(':')?;
-    let path = match transport {
-        "docker-archive" | "oci-archive" | "oci" => rest.split(':').next().unwrap_or(rest),
-        "dir" => rest,
-        _ => return None,
-    };
-    Some(path)
+fn not_all_tags(transport: &str) -> Result<Vec<progress::Done>> {
+    Err(anyhow!("pulling all tags is not supported for {transport} transport"))
+}
+
+/// Reads the images that are elsewhere than in a registry; one answer for every name that they have.
+pub async fn from(engine: &Engine, location: Location, how: &PullOptions, quiet: bool) -> Result<Vec<progress::Done>> {
+    progress::show(engine.images().load_from(location, how), quiet).await
 }
 
 /// Pulls everything that a repository has.
@@ -142,10 +141,27 @@ async fn all_tags(
     Ok(all)
 }
 
+/// Pulls one image, again where that may help. Which one a short name means is asked once, and remembered when it is here.
+pub async fn asked(
+    engine: &Engine,
+    image: &str,
+    how: &PullOptions,
+    retry: &Retry,
+    quiet: bool,
+) -> Result<progress::Done> {
+    let image = image.strip_prefix("docker://").unwrap_or(image);
+    let chosen = short_name::chosen(engine, image).await?;
+    let full = chosen.as_ref().map_or_else(|| image.to_owned(), ToString::to_string);
+    let done = retry.run(|| one(engine, &full, how.clone(), quiet)).await?;
+    if let Some(chosen) = &chosen {
+        short_name::remember(engine, image, chosen).await;
+    }
+    Ok(done)
+}
+
 /// Pulls one image, showing how far it is; answers its id and full name.
 pub async fn one(engine: &Engine, image: &str, how: PullOptions, quiet: bool) -> Result<progress::Done> {
-    let name = image.strip_prefix("docker://").unwrap_or(image);
-    let done = progress::show(engine.images().pull(name, how), quiet).await?;
+    let done = progress::show(engine.images().pull(image, how), quiet).await?;
     match done.into_iter().next() {
         Some(done) => Ok(done),
         None => bail!("pulling {image}: the engine ended without saying that it is here"),

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout push`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use haulout_engine::image::{ManifestFormat, Packing, PushOptions, SaveFormat, SaveImage};
+use haulout_engine::Engine;
+use haulout_engine::digest::Digest;
+use haulout_engine::image::{
+    LayoutName, Location, LocationError, ManifestFormat, Packing, PullOptions, PushOptions, SaveAs, SaveImage,
+    SignWith, Transport, Which,
+};
 use haulout_engine::step::Compression;
 
 use super::save;
 use crate::invocation::Invocation;
-use crate::progress;
 use crate::registry::{Access, Retry};
+use crate::{encryption, progress, terminal};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] IMAGE [DESTINATION]";
@@ -18,7 +23,7 @@ pub const USAGE: &str = "[options] IMAGE [DESTINATION]";
 /// Push an image to a specified destination
 ///
 /// Pushes a source image to a specified destination.
-/// The Image "DESTINATION" uses a "transport":"details" format. See podman-push(1) section "DESTINATION" for the expected format.
+/// The Image "DESTINATION" uses a "transport":"details" format. See containers-transports(5) for the formats.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override
@@ -45,6 +50,12 @@ pub struct Args {
     /// This is a Docker specific option and is a NOOP
     #[arg(long)]
     disable_content_trust: bool,
+    /// Layers to encrypt, 0-indexed layer indices with support for negative indexing (e.g. 0 is the first layer, -1 is the last layer). If not defined, will encrypt all layers if encryption-key flag is specified
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
+    encrypt_layer: Vec<i64>,
+    /// Key with the encryption protocol to use to encrypt the image (e.g. jwe:/path/to/key.pem)
+    #[arg(long)]
+    encryption_key: Vec<String>,
     /// Use the specified compression algorithm even if the destination contains a differently-compressed variant already
     #[arg(long)]
     force_compression: bool,
@@ -63,6 +74,18 @@ pub struct Args {
     /// delay between retries in case of push failures
     #[arg(long)]
     retry_delay: Option<String>,
+    /// Add a "simple signing" signature at the destination using the specified key
+    #[arg(long, value_name = "KEY")]
+    sign_by: Option<String>,
+    /// Sign the image using a sigstore parameter file at PATH
+    #[arg(long, value_name = "PATH")]
+    sign_by_sigstore: Option<PathBuf>,
+    /// Sign the image using a sigstore private key at PATH
+    #[arg(long, value_name = "PATH")]
+    sign_by_sigstore_private_key: Option<PathBuf>,
+    /// Read a passphrase for signing an image from PATH
+    #[arg(long, value_name = "PATH")]
+    sign_passphrase_file: Option<PathBuf>,
     /// Require HTTPS and verify certificates when contacting registries
     #[arg(long)]
     tls_verify: Option<bool>,
@@ -85,15 +108,25 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             bail!("unknown format {other:?}. Choose on of the supported formats: 'oci', 'v2s1', or 'v2s2'")
         }
     };
+    encryption::refuse_encryption(&args.encryption_key, &args.encrypt_layer)?;
     let packing = packing(args.compression_format.as_deref(), args.compression_level)?;
     let engine = invocation.engine();
     // Before anything is said of it.
     engine.images().resolve(image).await?;
-    if let Some((format, to)) = elsewhere(destination) {
-        let (path, name) = to;
-        let images = vec![SaveImage { name: image.clone(), tags: name.into_iter().map(str::to_owned).collect() }];
-        let digests =
-            save::write(&engine, images, Some(Path::new(path)), format, args.compress, args.quiet, true).await?;
+    let sign = Signing {
+        by: args.sign_by.clone(),
+        parameters: args.sign_by_sigstore.clone(),
+        private_key: args.sign_by_sigstore_private_key.clone(),
+        passphrase_file: args.sign_passphrase_file.clone(),
+        replaces: args.remove_signatures,
+    };
+    let sign = sign.options()?;
+    if let Some(location) = elsewhere(destination)? {
+        if sign.gpg.is_some() || sign.sigstore.is_some() {
+            bail!("Cannot determine canonical Docker reference for destination {destination}");
+        }
+        let packing = if args.compress { Some(Packing::GZIP) } else { packing };
+        let digests = place(&engine, image, location, (format, packing), args.quiet).await?;
         return digest_file(&args, digests.first());
     }
     let access = Access {
@@ -102,7 +135,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         creds: args.creds.clone(),
         tls_verify: args.tls_verify,
     };
-    let options = PushOptions { access: access.options()?, format, packing, force_compression: args.force_compression };
+    let options =
+        PushOptions { access: access.options()?, format, packing, force_compression: args.force_compression, sign };
     let retry = Retry::of(args.retry, args.retry_delay.as_deref())?;
     let digests = retry
         .run(|| async {
@@ -113,7 +147,46 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     digest_file(&args, digests.first())
 }
 
-fn digest_file(args: &Args, digest: Option<&haulout_engine::digest::Digest>) -> Result<u8> {
+/// What flags say of signatures.
+#[derive(Clone, Debug, Default)]
+pub struct Signing {
+    /// `--sign-by`.
+    pub by: Option<String>,
+    /// `--sign-by-sigstore`.
+    pub parameters: Option<PathBuf>,
+    /// `--sign-by-sigstore-private-key`.
+    pub private_key: Option<PathBuf>,
+    /// `--sign-passphrase-file`.
+    pub passphrase_file: Option<PathBuf>,
+    /// `--remove-signatures`.
+    pub replaces: bool,
+}
+
+impl Signing {
+    /// As the engine takes it. A passphrase that no file has is asked for.
+    pub fn options(self) -> Result<SignWith> {
+        let filled = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
+        if let Some(path) = filled(self.parameters) {
+            bail!(
+                "setting up signing using parameter file {:?}: Haulout signs with a key only, not with a certificate: use --sign-by-sigstore-private-key",
+                path.display().to_string()
+            );
+        }
+        let by = self.by.filter(|by| !by.is_empty());
+        let sigstore = filled(self.private_key);
+        let passphrase_file = filled(self.passphrase_file);
+        let passphrase = match (&sigstore, &passphrase_file) {
+            (Some(path), None) if terminal::is_input() => {
+                let asked = terminal::ask_secretly(&format!("Passphrase for key {}: ", path.display()));
+                Some(asked.context("reading the passphrase")?)
+            }
+            _ => None,
+        };
+        Ok(SignWith { gpg: by, sigstore, passphrase_file, passphrase, replaces: self.replaces })
+    }
+}
+
+fn digest_file(args: &Args, digest: Option<&Digest>) -> Result<u8> {
     if let (Some(path), Some(digest)) = (&args.digestfile, digest) {
         std::fs::write(path, digest.to_string())
             .with_context(|| format!("writing digest to file {:?}", path.display().to_string()))?;
@@ -133,16 +206,52 @@ pub fn packing(format: Option<&str>, level: Option<i64>) -> Result<Option<Packin
     Ok(Some(Packing { compression, level }))
 }
 
-/// A destination that is no registry: path and name there.
-fn elsewhere(destination: &str) -> Option<(SaveFormat, (&str, Option<&str>))> {
-    let (transport, rest) = destination.split_once(':')?;
-    let format = match transport {
-        "oci" => SaveFormat::OciDir,
-        "oci-archive" => SaveFormat::OciArchive,
-        "docker-archive" => SaveFormat::DockerArchive,
-        "dir" => return Some((SaveFormat::DockerDir, (rest, None))),
-        _ => return None,
+/// A destination that is no registry. As with podman, what would be a transport that cannot be written to is a registry's name.
+fn elsewhere(destination: &str) -> Result<Option<Location>> {
+    match Location::parse(destination) {
+        Err(LocationError::NotBuilt(_)) => Ok(None),
+        location => Ok(location?),
+    }
+}
+
+/// Puts the image where `location` says; answers the digest of its manifest there.
+async fn place(
+    engine: &Engine,
+    image: &str,
+    location: Location,
+    (manifest, packing): (Option<ManifestFormat>, Option<Packing>),
+    quiet: bool,
+) -> Result<Vec<Digest>> {
+    let shown = location.to_string();
+    let (transport, path, which) = match location {
+        Location::Path { transport, path, which } => (transport, path, which),
+        Location::Here(name) => {
+            let images = engine.images();
+            images.tag(image, &name.to_string()).await?;
+            progress::show(images.load_from(Location::Here(name), &PullOptions::default()), quiet).await?;
+            return Ok(vec![images.inspect(image).await?.summary.digest]);
+        }
     };
-    let (path, name) = rest.split_once(':').map_or((rest, None), |(path, name)| (path, Some(name)));
-    Some((format, (path, name)))
+    let name = match which {
+        Which::All | Which::Only => None,
+        Which::Named(name) => Some(name),
+        Which::At(index) => {
+            bail!("initializing destination {shown}: Destination reference must not contain a manifest index @{index}")
+        }
+    };
+    // Layers there are as they lie, unless --compress says otherwise.
+    let packing = match transport {
+        Transport::Oci | Transport::OciArchive => packing,
+        Transport::Dir | Transport::DockerArchive => packing.filter(|packing| *packing == Packing::GZIP),
+    };
+    let (tags, layout_name) = match transport {
+        Transport::Oci | Transport::OciArchive => (Vec::new(), name.map_or(LayoutName::Nothing, LayoutName::Said)),
+        Transport::Dir | Transport::DockerArchive => (name.into_iter().collect(), LayoutName::Own),
+    };
+    let images = vec![SaveImage { name: image.to_owned(), tags, layout_name }];
+    let form = SaveAs { transport, manifest, packing };
+    save::write(engine, images, Some(&path), form, quiet, true).await.map_err(|error| match error.downcast_ref() {
+        Some(haulout_engine::Error::Io { .. }) | None => error.context(format!("initializing destination {shown}")),
+        Some(_) => error,
+    })
 }

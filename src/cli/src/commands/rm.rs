@@ -4,11 +4,11 @@
 use anyhow::{Result, bail};
 use futures_util::stream::{self, StreamExt as _};
 use haulout_engine::Error;
-use haulout_engine::container::RemoveOptions;
+use haulout_engine::container::{ContainerId, RemoveOptions, Summary};
 
 use crate::exit::{Failure, Failures};
 use crate::invocation::Invocation;
-use crate::names::Selection;
+use crate::names::{Selection, Target};
 use crate::output;
 
 /// What comes after the verb.
@@ -29,6 +29,9 @@ pub struct Args {
     /// Read the container ID from the file
     #[arg(long)]
     cidfile: Vec<String>,
+    /// Remove container and all containers that depend on the selected container
+    #[arg(long)]
+    depend: bool,
     /// Filter output based on conditions given
     #[arg(long)]
     filter: Vec<String>,
@@ -76,10 +79,13 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     // Whoever forces it wants nothing of it to be left.
     let options = RemoveOptions { force: args.force, volumes: args.volumes || args.force, timeout };
     let containers = &engine.containers();
-    let mut removing = stream::iter(&targets)
-        .map(|target| async move { (target, containers.remove(&target.id, options).await) })
-        .buffered(AT_ONCE);
+    let order = Order::of(&containers.list().await?, targets, args.depend);
     let mut failures = Vec::new();
+    // Those that others depend on come one after the other, and after them.
+    let width = if order.depending { 1 } else { AT_ONCE };
+    let mut removing = stream::iter(&order.targets)
+        .map(|target| async move { (target, containers.remove(&target.id, options).await) })
+        .buffered(width);
     while let Some((target, removed)) = removing.next().await {
         match removed {
             Ok(()) => output::line(&target.given)?,
@@ -93,4 +99,49 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     }
     Failures::of(failures)?;
     Ok(0)
+}
+
+/// What is removed, and whether that must be one after the other because some depend on others.
+struct Order {
+    targets: Vec<Target>,
+    depending: bool,
+}
+
+impl Order {
+    /// Of `targets`; with `depend` of those too that depend on them.
+    fn of(all: &[Summary], targets: Vec<Target>, depend: bool) -> Self {
+        let dependents = |id: &ContainerId| {
+            let id = id.to_string();
+            let of = all.iter().filter(move |summary| summary.record.dependencies().contains(&id.as_str()));
+            of.map(|summary| summary.record.id).collect::<Vec<_>>()
+        };
+        let mut order = Self { targets: Vec::new(), depending: false };
+        let mut wanted: Vec<Target> = Vec::new();
+        let mut pending: Vec<Target> = targets.into_iter().rev().collect();
+        while let Some(target) = pending.pop() {
+            let others = dependents(&target.id);
+            order.depending |= !others.is_empty();
+            if depend {
+                pending.extend(others.into_iter().map(|id| Target { given: id.to_string(), id }));
+            }
+            if !wanted.iter().any(|known| known.id == target.id) {
+                wanted.push(target);
+            }
+        }
+        // Whoever depends on another goes first; what cannot go comes last, and is refused.
+        let mut left = wanted;
+        while !left.is_empty() {
+            let is_free = |target: &Target| {
+                dependents(&target.id).iter().all(|id| order.targets.iter().any(|gone| gone.id == *id))
+            };
+            let (free, held): (Vec<Target>, Vec<Target>) = left.into_iter().partition(is_free);
+            if free.is_empty() {
+                order.targets.extend(held);
+                break;
+            }
+            order.targets.extend(free);
+            left = held;
+        }
+        order
+    }
 }

@@ -44,9 +44,26 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let mut removed = Vec::new();
     let mut failures = Vec::new();
     for name in &names {
+        let lineage = images.lineage().await?;
         match images.remove(name, args.force).await {
-            Ok(steps) => removed.extend(steps),
+            Ok(steps) => {
+                for step in steps {
+                    match step {
+                        // As podman has it: what others are built upon is still there in them.
+                        Removed::Deleted(id) if lineage.has_children(&id) => {}
+                        Removed::Deleted(id) => {
+                            removed.push(step);
+                            if !args.no_prune {
+                                let gone = images.remove_unneeded(&lineage.parents(&id)).await?;
+                                removed.extend(gone.into_iter().map(Removed::Deleted));
+                            }
+                        }
+                        Removed::Untagged(_) => removed.push(step),
+                    }
+                }
+            }
             Err(Error::NoSuchImage(_)) if args.ignore || args.all => {}
+            Err(Error::ReadOnlyImage(_)) if args.all => {}
             Err(error) => failures.push(error),
         }
     }

@@ -7,6 +7,7 @@ use haulout_engine::container::{Condition, ContainerId, Options, RemoveOptions};
 
 use super::create;
 use crate::conversation::{End, Wiring, converse};
+use crate::descriptors::DescriptorFlags;
 use crate::exit::Failure;
 use crate::invocation::Invocation;
 use crate::options::Flags;
@@ -29,6 +30,14 @@ pub struct Args {
     detach_keys: String,
     #[command(flatten)]
     flags: Flags,
+    /// add entries to /etc/passwd and /etc/group
+    #[arg(long, default_value_t = true)]
+    passwd: bool,
+    #[command(flatten)]
+    descriptors: DescriptorFlags,
+    /// Remove image unless used by other containers, implies --rm
+    #[arg(long)]
+    rmi: bool,
     /// Proxy received signals to the process
     #[arg(long, default_value_t = true)]
     sig_proxy: bool,
@@ -37,16 +46,23 @@ pub struct Args {
 }
 
 /// Makes a container and starts it; in the foreground it answers what the container's process ended with.
-pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+pub async fn run(mut args: Args, invocation: &Invocation) -> Result<u8> {
     let engine = invocation.engine();
-    let options = args.flags.options(&args.words, &invocation.argv)?;
+    args.flags.rm |= args.rmi;
+    if args.rmi && args.flags.image.rootfs {
+        bail!("autoremoving image is not possible when a rootfs is in use: invalid argument");
+    }
+    let mut options = args.flags.options(&args.words, &invocation.argv)?;
+    options.accounts.untouched = !args.passwd;
+    options.remove_image = args.rmi;
+    let passed = args.descriptors.passed_with_service()?;
     let streams = Streams::parse(&args.flags.attach)?;
     if options.terminal && options.interactive && !terminal::is_input() {
         output::warning("The input device is not a TTY. The --tty and --interactive flags might not work properly");
     }
-    let id = create::make(&engine, &args.flags, options.clone()).await?;
+    let id = Box::pin(create::make(invocation, &engine, &args.flags, options.clone())).await?;
     if args.detach {
-        let started = engine.containers().start(&id).await;
+        let started = engine.containers().passing(passed).start(&id).await;
         create::warn(&engine);
         if let Err(error) = started {
             discard(&engine, &id, &options).await;
@@ -63,8 +79,10 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             return Err(Failure { status: 126, message: error.to_string() }.into());
         }
     };
+    // By the name that it was found by: another name of it stays.
+    let image = if args.rmi { Some(engine.containers().inspect(&id).await?.summary.record.image_name) } else { None };
     let size = if options.terminal { terminal::size() } else { None };
-    let session = match engine.containers().start_attached(&id, size).await {
+    let session = match engine.containers().passing(passed).start_attached(&id, size).await {
         Ok(session) => session,
         Err(error) => {
             create::warn(&engine);
@@ -73,27 +91,39 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         }
     };
     create::warn(&engine);
+    if !streams.stdout && !streams.stderr {
+        // Of what it says nothing is seen here: at least which one it is.
+        output::line(&id.to_string())?;
+    }
     let wiring = Wiring {
-        stdin: options.interactive && streams.stdin,
+        // What it has itself is not read for it.
+        stdin: options.interactive && streams.stdin && !options.log.driver.passes_through(),
         stdout: streams.stdout,
         stderr: streams.stderr,
         terminal: options.terminal,
         detach,
         proxy: args.sig_proxy.then(|| (engine.containers(), id)),
     };
-    match converse(session, wiring).await {
-        Ok(End::Detached) => Ok(0),
-        Ok(End::Exited(status)) => {
-            if let Some(status) = status {
-                return Ok(exit_status(status));
-            }
+    let ended = conclude(&engine, &id, &options, converse(session, wiring).await).await;
+    if let (Ok((End::Exited(_), _)), Some(image)) = (&ended, image) {
+        remove_image(&engine, &image).await;
+    }
+    ended.map(|(_, status)| status)
+}
+
+/// What the conversation came to, and the status that this process ends with.
+async fn conclude(engine: &Engine, id: &ContainerId, options: &Options, end: Result<End>) -> Result<(End, u8)> {
+    match end {
+        Ok(End::Detached) => Ok((End::Detached, 0)),
+        Ok(End::Exited(Some(status))) => Ok((End::Exited(Some(status)), exit_status(status))),
+        Ok(End::Exited(None)) => {
             // The monitor went without a word: what is known of the container says the rest.
-            let status = engine.containers().wait(&id, Condition::Stopped).await.unwrap_or(-1);
-            discard(&engine, &id, &options).await;
-            Ok(exit_status(status))
+            let status = engine.containers().wait(id, Condition::Stopped).await.unwrap_or(-1);
+            discard(engine, id, options).await;
+            Ok((End::Exited(None), exit_status(status)))
         }
         Err(error) => {
-            discard(&engine, &id, &options).await;
+            discard(engine, id, options).await;
             Err(match error.downcast::<Failure>() {
                 Ok(Failure { status, message }) => {
                     Failure { status, message: format!("attaching to container {id}: {message}") }.into()
@@ -101,6 +131,13 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
                 Err(error) => error,
             })
         }
+    }
+}
+
+/// `--rmi`: removes the image that a container had, unless another one has it too.
+async fn remove_image(engine: &Engine, image: &str) {
+    if let Err(error) = engine.images().remove(image, false).await {
+        output::warning(&format!("removing image {image}: {error}"));
     }
 }
 

@@ -3,13 +3,15 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::Engine;
 use haulout_engine::digest::Digest;
-use haulout_engine::image::{SaveFormat, SaveImage, SaveTo};
+use haulout_engine::image::{LayoutName, ManifestFormat, Packing, SaveAs, SaveImage, SaveTo, Transport};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::exit::os_words;
 use crate::invocation::Invocation;
@@ -47,17 +49,17 @@ pub struct Args {
 /// Writes the images.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let [first, rest @ ..] = args.images.as_slice() else { bail!("need at least 1 argument") };
-    let format = match args.format.as_str() {
-        "docker-archive" => SaveFormat::DockerArchive,
-        "oci-archive" => SaveFormat::OciArchive,
-        "docker-dir" => SaveFormat::DockerDir,
-        "oci-dir" => SaveFormat::OciDir,
+    let transport = match args.format.as_str() {
+        "docker-archive" => Transport::DockerArchive,
+        "oci-archive" => Transport::OciArchive,
+        "docker-dir" => Transport::Dir,
+        "oci-dir" => Transport::Oci,
         _ => bail!("format value must be one of oci-dir oci-archive docker-dir docker-archive"),
     };
-    if args.compress && format != SaveFormat::DockerDir {
+    if args.compress && transport != Transport::Dir {
         bail!("--compress can only be set when --format is 'docker-dir'");
     }
-    if args.multi_image_archive && !rest.is_empty() && format != SaveFormat::DockerArchive {
+    if args.multi_image_archive && !rest.is_empty() && transport != Transport::DockerArchive {
         bail!("unsupported format {:?} for saving multiple images (only docker-archive)", args.format);
     }
     let output = args.output.as_deref().filter(|path| !path.as_os_str().is_empty());
@@ -66,17 +68,23 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         None if terminal::is_output() => bail!("refusing to save to terminal. Use -o flag or redirect"),
         _ => {}
     }
-    let one = |name: &String| SaveImage { name: name.clone(), tags: Vec::new() };
+    let one = |name: &String| SaveImage { name: name.clone(), tags: Vec::new(), layout_name: LayoutName::Own };
     let images = if args.multi_image_archive {
         args.images.iter().map(one).collect()
     } else {
-        vec![SaveImage { name: first.clone(), tags: rest.to_vec() }]
+        vec![SaveImage { name: first.clone(), tags: rest.to_vec(), layout_name: LayoutName::Own }]
     };
     let engine = invocation.engine();
     for image in &images {
         engine.images().resolve(&image.name).await?;
     }
-    write(&engine, images, output, format, args.compress, args.quiet, false).await?;
+    let packing = match (args.compress, args.uncompressed) {
+        (true, _) => Some(Packing::GZIP),
+        (false, true) => Some(Packing::NONE),
+        (false, false) => None,
+    };
+    let manifest = (transport == Transport::Dir).then_some(ManifestFormat::Docker);
+    write(&engine, images, output, SaveAs { transport, manifest, packing }, args.quiet, false).await?;
     Ok(0)
 }
 
@@ -85,16 +93,15 @@ pub async fn write(
     engine: &Engine,
     images: Vec<SaveImage>,
     output: Option<&Path>,
-    format: SaveFormat,
-    compress: bool,
+    form: SaveAs,
     quiet: bool,
     signatures: bool,
 ) -> Result<Vec<Digest>> {
     let save = async |to: SaveTo| {
-        let save = engine.images().save(images, to, format, compress);
+        let save = engine.images().save(images, to, form);
         progress::show_push(save, quiet, signatures).await
     };
-    let folder = matches!(format, SaveFormat::DockerDir | SaveFormat::OciDir);
+    let folder = form.transport.is_folder();
     let Some(path) = output else {
         if folder {
             bail!("a directory cannot be written to standard output: name one with --output");
@@ -109,7 +116,7 @@ pub async fn write(
     let failed = |error: &io::Error| anyhow!("opening file {shown:?}: open {shown}: {}", os_words(error));
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {
-            if format == SaveFormat::DockerArchive && metadata.len() > 0 {
+            if form.transport == Transport::DockerArchive && metadata.len() > 0 {
                 bail!("docker-archive doesn't support modifying existing images");
             }
         }
@@ -120,22 +127,61 @@ pub async fn write(
         }
         Err(_) => {}
     }
-    // Beside it, and put in its place when it is whole.
-    let mut name = path.file_name().ok_or_else(|| failed(&io::ErrorKind::IsADirectory.into()))?.to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = Unfinished(path.with_file_name(name));
-    let options = File::options().read(true).write(true).create_new(true).clone();
-    let file = options.open(&part.0).map_err(|error| failed(&error))?;
+    let unfinished = Unfinished::beside(path).map_err(|error| failed(&error))?;
+    let file = unfinished.file.try_clone().map_err(|error| failed(&error))?;
     let digests = save(SaveTo::File(OwnedFd::from(file))).await?;
-    fs::rename(&part.0, path).with_context(|| format!("renaming {} to {}", part.0.display(), path.display()))?;
+    unfinished.put_at(path).with_context(|| format!("putting the archive at {}", path.display()))?;
     Ok(digests)
 }
 
-/// A file that goes unless it is renamed.
-struct Unfinished(PathBuf);
+/// A file that is in the folder of another one, and comes in that one's place when it is whole.
+struct Unfinished {
+    file: File,
+    /// Its name, which goes with it unless it is renamed.
+    part: PathBuf,
+    /// Whether it has that name. One without goes even when nobody is left to remove it.
+    named: bool,
+}
+
+impl Unfinished {
+    fn beside(path: &Path) -> io::Result<Self> {
+        let mut name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
+        name.push(format!(".{}.part", std::process::id()));
+        let part = path.with_file_name(name);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mode = Mode::from_raw_mode(0o666);
+        match rustix::fs::openat(CWD, folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
+            Ok(file) => Ok(Self { file: file.into(), part, named: false }),
+            // A file system that has none without a name.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR) => {
+                let file = File::options().read(true).write(true).create_new(true).open(&part)?;
+                Ok(Self { file, part, named: true })
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn put_at(mut self, path: &Path) -> io::Result<()> {
+        if !self.named {
+            let unnamed = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            let link = |to: &Path| rustix::fs::linkat(CWD, unnamed.as_str(), CWD, to, AtFlags::SYMLINK_FOLLOW);
+            match link(path) {
+                // What is there is replaced.
+                Err(Errno::EXIST) => link(&self.part)?,
+                linked => return Ok(linked?),
+            }
+            self.named = true;
+        }
+        fs::rename(&self.part, path)?;
+        self.named = false;
+        Ok(())
+    }
+}
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if self.named {
+            let _ = fs::remove_file(&self.part);
+        }
     }
 }

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use haulout_engine::config::Folders;
 use haulout_engine::config::registries::Registries;
+use haulout_engine::image::reference::Reference;
 use haulout_engine::image::{PullOptions, SearchResult};
 
 use crate::format::{Data, Format, Struct, data, render, table};
@@ -165,8 +166,11 @@ async fn tags(term: &str, limit: Option<usize>, options: &PullOptions, invocatio
             None => bail!("reference must be a docker reference"),
         },
     };
-    let name = format!("{registry}/{rest}");
-    let tags = invocation.engine().images().tags(&name, options).await?;
+    let full: Reference = format!("{registry}/{rest}").parse()?;
+    let name = full.repository_name();
+    let tags = invocation.engine().images().tags(&name, options).await.map_err(|error| {
+        anyhow!("1 error occurred:\n\t* getting repository tags: {:#}\n\n", anyhow::Error::from(error))
+    })?;
     let one = |tag| Found { index: registry.clone(), name: name.clone(), result: SearchResult::default(), tag };
     Ok(tags.into_iter().take(limit.unwrap_or(usize::MAX)).map(one).collect())
 }
@@ -177,6 +181,7 @@ fn filter(texts: &[String]) -> Result<Filter> {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         let yes = value != "false";
         match key {
+            "stars" if !text.contains('=') => bail!("invalid filter [{text:?}], should be stars=<value>"),
             "stars" => match value.parse() {
                 Ok(stars) => filter.stars = stars,
                 Err(_) => {

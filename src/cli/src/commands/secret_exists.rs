@@ -12,7 +12,7 @@ pub const USAGE: &str = "SECRET";
 
 /// Check if a secret exists in local storage
 ///
-/// If the named secret exists in local storage, podman secret exists exits with 0, otherwise the exit code will be 1.
+/// If the named secret exists in local storage, the exit code is 0, otherwise the exit code will be 1.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     secrets: Vec<String>,

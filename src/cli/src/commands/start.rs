@@ -3,7 +3,8 @@
 
 use anyhow::{Result, bail};
 use haulout_engine::Engine;
-use haulout_engine::container::{Condition, Session, Status};
+use haulout_engine::container::Condition;
+use haulout_engine::container::descriptors::Passed;
 
 use super::create;
 use super::run::exit_status;
@@ -11,8 +12,8 @@ use crate::conversation::{End, Wiring, converse};
 use crate::exit::Failures;
 use crate::invocation::Invocation;
 use crate::names::{Selection, Target};
-use crate::output;
 use crate::terminal::{self, DetachKeys};
+use crate::{descriptors, output};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] CONTAINER [CONTAINER...]";
@@ -48,31 +49,37 @@ pub struct Args {
 
 /// Starts every container; with `--attach` the one there is, in the foreground.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
-    let attach = args.attach || args.interactive;
     if args.containers.is_empty() && !args.all && !args.latest && args.filter.is_empty() {
         bail!("start requires at least one argument");
     }
-    if attach && args.containers.len() > 1 {
+    if args.attach && args.containers.len() > 1 {
         bail!("you cannot start and attach multiple containers at once");
     }
-    if args.sig_proxy == Some(true) && !attach {
+    if args.sig_proxy == Some(true) && !args.attach {
         bail!("you cannot use sig-proxy without --attach: invalid argument");
+    }
+    if args.all && !args.containers.is_empty() {
+        bail!("either start all containers or the container(s) provided in the arguments");
     }
     let engine = invocation.engine();
     let selection = Selection {
         names: &args.containers,
         all: args.all,
         latest: args.latest,
-        filters: &args.filter,
+        // Who is named is started, whatever the filters say.
+        filters: if args.containers.is_empty() { &args.filter } else { &[] },
         ..Selection::default()
     };
-    let targets = selection.resolve(&engine, |summary| summary.status.process().is_none()).await?;
-    if attach && let [target] = targets.as_slice() {
-        return foreground(&args, &engine, target).await;
+    let passed = descriptors::of_service()?;
+    let targets = selection.resolve(&engine, |summary| !summary.status.is_started()).await?;
+    if args.attach
+        && let [target] = targets.as_slice()
+    {
+        return Box::pin(foreground(&args, &engine, target, passed)).await;
     }
     let mut failures = Vec::new();
     for target in &targets {
-        match engine.containers().start(&target.id).await {
+        match engine.containers().passing(passed.clone()).start(&target.id).await {
             Ok(()) => output::line(&target.given)?,
             Err(error) => failures.push(error.into()),
         }
@@ -82,18 +89,16 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     Ok(0)
 }
 
-async fn foreground(args: &Args, engine: &Engine, target: &Target) -> Result<u8> {
+async fn foreground(args: &Args, engine: &Engine, target: &Target, passed: Passed) -> Result<u8> {
     let detach = DetachKeys::parse(&args.detach_keys)?;
-    let containers = engine.containers();
+    let containers = engine.containers().passing(passed);
     let details = containers.inspect(&target.id).await?;
     let options = details.summary.record.options;
-    let session: Session = match details.summary.status {
-        Status::Running(_) => containers.attach(&target.id).await?,
-        _ => containers.start_attached(&target.id, if options.terminal { terminal::size() } else { None }).await?,
-    };
+    // Which only attaches to one that runs.
+    let session = containers.start_attached(&target.id, if options.terminal { terminal::size() } else { None }).await?;
     create::warn(engine);
     let wiring = Wiring {
-        stdin: args.interactive && options.interactive,
+        stdin: args.interactive && options.interactive && !options.log.driver.passes_through(),
         stdout: true,
         stderr: true,
         terminal: options.terminal,

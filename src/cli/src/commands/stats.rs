@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use futures_util::future::try_join_all;
 use haulout_engine::container::usage::Usage;
 use haulout_engine::container::{ContainerId, Containers};
 use haulout_engine::{Engine, Error};
@@ -137,19 +136,18 @@ async fn measure(
     let list = containers.list().await?;
     let meant = list.iter().filter(|summary| match named {
         Some(ids) => ids.contains(&summary.record.id),
-        None => args.all || summary.status.process().is_some(),
+        None => args.all || summary.status.is_started(),
     });
-    let measured = meant.map(|summary| async move {
-        match containers.usage(&summary.record.id).await {
-            Ok(usage) => Ok(Some((summary, usage.unwrap_or_default()))),
-            // It has gone since it was listed.
-            Err(Error::NoSuchContainer(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    });
+    let meant: Vec<_> = meant.collect();
+    let usages = containers.usages(meant.iter().map(|summary| summary.record.id).collect()).await?;
     let mut rows = Vec::new();
     let mut seen = BTreeMap::new();
-    for (summary, now) in try_join_all(measured).await?.into_iter().flatten() {
+    for (summary, usage) in meant.into_iter().zip(usages) {
+        if usage.is_none() && summary.status.process().is_some() {
+            // It has ended since it was listed.
+            continue;
+        }
+        let now = usage.unwrap_or_default();
         let record = &summary.record;
         seen.insert(record.id, now.clone());
         rows.push(Row {

@@ -53,7 +53,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         cidfiles: &args.cidfile,
         ignore: args.ignore,
     };
-    let targets = selection.resolve(&engine, |summary| summary.status.process().is_some()).await?;
+    let targets = selection.resolve(&engine, |_| true).await?;
     // Less than nothing is for ever.
     let timeout = args.time.map(|seconds| u64::try_from(seconds).unwrap_or(u64::from(u32::MAX)));
     let containers = &engine.containers();

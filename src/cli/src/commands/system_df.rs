@@ -3,10 +3,9 @@
 
 use anyhow::{Result, bail};
 use haulout_engine::Engine;
-use haulout_engine::container::Summary;
+use haulout_engine::container::{Summary, tree_size};
 use haulout_engine::image::Space;
 
-use super::inspect::container::tree_size;
 use crate::format::{Data, Format, Struct, render, table};
 use crate::invocation::Invocation;
 use crate::{output, rows, size, time};
@@ -96,11 +95,11 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
 
 async fn gather(engine: &Engine) -> Result<Usage> {
     let images = engine.images().space().await?;
-    let containers = engine.containers().list().await?.into_iter().map(|summary| {
-        let size = tree_size(&engine.paths().container(&summary.record.id).join("upper"));
-        Sized { what: summary, size }
-    });
-    let containers = containers.collect();
+    let mut containers = Vec::new();
+    for summary in engine.containers().list().await? {
+        let size = engine.containers().written(&summary.record).await;
+        containers.push(Sized { what: summary, size });
+    }
     let volumes = engine.volumes().list().await?.into_iter().map(|volume| {
         let size = tree_size(&engine.paths().volume(&volume.record.name).join("_data"));
         Sized { what: (volume.record.name, volume.containers.len()), size }
@@ -122,7 +121,7 @@ fn lines(usage: &Usage) -> [Line; 3] {
     // What several images share counts once.
     let all: u64 = usage.images.iter().map(|space| space.unique).sum::<u64>() + shared_by_all(&usage.images);
     let active: u64 = usage.images.iter().filter(used).map(|space| space.unique).sum();
-    let runs = |container: &&Sized<Summary>| container.what.status.process().is_some();
+    let runs = |container: &&Sized<Summary>| container.what.status.is_started();
     let has_users = |volume: &&Sized<(String, usize)>| volume.what.1 > 0;
     [
         Line {
@@ -213,7 +212,7 @@ fn verbose(usage: &Usage) -> String {
             let record = &what.record;
             vec![
                 record.id.short(),
-                record.image.hex()[..12].to_owned(),
+                record.image_id().chars().take(12).collect(),
                 record.command.join(" "),
                 record.volumes.len().to_string(),
                 size::human(*bytes, 4, ""),

@@ -2,11 +2,11 @@
 //! `haulout system prune`.
 
 use anyhow::{Result, bail};
+use haulout_engine::container::tree_size;
 use haulout_engine::image::Removed;
 use haulout_engine::{Engine, Error};
 
 use super::container_prune;
-use super::inspect::container::tree_size;
 use crate::exit::Failures;
 use crate::invocation::Invocation;
 use crate::{filter, output, question, size};
@@ -22,6 +22,12 @@ pub struct Args {
     /// Remove all unused images, not just dangling ones
     #[arg(short, long)]
     all: bool,
+    /// Remove build containers (there are none)
+    #[arg(long)]
+    build: bool,
+    /// Remove container data in storage not controlled by this engine (there is none)
+    #[arg(long)]
+    external: bool,
     /// Provide filter values (e.g. 'label=<key>=<value>')
     #[arg(long)]
     filter: Vec<String>,
@@ -38,6 +44,12 @@ pub struct Args {
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if !args.words.is_empty() {
         bail!("`{}` takes no arguments", invocation.path);
+    }
+    if args.external {
+        if args.all || args.build || args.volumes || !args.filter.is_empty() {
+            bail!("system prune --external cannot be combined with other options");
+        }
+        return Ok(0);
     }
     if !args.force && !question::agreed(&warning(&args))? {
         return Ok(0);
@@ -75,14 +87,11 @@ fn say(heading: &str, removed: &[String]) -> Result<()> {
 
 async fn containers(engine: &Engine, args: &Args, failures: &mut Vec<anyhow::Error>) -> Result<u64> {
     let list = engine.containers().list().await?;
-    let sizes: Vec<(String, u64)> = list
-        .iter()
-        .filter(|summary| summary.status.process().is_none())
-        .map(|summary| {
-            let id = &summary.record.id;
-            (id.to_string(), tree_size(&engine.paths().container(id).join("upper")))
-        })
-        .collect();
+    let mut sizes: Vec<(String, u64)> = Vec::new();
+    for summary in list.iter().filter(|summary| !summary.status.is_started()) {
+        let size = engine.containers().written(&summary.record).await;
+        sizes.push((summary.record.id.to_string(), size));
+    }
     let (removed, failed) = container_prune::prune(engine, &args.filter).await?;
     failures.extend(failed);
     say("Deleted Containers", &removed)?;
@@ -109,6 +118,9 @@ async fn volumes(engine: &Engine, failures: &mut Vec<anyhow::Error>) -> Result<u
             Err(error) => failures.push(error.into()),
         }
     }
+    if let Err(error) = volumes.tidy().await {
+        failures.push(error.into());
+    }
     say("Deleted Volumes", &removed)?;
     Ok(freed)
 }
@@ -118,7 +130,7 @@ async fn images(engine: &Engine, args: &Args) -> Result<u64> {
     let filter = filter::Images::parse(&args.filter, engine, &list).await?;
     let (mut removed, mut freed) = (Vec::new(), 0);
     for image in &list {
-        if image.containers > 0 || !(args.all || image.names.is_empty()) || !filter.holds(image) {
+        if image.read_only || image.containers > 0 || !(args.all || image.names.is_empty()) || !filter.holds(image) {
             continue;
         }
         match engine.images().remove_unused(&image.id).await {

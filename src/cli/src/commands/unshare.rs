@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use haulout_engine::userns;
 
 use super::create;
@@ -21,12 +21,20 @@ pub const USAGE: &str = "[options] [COMMAND [ARG...]]";
 /// Runs a command in a modified user namespace: as root of the ids that containers have. Without a command it is the user's shell.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    /// Join the rootless network namespace used for netavark networking
+    #[arg(long)]
+    rootless_netns: bool,
     #[arg(trailing_var_arg = true)]
     words: Vec<String>,
 }
 
 /// Becomes the command: returns only when that cannot be had.
 pub fn run(args: &Args, invocation: &Invocation) -> Result<u8> {
+    if args.rootless_netns {
+        bail!(
+            "there is no network namespace that containers share: each has one of its own; without --rootless-netns it is the host's"
+        );
+    }
     let shell = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned());
     let (program, arguments) = match args.words.split_first() {
         Some((program, arguments)) => (program.clone(), arguments),

@@ -36,7 +36,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if args.names.len() > 1 {
         bail!("accepts at most 1 arg(s), received {}", args.names.len());
     }
-    let name = args.names.first().cloned();
+    let name = args.names.first().filter(|name| !name.is_empty()).cloned();
     if !["", "local"].contains(&args.driver.as_str()) {
         let (driver, name) = (&args.driver, name.unwrap_or_default());
         bail!(

@@ -11,7 +11,7 @@ pub const USAGE: &str = "VOLUME";
 
 /// Check if volume exists
 ///
-/// If the given volume exists, podman volume exists exits with 0, otherwise the exit code will be 1.
+/// If the given volume exists, the exit code is 0, otherwise the exit code will be 1.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     volumes: Vec<String>,

@@ -13,7 +13,7 @@ use crate::invocation::Invocation;
 /// What comes after the verb.
 pub const USAGE: &str = "VOLUME SOURCE";
 
-/// Import a tarball contents into a podman volume
+/// Import the contents of a tarball into a volume
 ///
 /// The contents of a tar archive (a file, or standard input when it is called `-`) are put into a volume that is there. What the
 /// archive has takes the place of what the volume has; the rest of the volume stays.

@@ -15,8 +15,6 @@ pub const USAGE: &str = "[options]";
 
 /// List volumes
 ///
-/// podman volume ls
-///
 /// List all available volumes. The output of the volumes can be filtered and the output format can be changed to JSON or a user specified Go template.
 #[derive(clap::Args, Debug)]
 pub struct Args {

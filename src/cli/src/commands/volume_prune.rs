@@ -65,6 +65,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             Err(error) => failures.push(error.into()),
         }
     }
+    if let Err(error) = volumes.tidy().await {
+        failures.push(error.into());
+    }
     Failures::of(failures)?;
     Ok(0)
 }

@@ -10,7 +10,7 @@ pub const USAGE: &str = "";
 
 /// Reload all volumes from volume plugins
 ///
-/// Check all configured volume plugins and update the libpod database with all available volumes.
+/// There are no volume plugins here: there is nothing to do.
 #[derive(clap::Args, Debug)]
 pub struct Args {}
 

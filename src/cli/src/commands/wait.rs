@@ -16,7 +16,7 @@ pub const USAGE: &str = "[options] CONTAINER [CONTAINER...]";
 /// Block until one or more containers stop and then print their exit codes.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Condition to wait on ("configured"|"created"|"exited"|"paused"|"removing"|"running"|"stopped")
+    /// Condition to wait on ("created"|"exited"|"paused"|"healthy"|"removing"|"running"|"stopped"|"unhealthy")
     #[arg(long, value_delimiter = ',')]
     condition: Vec<String>,
     /// Ignore if a container does not exist
@@ -39,6 +39,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let containers = invocation.engine().containers();
     if args.containers.is_empty() && !args.latest {
         bail!("{:?} requires a name, id, or the \"--latest\" flag", invocation.path);
+    }
+    if args.latest && !args.containers.is_empty() {
+        bail!("--latest and containers cannot be used together");
     }
     let mut ids = Vec::new();
     if args.latest {
@@ -69,9 +72,12 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
 fn condition(text: &str) -> Result<Condition> {
     match text {
         "stopped" | "exited" => Ok(Condition::Stopped),
-        "configured" | "created" => Ok(Condition::Created),
+        "created" => Ok(Condition::Created),
+        "initialized" => Ok(Condition::Initialized),
         "running" => Ok(Condition::Running),
         "paused" => Ok(Condition::Paused),
+        "healthy" => Ok(Condition::Healthy),
+        "unhealthy" => Ok(Condition::Unhealthy),
         "removing" | "removed" => Ok(Condition::Removed),
         _ => Err(anyhow!("unknown container state: {text}: invalid argument")),
     }

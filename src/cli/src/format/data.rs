@@ -83,6 +83,15 @@ impl Struct {
         self.push(name, None, false, value.into())
     }
 
+    /// Itself to templates, and `other` to JSON.
+    pub fn with_json_of(mut self, other: Self) -> Self {
+        for field in &mut self.fields {
+            field.json = None;
+        }
+        self.fields.extend(other.fields.into_iter().map(|field| Member { in_template: false, ..field }));
+        self
+    }
+
     /// A field that only JSON sees.
     pub fn with_json(mut self, json: &'static str, value: impl Into<Data>) -> Self {
         self.fields.push(Member {

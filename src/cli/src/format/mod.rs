@@ -61,6 +61,16 @@ pub fn list(
     rows: impl Iterator<Item = Data>,
     headings: Option<&[(&'static str, &'static str)]>,
 ) -> Result<Option<String>, template::Error> {
+    list_of("ls", format, rows, headings)
+}
+
+/// The same of a verb that errors are to name.
+pub fn list_of(
+    verb: &str,
+    format: Option<&str>,
+    rows: impl Iterator<Item = Data>,
+    headings: Option<&[(&'static str, &'static str)]>,
+) -> Result<Option<String>, template::Error> {
     match format.map(Format::parse) {
         None => Ok(None),
         Some(Format::Json) => {
@@ -68,7 +78,7 @@ pub fn list(
             Ok(Some(data::print_json(&all, "  ") + "\n"))
         }
         Some(Format::Template { table, text }) => {
-            render("ls", table, &text, rows.collect::<Vec<_>>(), headings).map(Some)
+            render(verb, table, &text, rows.collect::<Vec<_>>(), headings).map(Some)
         }
     }
 }

@@ -184,6 +184,15 @@ impl Rewriter<'_> {
         {
             return Err(Error(format!("{}:1: function {name:?} not defined", self.name)));
         }
+        // The one method with an argument that podman's rows have: the value of a label.
+        if let [Expr::Field(pos, names), label] = command.args.as_slice()
+            && matches!(names.as_slice(), [name] if name.as_str() == "Label")
+        {
+            let labels = nested(self.call_field(FIELD, *pos, &["Labels"]));
+            let label = label.clone();
+            *command = call(*pos, "index", [labels, label]);
+            return Ok(());
+        }
         if let [Expr::Field(pos, names), _, ..] = command.args.as_slice() {
             let last = names.last().map_or("", |name| name.as_str());
             let place = self.place(*pos, names);

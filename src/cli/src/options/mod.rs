@@ -1,29 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The flags of `create` and `run`, and the options of a container that they come to.
 
-mod env;
+mod cgroup;
+mod device;
+mod environment;
 mod flags;
+mod health;
+mod health_changes;
+mod image;
+mod labels;
+mod limits;
+mod log;
 mod mount;
-mod process;
+mod namespaces;
+mod network;
 mod publish;
 mod secret;
-mod volume;
+mod security;
+mod service;
+mod user;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::container::Options;
-use haulout_engine::container::options::{Cgroups, IdMap, Log, LogDriver, Network, PullPolicy, Restart, Userns};
+use haulout_engine::container::options::mount::Mounts;
+use haulout_engine::container::options::{Limits, Restart};
 
-pub use env::Env;
+pub use environment::Env;
 pub use flags::Flags;
-use mount::Mounts;
+pub use health_changes::HealthChangeFlags;
+pub use image::platform;
+pub use labels::annotations;
+pub use limits::LimitFlags;
 
-use crate::exit::os_words;
-use crate::{signal, size};
+use crate::signal;
 
 impl Flags {
     /// The container's options; `words` are the image and the command, `argv` the whole line.
@@ -38,74 +49,113 @@ impl Flags {
         if self.replace && self.name.as_deref().unwrap_or("").is_empty() {
             bail!("cannot replace container without --name being set");
         }
-        let Mounts { volumes, tmpfs, images, special } = self.mounts()?;
-        self.check_capabilities()?;
-        let (userns, userns_said) = self.userns()?;
-        let network = self.network()?;
+        self.image.check()?;
+        let Mounts { volumes, tmpfs, images, special } = self.mount.mounts()?;
+        self.security.check_capabilities()?;
+        let (userns, userns_said) = self.namespaces.userns()?;
+        let network = self.network.network()?;
+        self.network.check_addresses()?;
+        let hostname = given(self.network.hostname.as_ref());
+        let rootfs = self.image.rootfs(image)?;
         Ok(Options {
             name: self.name()?,
-            image: image.clone(),
+            image: if rootfs.is_some() { String::new() } else { image.clone() },
+            rootfs,
             command: command.to_vec(),
             entrypoint: self.entrypoint.as_deref().map(entrypoint),
-            env: self.env()?,
+            env: self.environment.variables()?,
             volumes,
             tmpfs,
             images,
             special,
-            volumes_from: self.volumes_from()?,
-            image_volume: self.image_volume()?,
+            volumes_from: self.mount.volumes_from()?,
+            image_volume: self.mount.image_volume()?,
             workdir: given(self.workdir.as_ref()).map(PathBuf::from),
-            user: given(self.user.as_ref()).cloned(),
-            hostname: given(self.hostname.as_ref()).cloned(),
-            publish: non_empty(&self.publish).map(|text| publish::parse(text)).collect::<Result<_>>()?,
-            add_host: self.add_host.iter().map(|text| add_host(text)).collect::<Result<_>>()?,
-            cap_add: non_empty(&self.cap_add).cloned().collect(),
-            cap_drop: non_empty(&self.cap_drop).cloned().collect(),
-            security: self.security()?,
-            privileged: self.privileged,
+            user: given(self.user.user.as_ref()).cloned(),
+            hostname: hostname.cloned(),
+            publish: self.network.published()?,
+            add_host: self.network.added_hosts()?,
+            cap_add: non_empty(&self.security.cap_add).cloned().collect(),
+            cap_drop: non_empty(&self.security.cap_drop).cloned().collect(),
+            security: self.security.security()?,
+            privileged: self.security.privileged,
             userns,
             userns_said,
-            read_only: self.read_only,
-            labels: self.labels()?,
-            annotations: self.annotations()?,
+            read_only: self.mount.read_only,
+            labels: self.labels.labels()?,
+            annotations: self.labels.annotations()?,
+            health: self.health.options()?,
+            sdnotify: self.service.sdnotify()?,
+            systemd: self.service.systemd()?,
+            pidfile: self.service.pidfile()?,
+            conmon_pidfile: self.service.conmon_pidfile()?,
+            requires: self.service.requires(),
+            remove_image: false,
             init: self.init,
-            log: self.log()?,
+            log: self.log.log()?,
             stop_signal: self.stop_signal()?,
             stop_timeout: self.stop_timeout,
             timeout: self.timeout,
-            limits: self.limits()?,
+            limits: Limits {
+                conf: self.cgroup.conf()?,
+                device_rules: self.device.rules()?,
+                ..self.process_limits.with(self.limits.limits()?)
+            },
             terminal: self.tty,
             interactive: self.interactive,
             remove: self.rm,
-            cgroups: self.cgroups()?,
-            pull: self.pull_policy()?,
+            cgroups: self.cgroup.cgroups()?,
+            pull: self.image.pull_policy()?,
             restart,
-            namespaces: self.namespaces()?,
-            names: self.names(&network)?,
-            ulimits: self.ulimits()?,
+            namespaces: self.namespaces.namespaces(hostname)?,
+            names: self.network.names(&network)?,
+            ulimits: self.process_limits.ulimits()?,
             shm_size: self.shm_size()?,
-            sysctls: self.sysctls(&network)?,
-            groups: self.groups()?,
-            umask: self.umask()?,
+            sysctls: self.security.sysctls(&network)?,
+            groups: self.user.groups()?,
+            umask: self.user.umask()?,
             timezone: given(self.tz.as_ref()).cloned(),
-            oom_score_adj: self.oom_score_adj.map(|score| i32::try_from(score.clamp(-1000, 1000)).unwrap_or(0)),
-            unset_env: self.unsetenv.clone(),
-            unset_all_env: self.unsetenv_all,
-            env_merge: self.env_merge()?,
-            devices: self.devices()?,
-            no_scratch: !self.read_only_tmpfs,
-            no_proxy: !self.http_proxy,
-            expose: self.exposed()?,
-            publish_all: self.publish_all,
+            oom_score_adj: self.process_limits.oom_score(),
+            unset_env: self.environment.unsetenv.clone(),
+            unset_all_env: self.environment.unsetenv_all,
+            env_merge: self.environment.merged()?,
+            devices: self.device.devices()?,
+            cdi_devices: self.device.cdi(),
+            no_scratch: !self.mount.read_only_tmpfs,
+            no_proxy: !self.environment.http_proxy,
+            expose: self.network.exposed()?,
+            publish_all: self.network.publish_all,
             network,
-            secrets: self.secret.iter().map(|text| secret::parse(text)).collect::<Result<_>>()?,
+            secrets: self.mount.secrets()?,
+            transient: false,
+            settled: true,
+            runtime: None,
+            init_path: given(self.init_path.as_ref()).map(PathBuf::from),
+            cgroup_parent: self.cgroup.parent()?,
+            personality: given(self.personality.as_ref()).cloned(),
+            chroot_dirs: self.mount.chroot_folders(),
+            systemd_size: self.mount.systemd_size()?,
+            accounts: self.user.accounts(),
+            id_file: self.id_file()?,
             create_command: argv.to_vec(),
         })
     }
 
-    /// `os/arch[/variant]` of the image to pull, when it is not the machine's.
-    pub fn platform(&self) -> Result<Option<String>> {
-        platform(self.platform.as_ref(), self.os.as_ref(), self.arch.as_ref(), self.variant.as_ref())
+    /// `--cidfile`, wherever its container is removed from.
+    fn id_file(&self) -> Result<Option<String>> {
+        let path = given(self.cidfile.as_ref()).map(std::path::absolute).transpose()?;
+        Ok(path.map(|path| path.display().to_string()))
+    }
+
+    /// `--shm-size`, where there is a `/dev/shm` of its own.
+    fn shm_size(&self) -> Result<Option<u64>> {
+        let size = self.mount.shm_size()?;
+        match self.namespaces.ipc.as_deref() {
+            Some(mode @ ("none" | "host")) if size.is_some() => {
+                bail!("invalid config provided: cannot set shmsize when running in the {{{mode} }} IPC Namespace")
+            }
+            _ => Ok(size),
+        }
     }
 
     fn name(&self) -> Result<Option<haulout_engine::container::ContainerName>> {
@@ -120,218 +170,53 @@ impl Flags {
             .transpose()
     }
 
-    fn env(&self) -> Result<Vec<(String, String)>> {
-        let mut env = Env::default();
-        if self.env_host {
-            env.add_host();
-        }
-        self.env_file.iter().try_for_each(|path| env.add_file(path))?;
-        self.env.iter().try_for_each(|text| env.add(text))?;
-        Ok(env.into_inner())
-    }
-
-    fn check_capabilities(&self) -> Result<()> {
-        let plain = |name: &String| {
-            let name = name.to_uppercase();
-            name.strip_prefix("CAP_").map(str::to_owned).unwrap_or(name)
-        };
-        let dropped: Vec<String> = self.cap_drop.iter().map(plain).collect();
-        match self.cap_add.iter().map(plain).find(|name| name != "ALL" && dropped.contains(name)) {
-            Some(name) => bail!("capability \"CAP_{name}\" cannot be dropped and added"),
-            None => Ok(()),
-        }
-    }
-
-    fn network(&self) -> Result<Network> {
-        let [network] = self.network.as_slice() else {
-            return match self.network.first() {
-                None => Ok(Network::Default),
-                Some(first) => bail!(
-                    "cannot set multiple networks without bridge network mode, selected mode {first}: invalid argument"
-                ),
-            };
-        };
-        match network.split_once(':') {
-            None => match network.as_str() {
-                "" | "default" | "private" => Ok(Network::Default),
-                "none" => Ok(Network::None),
-                "host" => Ok(Network::Host),
-                "pasta" => Ok(Network::Pasta(Vec::new())),
-                _ => bail!("unable to find network with name or ID {network}: network not found"),
-            },
-            Some(("pasta", words)) => {
-                Ok(Network::Pasta(words.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()))
-            }
-            Some((name, _)) => bail!("unable to find network with name or ID {name}: network not found"),
-        }
-    }
-
-    fn userns(&self) -> Result<(Userns, bool)> {
-        let maps = |texts: &[String], kind| {
-            texts.iter().map(|text| IdMap::parse(text, kind)).collect::<Result<Vec<IdMap>, _>>()
-        };
-        let (users, groups) = (maps(&self.uidmap, "UID")?, maps(&self.gidmap, "GID")?);
-        let (user_name, group_name) = (given(self.subuidname.as_ref()), given(self.subgidname.as_ref()));
-        if !users.is_empty() || !groups.is_empty() || user_name.is_some() || group_name.is_some() {
-            if self.userns.is_some() {
-                bail!("--userns and --uidmap/--gidmap/--subuidname/--subgidname are mutually exclusive");
-            }
-            let (user_name, group_name) = (user_name.cloned(), group_name.cloned());
-            return Ok((Userns::Maps { users, groups, user_name, group_name }, true));
-        }
-        let environment = std::env::var("PODMAN_USERNS").ok().filter(|mode| !mode.is_empty());
-        match self.userns.clone().filter(|mode| !mode.is_empty()).or(environment) {
-            Some(mode) => match mode.strip_prefix("ns:") {
-                Some(path) => {
-                    let why = fs::metadata(path)
-                        .err()
-                        .map_or("it is of no use without its map".to_owned(), |error| os_words(&error));
-                    bail!("cannot find specified user namespace path: faccessat {path}: {why}")
-                }
-                None => Ok((mode.parse::<Userns>()?, true)),
-            },
-            None => Ok((Userns::Host, self.userns.is_some())),
-        }
-    }
-
-    fn labels(&self) -> Result<BTreeMap<String, String>> {
-        let mut labels = BTreeMap::new();
-        let mut add = |text: &str| match text.split_once('=').unwrap_or((text, "")) {
-            ("", _) => bail!("unable to process labels: invalid label format: {text:?}"),
-            (key, value) => {
-                labels.insert(key.to_owned(), value.to_owned());
-                Ok(())
-            }
-        };
-        for path in &self.label_file {
-            let text = fs::read_to_string(path)
-                .map_err(|error| anyhow!("unable to process labels: open {path}: {}", os_words(&error)))?;
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).try_for_each(&mut add)?;
-        }
-        self.label.iter().try_for_each(|text| add(text))?;
-        Ok(labels)
-    }
-
-    fn annotations(&self) -> Result<BTreeMap<String, String>> {
-        let entries = self.annotation.iter().map(|text| match text.split_once('=') {
-            Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-            None => bail!("annotations must be formatted KEY=VALUE"),
-        });
-        entries.collect()
-    }
-
-    fn log(&self) -> Result<Log> {
-        let driver = match self.log_driver.as_deref() {
-            None | Some("") => LogDriver::Default,
-            Some("k8s-file" | "json-file") => LogDriver::K8sFile,
-            Some("journald") => LogDriver::Journald,
-            Some("none") => LogDriver::None,
-            Some(_) => bail!("running container create option: invalid log driver: invalid argument"),
-        };
-        let mut log = Log { driver, ..Log::default() };
-        for option in &self.log_opt {
-            match option.split_once('=') {
-                None => bail!("invalid log option {option:?}"),
-                Some(("max-size", text)) => {
-                    log.max_size = Some(size::parse(text).ok_or_else(|| anyhow!("invalid size: '{text}'"))?);
-                }
-                Some(("tag", tag)) => log.tag = Some(tag.to_owned()),
-                // Others are the business of other drivers; podman says nothing of them either.
-                Some(_) => {}
-            }
-        }
-        Ok(log)
-    }
-
     fn stop_signal(&self) -> Result<Option<String>> {
         given(self.stop_signal.as_ref()).map(|text| signal::parse(text).map(signal::name)).transpose()
     }
 
-    fn cgroups(&self) -> Result<Cgroups> {
-        match self.cgroups.as_str() {
-            "" | "enabled" | "no-conmon" => Ok(Cgroups::Enabled),
-            "split" => Ok(Cgroups::Split),
-            "disabled" => Ok(Cgroups::Disabled),
-            mode => bail!("running container create option: invalid cgroup mode {mode:?}: invalid argument"),
-        }
-    }
-
-    fn pull_policy(&self) -> Result<PullPolicy> {
-        match self.pull.to_ascii_lowercase().as_str() {
-            "" | "missing" | "ifnotpresent" => Ok(PullPolicy::Missing),
-            "always" => Ok(PullPolicy::Always),
-            "never" => Ok(PullPolicy::Never),
-            "newer" | "ifnewer" => Ok(PullPolicy::Newer),
-            _ => bail!("unsupported pull policy {:?}", self.pull),
-        }
-    }
-
     fn restart(&self) -> Result<Restart> {
-        let text = self.restart.as_deref().unwrap_or("");
-        let (policy, retries) = text.split_once(':').map_or((text, None), |(policy, retries)| (policy, Some(retries)));
-        if retries.is_some() && policy != "on-failure" {
-            bail!("restart policy retries can only be specified with on-failure restart policy");
+        match restart(self.restart.as_deref().unwrap_or("")) {
+            Err(RestartError::NoPolicy(_)) if self.rm => bail!(REMOVE_AND_RESTART),
+            Err(error @ RestartError::NoPolicy(_)) => bail!("running container create option: {error}"),
+            other => Ok(other?),
         }
-        match policy {
-            "" | "no" | "never" => Ok(Restart::No),
-            "always" => Ok(Restart::Always),
-            "unless-stopped" => Ok(Restart::UnlessStopped),
-            "on-failure" => Ok(Restart::OnFailure(
-                retries
-                    .map(|text| {
-                        text.parse().map_err(|_| {
-                            anyhow!(
-                                "parsing restart policy retry count: strconv.Atoi: parsing {text:?}: invalid syntax"
-                            )
-                        })
-                    })
-                    .transpose()?,
-            )),
-            _ if self.rm => bail!(REMOVE_AND_RESTART),
-            _ => bail!("running container create option: {policy:?} is not a valid restart policy: invalid argument"),
+    }
+}
+
+/// Why something is no restart policy.
+#[derive(Debug, thiserror::Error)]
+pub enum RestartError {
+    /// There is none of that name.
+    #[error("{0:?} is not a valid restart policy: invalid argument")]
+    NoPolicy(String),
+    /// Only `on-failure` is tried so often.
+    #[error("restart policy retries can only be specified with on-failure restart policy")]
+    Retries,
+    /// How often is no number.
+    #[error("parsing restart policy retry count: strconv.Atoi: parsing {0:?}: invalid syntax")]
+    Count(String),
+}
+
+/// Reads a `--restart`: `always`, `on-failure:3`.
+pub fn restart(text: &str) -> Result<Restart, RestartError> {
+    let (policy, retries) = text.split_once(':').map_or((text, None), |(policy, retries)| (policy, Some(retries)));
+    if retries.is_some() && policy != "on-failure" {
+        return Err(RestartError::Retries);
+    }
+    match policy {
+        "" | "no" | "never" => Ok(Restart::No),
+        "always" => Ok(Restart::Always),
+        "unless-stopped" => Ok(Restart::UnlessStopped),
+        "on-failure" => {
+            let count = |text: &str| text.parse().map_err(|_| RestartError::Count(text.to_owned()));
+            Ok(Restart::OnFailure(retries.map(count).transpose()?))
         }
+        _ => Err(RestartError::NoPolicy(policy.to_owned())),
     }
 }
 
 const REMOVE_AND_RESTART: &str =
     "the --rm option conflicts with --restart, when the restartPolicy is not \"\" and \"no\"";
-
-/// `--annotation KEY=VALUE` of images and lists of them.
-pub fn annotations(texts: &[String]) -> Result<std::collections::BTreeMap<String, String>> {
-    let one = |text: &String| match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(anyhow!("no value given for annotation {text:?}")),
-    };
-    texts.iter().map(one).collect()
-}
-
-/// `os/arch[/variant]` from the flags that podman has for it.
-pub fn platform(
-    platform: Option<&String>,
-    os: Option<&String>,
-    arch: Option<&String>,
-    variant: Option<&String>,
-) -> Result<Option<String>> {
-    if platform.is_some() && (os.is_some() || arch.is_some()) {
-        bail!("--platform option can not be specified with --arch or --os");
-    }
-    if let Some(platform) = platform {
-        return Ok(Some(platform.clone()));
-    }
-    if os.is_none() && arch.is_none() && variant.is_none() {
-        return Ok(None);
-    }
-    let machine = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    let mut text = format!("{}/{}", os.map_or("linux", String::as_str), arch.map_or(machine, String::as_str));
-    if let Some(variant) = variant {
-        text = format!("{text}/{variant}");
-    }
-    Ok(Some(text))
-}
 
 /// A value that was given and is not empty.
 fn given(value: Option<&String>) -> Option<&String> {
@@ -351,26 +236,12 @@ fn entrypoint(text: &str) -> Vec<String> {
     }
 }
 
-/// `NAME[;NAME…]:ADDRESS` (an address may be of IPv6, in brackets or not). Several names stay together.
-fn add_host(text: &str) -> Result<(String, Option<IpAddr>)> {
-    let Some((names, address)) = text.split_once(':').filter(|(names, _)| !names.is_empty()) else {
-        bail!("bad format for add-host: {text:?}");
-    };
-    let address = match address {
-        "host-gateway" => None,
-        text => {
-            let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-            Some(bare.parse().map_err(|_| anyhow!("invalid IP address in add-host: {text:?}"))?)
-        }
-    };
-    Ok((names.to_owned(), address))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::{Args as _, Command, FromArgMatches as _};
-    use haulout_engine::container::options::{Limits, Seccomp, Security};
+    use haulout_engine::container::options::{Cgroups, Log, LogDriver, Network, PullPolicy, Seccomp, Security};
+    use std::collections::BTreeMap;
 
     fn options(line: &[&str]) -> Result<Options, String> {
         let command = crate::flags::as_podman_takes_them(Flags::augment_args(Command::new("create")));
@@ -382,7 +253,7 @@ mod tests {
     #[test]
     fn nothing_said_is_podmans_default() {
         let expected = Options { image: "img".into(), command: vec!["cmd".into()], ..Options::default() };
-        let expected = Options { log: Log { driver: LogDriver::Default, ..Log::default() }, ..expected };
+        let expected = Options { log: Log { driver: LogDriver::Default, ..Log::default() }, settled: true, ..expected };
         assert_eq!(options(&[]).unwrap(), expected);
     }
 
@@ -456,10 +327,18 @@ mod tests {
         assert_eq!(options.cap_add, ["a", "b"]);
         assert_eq!(
             options.security,
-            Security { seccomp: Seccomp::Unconfined, no_new_privileges: true, ..Security::default() }
+            Security {
+                seccomp: Seccomp::Unconfined,
+                no_new_privileges: true,
+                labels: vec!["disable".into()],
+                ..Security::default()
+            }
         );
         assert_eq!(options.labels, BTreeMap::from([("k".into(), "v=w".into()), ("bare".into(), String::new())]));
-        assert_eq!(options.log, Log { driver: LogDriver::Journald, max_size: Some(1 << 20), tag: Some("t".into()) });
+        assert_eq!(
+            options.log,
+            Log { driver: LogDriver::Journald, max_size: Some(1_000_000), tag: Some("t".into()), path: None }
+        );
         assert_eq!(options.stop_signal.as_deref(), Some("SIGINT"));
         assert_eq!(
             options.limits,

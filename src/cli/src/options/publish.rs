@@ -33,11 +33,8 @@ pub fn parse(text: &str) -> Result<Publish> {
     {
         bail!("host and container port ranges have different lengths: {host_count} vs {count}");
     }
-    let protocol = match protocol.to_ascii_lowercase().as_str() {
-        "tcp" => Protocol::Tcp,
-        "udp" => Protocol::Udp,
-        _ => bail!("unrecognized protocol {protocol:?} in port mapping"),
-    };
+    let protocol = Protocol::named(&protocol.to_ascii_lowercase())
+        .ok_or_else(|| anyhow!("unrecognized protocol {protocol:?} in port mapping"))?;
     Ok(Publish { address, host: host.map(|(first, _)| first), container, count, protocol })
 }
 
@@ -102,6 +99,7 @@ mod tests {
             (":80", publish(None, None, 80, 1, Protocol::Tcp)),
             ("8080:80", publish(None, Some(8080), 80, 1, Protocol::Tcp)),
             ("8080:80/UDP", publish(None, Some(8080), 80, 1, Protocol::Udp)),
+            ("80:80/sctp", publish(None, Some(80), 80, 1, Protocol::Sctp)),
             ("127.0.0.1::80", publish(Some("127.0.0.1"), None, 80, 1, Protocol::Tcp)),
             ("[::1]:8080:80", publish(Some("::1"), Some(8080), 80, 1, Protocol::Tcp)),
             ("9000-9002:90-92/udp", publish(None, Some(9000), 90, 3, Protocol::Udp)),
@@ -136,5 +134,12 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), message, "{text}");
         }
+    }
+
+    #[test]
+    fn whatever_is_written_it_is_one_or_refused() {
+        haulout_fuzz::feed_text("publish", |text| {
+            let _ = parse(text);
+        });
     }
 }

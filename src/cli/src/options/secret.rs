@@ -79,4 +79,11 @@ mod tests {
             assert_eq!(parse(text).unwrap_err().to_string(), words);
         }
     }
+
+    #[test]
+    fn whatever_is_written_it_is_one_or_refused() {
+        haulout_fuzz::feed_text("secret", |text| {
+            let _ = parse(text);
+        });
+    }
 }

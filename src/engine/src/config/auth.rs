@@ -35,12 +35,17 @@ pub enum Credentials {
 }
 
 /// Where credentials are looked for, the first place first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthFiles {
     paths: Vec<PathBuf>,
     /// Whether the user named the file, so that it must be there.
     named: bool,
+    /// Programs that keep credentials, and [`FILES`] for the files (`credential-helpers` of registries.conf); none for the files alone.
+    helpers: Vec<String>,
 }
+
+/// Among the programs that keep credentials: the files.
+const FILES: &str = "containers-auth.json";
 
 /// Why credentials could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +83,9 @@ pub enum AuthError {
         message: String,
     },
     /// One that is not here.
-    #[error("the credential helper {program}, which auth.json names, is not installed")]
+    #[error(
+        "the credential helper {program}, which is to keep credentials, is not installed: install it, or take it out of auth.json or of credential-helpers in registries.conf"
+    )]
     Missing {
         /// Its name.
         program: String,
@@ -144,12 +151,23 @@ impl AuthFiles {
             folders.user.as_ref().map(|folder| folder.join("auth.json")),
             docker.map(|folder| folder.join("config.json")),
         ];
-        Self { paths: paths.into_iter().flatten().collect(), named: false }
+        Self { paths: paths.into_iter().flatten().collect(), ..Self::default() }
+    }
+
+    /// The same, and the programs that keep credentials as well or instead (`credential-helpers` of registries.conf).
+    #[must_use]
+    pub fn kept_by(self, helpers: &[String]) -> Self {
+        Self { helpers: helpers.to_vec(), ..self }
+    }
+
+    fn keepers(&self) -> impl Iterator<Item = &str> {
+        let files = self.helpers.is_empty().then_some(FILES);
+        self.helpers.iter().map(String::as_str).chain(files)
     }
 
     /// Only `path`, which must be there.
     pub fn only(path: PathBuf) -> Self {
-        Self { paths: vec![path], named: true }
+        Self { paths: vec![path], named: true, ..Self::default() }
     }
 
     /// The credentials for `reference`: the first file that has any, and in it the most specific entry
@@ -163,7 +181,24 @@ impl AuthFiles {
         self.find(registry_of(key), &shorter(key))
     }
 
+    /// Of the first who knows it; what goes wrong with one is told only when no other knows it.
     fn find(&self, registry: &str, keys: &[String]) -> Result<Option<Credentials>, AuthError> {
+        let mut failed = None;
+        for keeper in self.keepers() {
+            let found = match keeper {
+                FILES => self.find_in_files(registry, keys),
+                program => helper::ask(program, registry),
+            };
+            match found {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(None), Err)
+    }
+
+    fn find_in_files(&self, registry: &str, keys: &[String]) -> Result<Option<Credentials>, AuthError> {
         for path in &self.paths {
             let Some(file) = self.read(path)? else { continue };
             if let Some(program) = file.helper(registry)
@@ -324,7 +359,7 @@ mod tests {
             encoded("two:2")
         ));
         let paths = vec![one.path().join("missing"), one.path().join("auth.json"), two.path().join("auth.json")];
-        let files = AuthFiles { paths, named: false };
+        let files = AuthFiles { paths, ..AuthFiles::default() };
         assert_eq!(user(&files, "a.io/x").unwrap().0, "one");
         assert_eq!(user(&files, "b.io/x").unwrap().0, "two");
     }

@@ -3,11 +3,17 @@
 
 pub mod auth;
 pub mod containers;
+pub mod limits;
+pub mod lookaside;
+pub(crate) mod own;
+mod place;
 pub mod policy;
 pub mod registries;
+pub mod storage;
+mod table;
 
-use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
 
 /// The folders in which settings are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,4 +46,25 @@ impl Folders {
 /// A variable that names a folder. The XDG specification says to ignore one that is not absolute.
 fn absolute(variable: &str) -> Option<PathBuf> {
     env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// The `*.conf` of a folder, sorted; none when there is no such folder. An error names the folder.
+fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+    let failed = |error| (folder.to_owned(), error);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "conf") && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! policy.json: which images are let in (containers-policy.json(5)).
 //!
-//! It is read strictly: what is not known of it could be a restriction. Signatures are not checked yet: a requirement that asks for
-//! one lets nothing in.
+//! It is read strictly: what is not known of it could be a restriction. Signatures that it asks for are checked where an image comes
+//! in; what cannot be checked (certificates, transparency logs) lets nothing in.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,15 @@ use serde::{Deserialize, Deserializer};
 
 use super::Folders;
 use crate::image::reference::Reference;
+pub use identity::Identity;
+
+mod identity;
 
 /// The longest file that is read.
 const FILE_MAX: u64 = 4 << 20;
+
+/// What `signedBy` has to say.
+const ONE_KEY: &str = "Exactly one of keyPath, keyPaths and keyData must be specified";
 
 /// Which images are let in.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,7 +58,7 @@ pub enum Requirement {
         key_data: Option<String>,
         /// What the signature has to say of the image's name.
         #[serde(default)]
-        signed_identity: Option<serde_json::Value>,
+        signed_identity: Identity,
     },
     /// A sigstore signature by one of these keys.
     #[serde(rename = "sigstoreSigned", rename_all = "camelCase")]
@@ -89,8 +95,71 @@ pub enum Requirement {
         rekor_public_key_datas: Vec<String>,
         /// What the signature has to say of the image's name.
         #[serde(default)]
-        signed_identity: Option<serde_json::Value>,
+        signed_identity: Identity,
     },
+}
+
+impl Requirement {
+    /// Whether it says what it has to; Podman's words.
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Accept {} | Self::Reject {} => Ok(()),
+            Self::SignedBy { key_type, key_path, key_paths, key_data, .. } => {
+                if key_type != "GPGKeys" {
+                    return Err(format!("Unrecognized keyType value {key_type:?}"));
+                }
+                match usize::from(key_path.is_some())
+                    + usize::from(!key_paths.is_empty())
+                    + usize::from(key_data.is_some())
+                {
+                    1 => Ok(()),
+                    0 => Err(format!("{ONE_KEY}, none of them present")),
+                    _ => Err(format!("{ONE_KEY}, more than one present")),
+                }
+            }
+            Self::Sigstore { key_path, key_paths, key_data, key_datas, fulcio, pki, .. } => {
+                let present = [
+                    key_path.is_some(),
+                    !key_paths.is_empty(),
+                    key_data.is_some(),
+                    !key_datas.is_empty(),
+                    fulcio.is_some(),
+                    pki.is_some(),
+                ];
+                match present.into_iter().filter(|present| *present).count() {
+                    1 => Ok(()),
+                    _ => Err("exactly one of keyPath, keyPaths, keyData, keyDatas, fulcio, and pki must be specified"
+                        .to_owned()),
+                }
+            }
+        }
+    }
+
+    /// What of it nothing here can check.
+    fn beyond_us(&self) -> Option<&'static str> {
+        let Self::Sigstore {
+            fulcio,
+            pki,
+            rekor_public_key_path,
+            rekor_public_key_paths,
+            rekor_public_key_data,
+            rekor_public_key_datas,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let logged = rekor_public_key_path.is_some()
+            || !rekor_public_key_paths.is_empty()
+            || rekor_public_key_data.is_some()
+            || !rekor_public_key_datas.is_empty();
+        match (fulcio, pki) {
+            (Some(_), _) => Some("a certificate of Fulcio"),
+            (_, Some(_)) => Some("a certificate (pki)"),
+            _ if logged => Some("an entry in a transparency log (Rekor)"),
+            _ => None,
+        }
+    }
 }
 
 /// Why an image is not let in, or nothing is.
@@ -119,9 +188,12 @@ pub enum PolicyError {
         /// The image, with its transport.
         image: String,
     },
+    /// It asks for signatures, and where the image is from there are none; Podman's words.
+    #[error("Source image rejected: A signature was required, but no signature exists")]
+    Unsigned,
     /// It asks for what cannot be checked.
     #[error(
-        "Source image rejected: {} wants {image} to be {wanted}, and Haulout cannot check signatures yet", file.display()
+        "Source image rejected: {} wants {image} to be signed with {wanted}, which Haulout cannot check: use keyPath", file.display()
     )]
     Unchecked {
         /// The image, with its transport.
@@ -228,6 +300,9 @@ impl Policy {
         let Some(Requirements(default)) = file.default else {
             return Err(malformed("Default policy is missing".to_owned()));
         };
+        let all =
+            file.transports.0.values().flat_map(|Unique(scopes)| scopes.values()).flat_map(|Requirements(all)| all);
+        default.iter().chain(all).try_for_each(Requirement::check).map_err(malformed)?;
         let scopes = |Unique(scopes): Unique<Requirements>| {
             scopes.into_iter().map(|(scope, Requirements(all))| (scope, all)).collect()
         };
@@ -247,11 +322,11 @@ impl Policy {
         })
     }
 
-    /// Whether an image of a registry is let in.
+    /// Whether an image of a registry is let in; with which signatures, all of them.
     ///
     /// # Errors
     /// [`PolicyError::Rejected`], [`PolicyError::Unchecked`].
-    pub fn admit(&self, reference: &Reference) -> Result<(), PolicyError> {
+    pub fn admit(&self, reference: &Reference) -> Result<Vec<Requirement>, PolicyError> {
         let mut scopes = vec![reference.to_string()];
         let name = reference.repository_name();
         let mut rest = name.as_str();
@@ -268,20 +343,22 @@ impl Policy {
         self.admit_at("docker", &scopes, &format!("docker://{reference}"))
     }
 
-    /// Whether what an archive or a folder holds is let in; `path` is where that is, if it is known.
+    /// Whether what an archive or a folder holds is let in; `path` is where that is, if it is known. Signatures it has none.
     ///
     /// # Errors
     /// As [`Self::admit`].
-    pub fn admit_from(&self, transport: &str, path: Option<&Path>) -> Result<(), PolicyError> {
+    pub fn admit_from(&self, transport: &str, path: Option<&Path>) -> Result<Vec<Requirement>, PolicyError> {
         // A docker archive has no scope but the transport itself.
         let path = path.filter(|path| transport != "docker-archive" && path.is_absolute());
         let scopes: Vec<String> =
             path.into_iter().flat_map(Path::ancestors).map(|path| path.display().to_string()).collect();
         let shown = scopes.first().map_or("", String::as_str);
-        self.admit_at(transport, &scopes, &format!("{transport}:{shown}"))
+        let wanted = self.admit_at(transport, &scopes, &format!("{transport}:{shown}"))?;
+        // Nothing else of what is in a file has a place for signatures.
+        if wanted.is_empty() || transport == "dir" { Ok(wanted) } else { Err(PolicyError::Unsigned) }
     }
 
-    fn admit_at(&self, transport: &str, scopes: &[String], image: &str) -> Result<(), PolicyError> {
+    fn admit_at(&self, transport: &str, scopes: &[String], image: &str) -> Result<Vec<Requirement>, PolicyError> {
         let known = self.transports.get(transport);
         let of = |scope: &str| known.and_then(|known| known.get(scope));
         let requirements = scopes.iter().find_map(|scope| of(scope)).or_else(|| of("")).unwrap_or(&self.default);
@@ -290,15 +367,19 @@ impl Policy {
             wanted,
             file: self.file.clone().unwrap_or_default(),
         };
+        let mut signatures = Vec::new();
         for requirement in requirements {
             match requirement {
                 Requirement::Accept {} => {}
                 Requirement::Reject {} => return Err(PolicyError::Rejected { image: image.to_owned() }),
-                Requirement::SignedBy { .. } => return Err(unchecked("signed (signedBy)")),
-                Requirement::Sigstore { .. } => return Err(unchecked("signed (sigstoreSigned)")),
+                Requirement::SignedBy { .. } => signatures.push(requirement.clone()),
+                Requirement::Sigstore { .. } => match requirement.beyond_us() {
+                    Some(wanted) => return Err(unchecked(wanted)),
+                    None => signatures.push(requirement.clone()),
+                },
             }
         }
-        Ok(())
+        Ok(signatures)
     }
 }
 
@@ -337,13 +418,24 @@ mod tests {
     }
 
     #[test]
-    fn all_requirements_have_to_be_satisfied_and_a_signature_is_none_that_is() {
+    fn all_requirements_have_to_be_satisfied_and_signatures_are_for_who_can_check_them() {
         let text = r#"{"default":[{"type":"insecureAcceptAnything"},{"type":"reject"}]}"#;
         let error = policy(text).unwrap().admit(&"q.io/x".parse().unwrap()).unwrap_err().to_string();
         assert_eq!(error, "Source image rejected: Running image docker://q.io/x:latest is rejected by policy.");
+        let reference = "q.io/x".parse().unwrap();
         for one in
             [r#"{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k"}"#, r#"{"type":"sigstoreSigned","keyPath":"/k"}"#]
         {
+            let policy = policy(&format!(r#"{{"default":[{one},{one}]}}"#)).unwrap();
+            assert_eq!(policy.admit(&reference).unwrap().len(), 2, "{one}");
+            assert!(matches!(policy.admit_from("oci", None), Err(PolicyError::Unsigned)), "{one}");
+            assert_eq!(policy.admit_from("dir", None).unwrap().len(), 2, "{one}");
+        }
+        for one in [
+            r#"{"type":"sigstoreSigned","fulcio":{}}"#,
+            r#"{"type":"sigstoreSigned","pki":{}}"#,
+            r#"{"type":"sigstoreSigned","keyPath":"/k","rekorPublicKeyPath":"/r"}"#,
+        ] {
             assert!(!admits(&policy(&format!(r#"{{"default":[{one}]}}"#)).unwrap(), "q.io/x"), "{one}");
         }
         assert!(admits(&Policy::default(), "q.io/x"));
@@ -363,10 +455,30 @@ mod tests {
                 "Duplicate key \"a\"",
             ),
             (r#"{"default":[{"type":"reject","x":1}]}"#.to_owned(), "x"),
+            (r#"{"default":[{"type":"signedBy","keyType":"GPGKeys"}]}"#.to_owned(), "none of them present"),
+            (
+                r#"{"default":[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/k","keyData":""}]}"#.to_owned(),
+                "more than one present",
+            ),
+            (r#"{"default":[{"type":"signedBy","keyType":"X509","keyPath":"/k"}]}"#.to_owned(), "keyType"),
+            (r#"{"default":[{"type":"sigstoreSigned"}]}"#.to_owned(), "exactly one of keyPath"),
+            (
+                r#"{"default":[{"type":"sigstoreSigned","keyPath":"/k","signedIdentity":{"type":"foo"}}]}"#.to_owned(),
+                "foo",
+            ),
             ("{\n \"default\": [,]}".to_owned(), "line 2, column"),
         ] {
             let error = policy(&text).unwrap_err();
             assert!(error.contains(words) && error.starts_with("invalid policy in "), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn whatever_is_in_the_file_it_is_read_or_refused() {
+        haulout_fuzz::feed_text("policy", |text| {
+            if let Ok(policy) = policy(text) {
+                admits(&policy, "docker.io/library/busybox:latest");
+            }
+        });
     }
 }

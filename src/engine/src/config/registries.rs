@@ -10,7 +10,12 @@ use std::{env, fs, io};
 
 use serde::Deserialize;
 
-use super::Folders;
+mod aliases;
+
+pub use aliases::remember_alias;
+
+use super::place::Place;
+use super::{Folders, drop_ins};
 use crate::image::reference::{Name, Reference, is_search_registry};
 
 /// All files, merged.
@@ -23,6 +28,8 @@ pub struct Registries {
     aliases: BTreeMap<String, Alias>,
     /// By prefix.
     known: BTreeMap<String, Registry>,
+    /// Who keeps credentials.
+    credential_helpers: Vec<String>,
     /// What should be told: keys that nobody knows.
     warnings: Vec<String>,
 }
@@ -35,6 +42,7 @@ pub enum ShortNameMode {
     Enforcing,
     /// The user is asked, and where nobody can be asked all are tried.
     #[default]
+    #[serde(alias = "")]
     Permissive,
     /// All are tried.
     Disabled,
@@ -74,6 +82,34 @@ enum MirrorPulls {
     TagOnly,
 }
 
+/// A `[[registry]]` as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// What it is of.
+    pub prefix: &'a str,
+    /// Where it is; nothing for where the prefix says.
+    pub location: &'a str,
+    /// Whether certificates need not be checked.
+    pub insecure: bool,
+    /// Whether it is refused.
+    pub blocked: bool,
+    /// Whether its mirrors are for digests only.
+    pub by_digest_only: bool,
+    /// Places that are tried first.
+    pub mirrors: Vec<KnownMirror<'a>>,
+}
+
+/// A mirror of a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownMirror<'a> {
+    /// Where it is.
+    pub location: &'a str,
+    /// Whether certificates need not be checked.
+    pub insecure: bool,
+    /// `all`, `digest-only`, `tag-only`, or nothing.
+    pub pulls: &'a str,
+}
+
 /// A place from which an image can be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -99,6 +135,14 @@ pub enum RegistriesError {
     /// A file that is there and cannot be read.
     #[error("reading {}", path.display())]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// What came back.
+        source: io::Error,
+    },
+    /// A choice could not be noted.
+    #[error("writing {}", path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// What came back.
@@ -154,7 +198,7 @@ pub enum RegistriesError {
 }
 
 /// What Podman has, and nothing is made of here.
-const PASSED_OVER: &[&str] = &["credential-helpers", "additional-layer-store-auth-helper"];
+const PASSED_OVER: &[&str] = &["additional-layer-store-auth-helper"];
 
 /// A file as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -162,6 +206,7 @@ const PASSED_OVER: &[&str] = &["credential-helpers", "additional-layer-store-aut
 struct File {
     unqualified_search_registries: Option<Vec<String>>,
     short_name_mode: Option<ShortNameMode>,
+    credential_helpers: Option<Vec<String>>,
     #[serde(default)]
     registry: Vec<RegistryTable>,
     #[serde(default)]
@@ -209,13 +254,14 @@ impl Registries {
         merged.merge(&main)?;
         let places = [Some(&folders.vendor), Some(&folders.system), folders.user.as_ref()];
         for folder in places.into_iter().flatten() {
-            for path in drop_ins(&folder.join("registries.conf.d"))? {
+            let found = drop_ins(&folder.join("registries.conf.d"));
+            for path in found.map_err(|(path, source)| RegistriesError::Read { path, source })? {
                 merged.merge(&path)?;
             }
         }
         // What the user chose when asked outranks everything.
         if let Some(cache) = &folders.cache {
-            merged.merge_aliases(&cache.join("short-name-aliases.conf"))?;
+            merged.merge_aliases(&aliases::file(cache))?;
         }
         Ok(merged)
     }
@@ -239,6 +285,9 @@ impl Registries {
         if let Some(mode) = file.short_name_mode {
             self.mode = mode;
         }
+        if let Some(helpers) = file.credential_helpers {
+            self.credential_helpers = helpers;
+        }
         for table in file.registry {
             let Some(prefix) = table.prefix.clone().or_else(|| table.location.clone()) else {
                 return Err(malformed("invalid condition: both location and prefix are unset".to_owned()));
@@ -249,6 +298,14 @@ impl Registries {
                 if !is_prefix(place) {
                     return Err(malformed(format!("invalid location or prefix {place:?}")));
                 }
+            }
+            if let Some(mirror) =
+                table.mirror.iter().find(|mirror| table.mirror_by_digest_only && mirror.pulls.is_some())
+            {
+                return Err(malformed(format!(
+                    "cannot set mirror usage mirror-by-digest-only for the registry ({prefix:?}) and pull-from-mirror for per-mirror ({:?}) at the same time",
+                    mirror.location
+                )));
             }
             let registry = Registry {
                 location: table.location,
@@ -294,6 +351,36 @@ impl Registries {
         &self.warnings
     }
 
+    /// Who keeps credentials, the first to be asked first; none for auth.json alone.
+    pub fn credential_helpers(&self) -> &[String] {
+        &self.credential_helpers
+    }
+
+    /// What is known of registries, by prefix.
+    pub fn known(&self) -> impl Iterator<Item = Known<'_>> {
+        self.known.iter().map(|(prefix, registry)| Known {
+            prefix,
+            location: registry.location.as_deref().unwrap_or_default(),
+            insecure: registry.insecure,
+            blocked: registry.blocked,
+            by_digest_only: registry.by_digest_only,
+            mirrors: registry
+                .mirrors
+                .iter()
+                .map(|mirror| KnownMirror {
+                    location: &mirror.location,
+                    insecure: mirror.insecure,
+                    pulls: match mirror.pulls {
+                        None => "",
+                        Some(MirrorPulls::All) => "all",
+                        Some(MirrorPulls::DigestOnly) => "digest-only",
+                        Some(MirrorPulls::TagOnly) => "tag-only",
+                    },
+                })
+                .collect(),
+        })
+    }
+
     /// Where short names are looked for, the first place first.
     pub fn searched(&self) -> &[String] {
         &self.search
@@ -328,6 +415,15 @@ impl Registries {
             return Err(RegistriesError::Ambiguous { name: name.to_string(), candidates: names.join(", ") });
         }
         Ok(candidates)
+    }
+
+    /// The full names that `name` may stand for, where somebody should choose one.
+    pub fn choices(&self, name: &Name) -> Vec<Reference> {
+        let settled = name.full().is_some() || self.aliases.contains_key(name.repository());
+        if settled || self.mode == ShortNameMode::Disabled || self.search.len() < 2 {
+            return Vec::new();
+        }
+        self.search.iter().map(|registry| name.below(registry)).collect()
     }
 
     /// In which order the images that are here and that a short name could mean are preferred.
@@ -406,222 +502,10 @@ fn parse(path: &Path) -> Result<Option<File>, RegistriesError> {
         Err(source) => return Err(RegistriesError::Read { path: path.to_owned(), source }),
     };
     toml::from_str(&text).map(Some).map_err(|error| {
-        let before = &text[..error.span().map_or(0, |span| span.start).min(text.len())];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let Place { line, column } = Place::of_error(&text, &error);
         RegistriesError::Syntax { path: path.to_owned(), line, column, reason: error.message().replace('\n', " ") }
     })
 }
 
-/// The `*.conf` files of a folder in alphabetical order.
-fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, RegistriesError> {
-    let failed = |source| RegistriesError::Read { path: folder.to_owned(), source };
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(source) => return Err(failed(source)),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "conf") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Machine {
-        root: tempfile::TempDir,
-        folders: Folders,
-    }
-
-    impl Machine {
-        fn new(files: &[(&str, &str)]) -> Self {
-            let root = tempfile::tempdir().unwrap();
-            let at = |name: &str| root.path().join(name);
-            let folders =
-                Folders { user: Some(at("user")), system: at("etc"), vendor: at("usr"), cache: Some(at("cache")) };
-            for (path, text) in files {
-                let path = at(path);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, text).unwrap();
-            }
-            Self { root, folders }
-        }
-
-        fn read(&self) -> Registries {
-            Registries::read_with(&self.folders, None).unwrap()
-        }
-
-        fn error(&self) -> String {
-            Registries::read_with(&self.folders, None).unwrap_err().to_string()
-        }
-    }
-
-    fn names(registries: &Registries, name: &str) -> Vec<String> {
-        registries.candidates(&name.parse().unwrap()).unwrap().names.iter().map(ToString::to_string).collect()
-    }
-
-    fn endpoints(registries: &Registries, name: &str) -> Vec<(String, bool)> {
-        let endpoints = registries.endpoints(&name.parse().unwrap()).unwrap();
-        endpoints.into_iter().map(|endpoint| (endpoint.reference.to_string(), endpoint.insecure)).collect()
-    }
-
-    #[test]
-    fn without_any_file_a_short_name_leads_nowhere_in_podman_s_words() {
-        let machine = Machine::new(&[]);
-        let error = machine.read().candidates(&"debian".parse().unwrap()).unwrap_err().to_string();
-        let file = machine.root.path().join("etc/registries.conf");
-        assert_eq!(
-            error,
-            format!(
-                "short-name \"debian\" did not resolve to an alias and no unqualified-search registries are defined in {file:?}"
-            )
-        );
-    }
-
-    #[test]
-    fn a_short_name_is_an_alias_or_else_searched_in_order() {
-        let machine = Machine::new(&[
-            ("etc/registries.conf", "unqualified-search-registries = ['docker.io', 'localhost:5000/team']"),
-            (
-                "etc/registries.conf.d/a.conf",
-                "[aliases]\nfedora = 'registry.fedoraproject.org/fedora'\n'a/b' = 'quay.io/c'",
-            ),
-        ]);
-        let registries = machine.read();
-        assert_eq!(names(&registries, "fedora:41"), ["registry.fedoraproject.org/fedora:41"]);
-        assert_eq!(names(&registries, "a/b"), ["quay.io/c:latest"]);
-        assert_eq!(names(&registries, "x"), ["docker.io/library/x:latest", "localhost:5000/team/x:latest"]);
-        assert_eq!(names(&registries, "quay.io/fedora"), ["quay.io/fedora:latest"]);
-    }
-
-    #[test]
-    fn the_user_s_main_file_replaces_and_drop_ins_add_or_take_away() {
-        let machine = Machine::new(&[
-            ("etc/registries.conf", "unqualified-search-registries = ['a.io']\n[aliases]\nx = 'q.io/x'"),
-            ("etc/registries.conf.d/1.conf", "[aliases]\ny = 'q.io/y'\nz = 'q.io/z'"),
-            ("user/registries.conf", "unqualified-search-registries = ['b.io']"),
-            ("user/registries.conf.d/1.conf", "[aliases]\ny = ''"),
-            ("user/registries.conf.d/2.notconf", "not toml"),
-            ("cache/short-name-aliases.conf", "[aliases]\nz = 'r.io/z'"),
-        ]);
-        let registries = machine.read();
-        assert_eq!(names(&registries, "x"), ["b.io/x:latest"]);
-        assert_eq!(names(&registries, "y"), ["b.io/y:latest"]);
-        assert_eq!(names(&registries, "z"), ["r.io/z:latest"]);
-    }
-
-    #[test]
-    fn enforcing_does_not_guess_where_nobody_can_be_asked() {
-        let machine = Machine::new(&[(
-            "etc/registries.conf",
-            "unqualified-search-registries = ['a.io', 'b.io']\nshort-name-mode = 'enforcing'",
-        )]);
-        let registries = machine.read();
-        let name: Name = "x".parse().unwrap();
-        assert_eq!(registries.candidates(&name).unwrap().names.len(), 2);
-        assert!(registries.candidates_unasked(&name).unwrap_err().to_string().contains("a.io/x:latest, b.io/x:latest"));
-    }
-
-    #[test]
-    fn a_registry_nobody_configured_is_spoken_to_securely() {
-        assert_eq!(endpoints(&Registries::default(), "q.io/x"), [("q.io/x:latest".to_owned(), false)]);
-    }
-
-    #[test]
-    fn the_longest_prefix_decides_and_ends_with_a_component() {
-        let machine = Machine::new(&[(
-            "etc/registries.conf",
-            "[[registry]]\nlocation = 'q.io'\ninsecure = true\n[[registry]]\nprefix = 'q.io/team'\nlocation = 'r.io/other'\n\
-             [[registry]]\nprefix = '*.corp.io'\nlocation = 'proxy.io/corp'",
-        )]);
-        let registries = machine.read();
-        let one = |name: &str| endpoints(&registries, name).remove(0);
-        assert_eq!(one("q.io/x"), ("q.io/x:latest".to_owned(), true));
-        assert_eq!(one("q.io/team/x:1"), ("r.io/other/x:1".to_owned(), false));
-        assert_eq!(one("q.io/teams/x"), ("q.io/teams/x:latest".to_owned(), true));
-        assert_eq!(one("a.corp.io/x"), ("proxy.io/corp/x:latest".to_owned(), false));
-        assert_eq!(one("corp.io/x"), ("corp.io/x:latest".to_owned(), false));
-    }
-
-    #[test]
-    fn mirrors_come_first_and_may_be_for_digests_or_tags_only() {
-        let machine = Machine::new(&[(
-            "etc/registries.conf",
-            "[[registry]]\nlocation = 'q.io'\n[[registry.mirror]]\nlocation = 'm.io'\ninsecure = true\n\
-             [[registry.mirror]]\nlocation = 'd.io/q'\npull-from-mirror = 'digest-only'\n\
-             [[registry.mirror]]\nlocation = 't.io'\npull-from-mirror = 'tag-only'",
-        )]);
-        let registries = machine.read();
-        let hosts = |name: &str| -> Vec<String> {
-            endpoints(&registries, name)
-                .into_iter()
-                .map(|(name, _)| name.split(['@', ':']).next().unwrap().to_owned())
-                .collect()
-        };
-        assert_eq!(hosts("q.io/x"), ["m.io/x", "t.io/x", "q.io/x"]);
-        let digest = crate::digest::Digest::of(b"x");
-        assert_eq!(hosts(&format!("q.io/x@{digest}")), ["m.io/x", "d.io/q/x", "q.io/x"]);
-        assert!(endpoints(&registries, "q.io/x")[0].1);
-    }
-
-    #[test]
-    fn a_blocked_registry_is_refused_by_name_and_file() {
-        let machine = Machine::new(&[("etc/registries.conf", "[[registry]]\nlocation = 'q.io/bad'\nblocked = true")]);
-        let error = machine.read().endpoints(&"q.io/bad/x".parse().unwrap()).unwrap_err().to_string();
-        assert!(
-            error.starts_with("registry q.io/bad is blocked in ") && error.ends_with("etc/registries.conf"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn broken_files_are_named() {
-        for (text, words) in [
-            ("unqualified-search-registries = 'a'", "invalid type"),
-            ("unqualified-search-registries = ['https://a.io']", "https://a.io"),
-            ("short-name-mode = 'loose'", "loose"),
-            ("[[registry]]\ninsecure = true", "both location and prefix are unset"),
-            ("[[registry]]\nlocation = '../x'", "../x"),
-            ("[aliases]\nx = 'y'", "alias"),
-            ("[aliases]\nx = 'q.io/y:1'", "alias"),
-            ("[", "registries.conf, line 1, column "),
-            ("\n[[registry]]\nlocation = 3", "registries.conf, line "),
-        ] {
-            let error = Machine::new(&[("etc/registries.conf", text)]).error();
-            assert!(error.contains("etc/registries.conf") && error.contains(words), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn keys_that_nobody_knows_are_told() {
-        let machine = Machine::new(&[(
-            "etc/registries.conf",
-            "credential-helpers = ['x']\nfoo = 1\n[[registry]]\nlocation = 'q.io'\nbar = 'x'",
-        )]);
-        let registries = machine.read();
-        let told = registries.warnings();
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].ends_with("registries.conf: the key foo is not known") && told[1].contains("registry.bar"));
-    }
-
-    #[test]
-    fn local_images_are_preferred_by_alias_then_made_here_then_searched() {
-        let machine = Machine::new(&[(
-            "etc/registries.conf",
-            "unqualified-search-registries = ['a.io']\n[aliases]\nx = 'q.io/x'",
-        )]);
-        let names: Vec<_> =
-            machine.read().local_candidates(&"x:1".parse().unwrap()).iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["q.io/x:1", "localhost/x:1", "a.io/x:1"]);
-    }
-}
+mod tests;

@@ -24,10 +24,15 @@ const WAITING: usize = 16;
 
 impl Containers {
     pub(super) async fn launch_attached(&self, id: &ContainerId, size: Option<(u16, u16)>) -> Result<Session, Error> {
-        match self.launch(id, Attach { attached: true, size }, None).await? {
-            Some(launched) => Ok(self.session_of(launched)),
-            // It ran already: then this is an attach.
-            None => self.connect_attached(id).await,
+        loop {
+            if let Some(launched) = self.launch(id, Attach { attached: true, size, ..Attach::default() }, None).await? {
+                return Ok(self.session_of(launched));
+            }
+            // It ran already: then this is an attach, unless it has just ended.
+            match self.connect_attached(id).await {
+                Err(Error::WrongState(_)) => {}
+                attached => return attached,
+            }
         }
     }
 

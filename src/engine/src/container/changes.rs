@@ -3,21 +3,24 @@
 //! is other, in the layers below.
 
 use std::collections::BTreeSet;
-use std::ffi::{CStr, CString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Stat};
 use rustix::io::Errno;
 
-use super::prepare::root_of;
-use super::{ContainerId, Containers, inspect};
+use super::base::root_of;
+use super::{ContainerId, Containers, Record, inspect, start};
 use crate::engine::{Engine, Error};
 use crate::step::Step;
+use crate::store::driver::Driver;
+use crate::store::layered::{Below, FOLDER, Layers, below, is_opaque, names, opened};
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+mod differences;
+
+pub(crate) use differences::list as list_differences;
 
 /// What the engine and the runtime make for mounts, as podman leaves it out.
 const MADE: [&str; 13] = [
@@ -56,29 +59,146 @@ pub struct Change {
     pub path: PathBuf,
 }
 
+/// Whose files are compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// A container's.
+    Container(ContainerId),
+    /// An image's.
+    Image(String),
+}
+
+/// The folders that are a root, the uppermost first, and where something else is mounted in it.
+type Stack = (Vec<PathBuf>, BTreeSet<PathBuf>);
+
 impl Containers {
     pub(super) async fn list_changes(&self, id: &ContainerId) -> Result<Vec<Change>, Error> {
+        let record = self.record(id).await?;
+        if record.options.rootfs.is_some_and(|rootfs| !rootfs.over) {
+            // What it changes, it changes there.
+            return Ok(Vec::new());
+        }
+        let (root, mounted) = self.stack(id).await?;
+        let mut changes = match root.driver {
+            Driver::Overlay => between(&self.engine, root.upper, root.lower).await?,
+            // It was never started.
+            Driver::Vfs if !root.upper.exists() => Vec::new(),
+            Driver::Vfs => compare(&self.engine, vec![root.upper], root.lower).await?,
+        };
+        // Of one that has been removed meanwhile, not everything was seen.
+        self.record(id).await?;
+        changes.retain(|change| !mounted.contains(&change.path));
+        Ok(changes)
+    }
+
+    /// The bytes of the files that a container wrote over its image's, as far as the user may look at them.
+    pub async fn written(&self, record: &Record) -> u64 {
+        let folder = self.engine.paths().container(&record.id);
+        if self.engine.paths().driver() == Driver::Overlay {
+            return tree_size(&folder.join("upper"));
+        }
+        let (engine, record) = (self.engine.clone(), record.clone());
+        let found = self.engine.blocking("finding a container's files", move || {
+            let root = root_of(&engine, &record)?;
+            Ok(written_over(&root.upper, &root.lower, Path::new("")))
+        });
+        found.await.unwrap_or_default()
+    }
+
+    pub(super) async fn list_differences(&self, one: &Root, other: &Root) -> Result<Vec<Change>, Error> {
+        let (ours, mounted) = self.root(one).await?;
+        let (theirs, elsewhere) = self.root(other).await?;
+        let mut changes = compare(&self.engine, ours, theirs).await?;
+        changes.retain(|change| !mounted.contains(&change.path) && !elsewhere.contains(&change.path));
+        Ok(changes)
+    }
+
+    async fn root(&self, root: &Root) -> Result<Stack, Error> {
+        match root {
+            Root::Container(id) => {
+                let (root, mounted) = self.stack(id).await?;
+                let folders = match root.driver {
+                    _ if root.bare => root.lower,
+                    Driver::Vfs if root.upper.exists() => vec![root.upper],
+                    Driver::Vfs => root.lower,
+                    Driver::Overlay => [vec![root.upper], root.lower].concat(),
+                };
+                Ok((folders, mounted))
+            }
+            Root::Image(name) => Ok((self.engine.images().inspect(name).await?.layers, BTreeSet::new())),
+        }
+    }
+
+    async fn stack(&self, id: &ContainerId) -> Result<(start::Root, BTreeSet<PathBuf>), Error> {
         self.record(id).await?;
         let (engine, id) = (self.engine.clone(), *id);
         let found = self.engine.blocking("finding a container's changes", move || {
             let details = inspect::details(&engine, &id)?;
             let root = root_of(&engine, &details.summary.record)?;
-            Ok((root, details.mounts.into_iter().map(|mount| mount.destination).collect::<BTreeSet<_>>()))
+            Ok((root, details.mounts.into_iter().map(|mount| mount.destination).collect()))
         });
-        let (root, mounted) = found.await?;
-        let mut changes = between(&self.engine, root.upper, root.lower).await?;
-        changes.retain(|change| !mounted.contains(&change.path));
-        Ok(changes)
+        found.await
     }
+}
+
+/// The bytes of all files in `folder`.
+pub fn tree_size(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => tree_size(&entry.path()),
+        Ok(meta) if meta.is_file() => meta.len(),
+        _ => 0,
+    };
+    entries.flatten().map(size).sum()
+}
+
+/// The bytes of the files in the copy `files` that are not those of the layers `lower`, below `path`.
+fn written_over(files: &Path, lower: &[PathBuf], path: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(files.join(path)) else { return 0 };
+    let size = |entry: fs::DirEntry| {
+        let here = path.join(entry.file_name());
+        match entry.metadata() {
+            Ok(found) if found.is_dir() => written_over(files, lower, &here),
+            Ok(found) if found.is_file() => {
+                let layers = lower.iter().filter_map(|layer| fs::symlink_metadata(layer.join(&here)).ok());
+                let same = layers
+                    .into_iter()
+                    .next()
+                    .is_some_and(|other| other.len() == found.len() && other.modified().ok() == found.modified().ok());
+                if same { 0 } else { found.len() }
+            }
+            _ => 0,
+        }
+    };
+    entries.flatten().map(size).sum()
 }
 
 /// What the folder `upper` changes in the layers `lower`, the uppermost first, but for what is made for mounts.
 pub(crate) async fn between(engine: &Engine, upper: PathBuf, lower: Vec<PathBuf>) -> Result<Vec<Change>, Error> {
     let place = upper.clone();
+    listed(engine, Step::Changes { upper, lower }, place).await
+}
+
+/// What is other in the folders `ours`, stacked, than in `theirs`, both the uppermost first.
+pub(crate) async fn compare(engine: &Engine, ours: Vec<PathBuf>, theirs: Vec<PathBuf>) -> Result<Vec<Change>, Error> {
+    if ours == theirs {
+        return Ok(Vec::new());
+    }
+    match ours.split_first() {
+        // The one is made on the other.
+        Some((upper, lower)) if lower == theirs => between(engine, upper.clone(), theirs).await,
+        _ => {
+            let place = ours.first().cloned().unwrap_or_default();
+            listed(engine, Step::Compare { ours, theirs }, place).await
+        }
+    }
+}
+
+/// The changes that `step` writes down.
+async fn listed(engine: &Engine, step: Step, place: PathBuf) -> Result<Vec<Change>, Error> {
     let failed = move |source| Error::Io { doing: format!("listing the changes in {}", place.display()), source };
     let (reader, writer) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?;
-    let step = Step::Changes { upper, lower };
     let steps = engine.steps().await?;
     let heard = engine.blocking("listing changes", move || {
         let mut bytes = Vec::new();
@@ -112,25 +232,10 @@ pub(crate) fn list(upper: &Path, lower: &[PathBuf], to: Option<OwnedFd>) -> Resu
         Err(Errno::NOENT) => return Ok(()),
         other => other.map_err(|errno| format!("opening {}: {errno}", upper.display()))?,
     };
-    let layers = lower
-        .iter()
-        .map(|layer| rustix::fs::openat(CWD, layer, FOLDER, Mode::empty()).map(Some))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|errno| format!("opening the layers of the container: {errno}"))?;
-    let mut lister = Lister { to: BufWriter::new(to.into()) };
+    let layers = opened(lower)?;
+    let mut lister = Lister::to(to);
     let listed = lister.folder(&top, &layers, b"").and_then(|()| lister.to.flush());
     listed.map_err(|error| format!("listing {}: {error}", upper.display()))
-}
-
-/// The folders of the layers at one path, the uppermost first; nothing where a layer has none.
-type Layers = [Option<OwnedFd>];
-
-/// What the layers together have at a name.
-enum Below {
-    Nothing,
-    Something,
-    /// A folder, and those of each layer that show through.
-    Folder(Vec<Option<OwnedFd>>),
 }
 
 struct Lister {
@@ -138,6 +243,10 @@ struct Lister {
 }
 
 impl Lister {
+    fn to(to: OwnedFd) -> Self {
+        Self { to: BufWriter::new(to.into()) }
+    }
+
     fn tell(&mut self, letter: u8, path: &[u8]) -> io::Result<()> {
         self.to.write_all(&[letter])?;
         self.to.write_all(path)?;
@@ -145,13 +254,7 @@ impl Lister {
     }
 
     fn folder(&mut self, folder: &OwnedFd, layers: &Layers, path: &[u8]) -> io::Result<()> {
-        let present = names(folder)?;
-        if is_opaque(folder) {
-            for name in shown(layers)?.difference(&present) {
-                self.tell(b'D', &[path, b"/", name.to_bytes()].concat())?;
-            }
-        }
-        for name in &present {
+        for name in &names(folder)? {
             let path = [path, b"/", name.to_bytes()].concat();
             let stat = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Err(Errno::NOENT) => continue,
@@ -165,81 +268,42 @@ impl Lister {
                 }
                 continue;
             }
-            self.tell(if matches!(below, Below::Nothing) { b'A' } else { b'C' }, &path)?;
-            if kind == FileType::Directory {
-                let lower = rustix::fs::openat(folder, name, FOLDER, Mode::empty())?;
-                match below {
-                    Below::Folder(layers) => self.folder(&lower, &layers, &path)?,
-                    _ => self.folder(&lower, &[], &path)?,
-                }
+            let lower = match kind {
+                FileType::Directory => Some(rustix::fs::openat(folder, name, FOLDER, Mode::empty())?),
+                _ => None,
+            };
+            let letter = match below {
+                Below::Nothing => b'A',
+                // As Podman has it: what was there is gone, and what is in the new one is new.
+                _ if lower.as_ref().is_some_and(is_opaque) => b'D',
+                _ => b'C',
+            };
+            if !(letter == b'C' && is_as_below(&stat, &below)?) {
+                self.tell(letter, &path)?;
+            }
+            match (lower, below) {
+                (Some(lower), Below::Folder(layers)) if letter == b'C' => self.folder(&lower, &layers, &path)?,
+                (Some(lower), _) => self.folder(&lower, &[], &path)?,
+                (None, _) => {}
             }
         }
         Ok(())
     }
 }
 
-fn names(folder: &OwnedFd) -> io::Result<BTreeSet<CString>> {
-    let mut names = BTreeSet::new();
-    for entry in Dir::read_from(folder.as_fd())? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            names.insert(name.to_owned());
-        }
-    }
-    Ok(names)
-}
-
-fn is_opaque(folder: &OwnedFd) -> bool {
-    let mut value = [0_u8; 2];
-    matches!(rustix::fs::fgetxattr(folder, "user.overlay.opaque", &mut value[..]), Ok(1)) && value[0] == b'y'
-}
-
-/// What is at `name` in the layers.
-fn below(layers: &Layers, name: &CStr) -> io::Result<Below> {
-    let mut folders = Vec::new();
-    for layer in layers.iter().flatten() {
-        let stat = match rustix::fs::statat(layer, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => continue,
-            other => other?,
-        };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::CharacterDevice if stat.st_rdev == 0 => break,
-            FileType::Directory => {
-                let folder = rustix::fs::openat(layer, name, FOLDER, Mode::empty())?;
-                let opaque = is_opaque(&folder);
-                folders.push(Some(folder));
-                if opaque {
-                    break;
-                }
-            }
-            // What is no folder hides what is below, or is hidden by a folder above.
-            _ if folders.is_empty() => return Ok(Below::Something),
-            _ => break,
-        }
-    }
-    Ok(if folders.is_empty() { Below::Nothing } else { Below::Folder(folders) })
-}
-
-/// The names that the layers show in a folder.
-fn shown(layers: &Layers) -> io::Result<BTreeSet<CString>> {
-    let mut all = BTreeSet::new();
-    for layer in layers.iter().flatten() {
-        all.extend(names(layer)?);
-    }
-    let mut shown = BTreeSet::new();
-    for name in all {
-        if !matches!(below(layers, &name)?, Below::Nothing) {
-            shown.insert(name);
-        }
-    }
-    Ok(shown)
+/// Whether a folder is what it was, and only something in it is not: the kernel copied it up for that.
+fn is_as_below(stat: &Stat, below: &Below) -> io::Result<bool> {
+    let Below::Folder(layers) = below else { return Ok(false) };
+    let Some(uppermost) = layers.iter().flatten().next() else { return Ok(false) };
+    let of = |stat: &Stat| (stat.st_mtime, stat.st_mtime_nsec, stat.st_mode, stat.st_uid, stat.st_gid);
+    Ok(of(stat) == of(&rustix::fs::fstat(uppermost)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+    use std::time::{Duration, SystemTime};
 
     #[test]
     fn what_is_new_is_told_from_what_is_other() {
@@ -255,6 +319,11 @@ mod tests {
         fs::write(path("up/new/deep/f"), "").unwrap();
         // A folder where there was a file, as overlay leaves it.
         fs::create_dir_all(path("up/bin/vi")).unwrap();
+        // One that was copied up for a file in it is as it was; one in which a name has come or gone is not.
+        for (name, seconds) in [("high/etc", 1), ("up/etc", 1), ("low/bin", 1), ("up/bin", 2)] {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            File::open(path(name)).unwrap().set_modified(time).unwrap();
+        }
         let file = path("out");
         list(&path("up"), &[path("high"), path("low")], Some(File::create(&file).unwrap().into())).unwrap();
         let bytes = fs::read(&file).unwrap();
@@ -263,7 +332,7 @@ mod tests {
             .filter(|line| !line.is_empty())
             .map(|line| String::from_utf8_lossy(line).into_owned())
             .collect();
-        assert_eq!(told, ["C/bin", "C/bin/vi", "C/etc", "C/etc/passwd", "A/new", "A/new/deep", "A/new/deep/f"]);
+        assert_eq!(told, ["C/bin", "C/bin/vi", "C/etc/passwd", "A/new", "A/new/deep", "A/new/deep/f"]);
     }
 
     #[test]

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! An image of a container: the layers of its image, one more with what it has changed, and a configuration of both.
 
+mod instruction;
+mod word;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use futures_util::StreamExt as _;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ContainerId, Containers, Details, Status};
+use super::base::root_of;
+use super::files::Held;
+use super::{ContainerId, Containers, Details, Record, Status};
 use crate::digest::Digest;
 use crate::engine::Error;
 use crate::event;
 use crate::image::names::new_name;
 use crate::image::reference::Reference;
-use crate::image::{ContainerConfig, Set, apply_change, bytes_of};
-use crate::state::images;
-use crate::step::Step;
+use crate::image::{ContainerConfig, Packing, Set, packing};
+use crate::state::{StateError, images};
+use crate::step::{Compression, Step, StepError};
 use crate::store::{self, Commit, Staging, UnpackFailure, Unpacked};
 
 /// How an image is made of a container.
@@ -26,6 +32,8 @@ pub struct CommitOptions {
     pub author: String,
     /// Why. Only a manifest of Docker's has a place for it.
     pub message: String,
+    /// A configuration in JSON (that of Docker's image manifest version 2, schema 2) that goes over the container's.
+    pub config: Option<Vec<u8>>,
     /// Instructions for its configuration: `CMD=/bin/sh`.
     pub changes: Vec<String>,
     /// The container's processes stand still meanwhile.
@@ -47,48 +55,89 @@ pub struct Committed {
     pub layers: Vec<Digest>,
 }
 
+/// What is said of the new image.
+struct Said {
+    config: ContainerConfig,
+    /// Its health check, if not its base's.
+    health: Option<Value>,
+}
+
+/// In Podman's words.
+const EXPLODED: &str = "cannot commit a container that uses an exploded rootfs";
+
 impl Containers {
     pub(super) async fn commit_one(&self, id: &ContainerId, options: CommitOptions) -> Result<Committed, Error> {
         let name = options.name.as_deref().map(new_name).transpose()?;
         let details = self.inspect(id).await?;
+        if details.summary.record.image.is_none() {
+            return Err(Error::Invalid(EXPLODED.to_owned()));
+        }
         let mut config = configuration(&details, options.include_volumes);
-        for change in &options.changes {
-            apply_change(&mut config, change)
-                .map_err(|reason| Error::Invalid(format!("invalid change {change:?} - {reason}")))?;
+        if let Some(given) = &options.config {
+            let given: Given = serde_json::from_slice(given)
+                .map_err(|error| Error::Invalid(format!("parsing the configuration for the image: {error}")))?;
+            given.over(&mut config);
         }
-        let held = self.hold(id).await?;
-        let pauses = options.pause && matches!(self.look(id).await?.status, Status::Running(_));
-        if pauses {
-            self.pause(id).await?;
+        let health = instruction::apply(&mut config, &options.changes)
+            .map_err(|error| Error::Invalid(format!("applying changes: {error}")))?;
+        let config = Said { config, health: health.filter(|_| options.docker) };
+        loop {
+            let held = self.hold(id).await?;
+            let pauses = options.pause && matches!(self.look(id).await?.status, Status::Running(_));
+            if pauses {
+                match self.pause(id).await {
+                    // It has just ended, or somebody else has paused it.
+                    Err(Error::WrongState(_)) => continue,
+                    paused => paused?,
+                }
+            }
+            let made = self.make_image(&held, &details, &config, &options, name.clone()).await;
+            if pauses {
+                // Whatever became of the image, the container goes on; unless it goes on already, or has been ended.
+                match self.unpause(id).await {
+                    Ok(()) | Err(Error::WrongState(_) | Error::NoSuchContainer(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            match made {
+                Err(Error::Step(StepError::Ended)) => {}
+                made => {
+                    let made = made?;
+                    event::append(self.engine.paths(), &held.record.event("commit", None));
+                    return Ok(made);
+                }
+            }
         }
-        let made = self.make_image(&held.place, &details, &config, &options, name).await;
-        if pauses {
-            // Whatever became of the image, the container goes on.
-            self.unpause(id).await?;
-        }
-        let made = made?;
-        event::append(self.engine.paths(), &held.record.event("commit", None));
-        Ok(made)
     }
 
     async fn make_image(
         &self,
-        place: &super::files::Place,
+        held: &Held,
         details: &Details,
-        config: &ContainerConfig,
+        config: &Said,
         options: &CommitOptions,
         name: Option<Reference>,
     ) -> Result<Committed, Error> {
         let step = if options.squash {
-            Step::Export(place.clone())
+            Step::Export(held.place.clone())
         } else {
-            Step::Commit { upper: details.folder.join("upper"), mapping: place.mapping().cloned() }
+            let (engine, record) = (self.engine.clone(), held.record.clone());
+            let root = self.engine.blocking("finding a container's files", move || root_of(&engine, &record)).await?;
+            Step::Commit { root: Box::new(root), mapping: held.place.mapping().cloned() }
         };
         let (staging, garbage) = Staging::make(&self.engine).await?;
         let outcome = async {
             store::remove(self.engine.steps().await?, garbage).await?;
-            let unpacked = self.pack(&staging, &step).await?;
-            self.record_image(&staging, unpacked, details, config, options, name).await
+            let mut unpacked = vec![self.pack(&staging, &step).await?];
+            if !options.squash {
+                unpacked.extend(self.bring_base(&staging, &held.record).await?);
+            }
+            self.is_still_there(held).await?;
+            match self.record_image(&staging, unpacked, details, config, options, name).await {
+                // As long as there is the container, nobody removes its image.
+                Err(error @ Error::NoSuchImage(_)) => self.is_still_there(held).await.and(Err(error)),
+                made => made,
+            }
         };
         let outcome = outcome.await;
         if let Err(error) = staging.close().await {
@@ -102,12 +151,11 @@ impl Containers {
         let failed = |source| Error::Io { doing: "making a pipe for a layer".to_owned(), source };
         let (reader, writer) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?;
-        let bytes = bytes_of(reader).map(|bytes| {
-            bytes.map_err(|source| Error::Io { doing: "reading what the container has changed".to_owned(), source })
-        });
         let steps = self.engine.steps().await?;
         let packing = steps.run(step, vec![writer]);
-        let (packed, unpacked) = tokio::join!(packing, staging.unpack("layer", bytes));
+        // From the one step into the other.
+        let unpacking = staging.unpack_from("layer", reader, Compression::None, None);
+        let (packed, unpacked) = tokio::join!(packing, unpacking);
         // Who reads fails because of who writes, or the other way round: the first cause is told.
         match (packed, unpacked) {
             (Ok(_), Ok(unpacked)) => Ok(unpacked),
@@ -119,22 +167,46 @@ impl Containers {
         }
     }
 
+    /// The layers of its image that are in an additional store: whoever keeps that may remove them, and an image of ours is here whole.
+    async fn bring_base(&self, staging: &Staging, record: &Record) -> Result<Vec<Unpacked>, Error> {
+        let id = record.image.ok_or(Error::Invalid(EXPLODED.to_owned()))?;
+        let found = images::Found { id, name: None };
+        let base = self.engine.state(move |database| {
+            let base = database.for_start(&found)?;
+            let missing = match &base {
+                Some(base) => images::missing_layers(database.reader(), &base.layers)?,
+                None => Vec::new(),
+            };
+            Ok(base.map(|base| (base, missing)))
+        });
+        let (base, missing) = base.await?.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
+        let _held = self.engine.blocking("locking a store", move || Ok(base.hold()?)).await?;
+        let mut brought = Vec::new();
+        for layer in missing {
+            let outgoing = packing::outgoing(&self.engine, layer, Packing::NONE).await?;
+            let unpacked = staging.unpack(&layer.hex(), outgoing.bytes).await;
+            brought.push(unpacked.map_err(|failure| failure.of(&layer))?);
+        }
+        Ok(brought)
+    }
+
     async fn record_image(
         &self,
         staging: &Staging,
-        unpacked: Unpacked,
+        unpacked: Vec<Unpacked>,
         details: &Details,
-        config: &ContainerConfig,
+        config: &Said,
         options: &CommitOptions,
         name: Option<Reference>,
     ) -> Result<Committed, Error> {
         let record = &details.summary.record;
-        let image = record.image;
-        let base = self.engine.state(move |database| images::get(database.reader(), &image)).await?;
+        let image = record.image.ok_or(Error::Invalid(EXPLODED.to_owned()))?;
+        let base = self.engine.state(move |database| database.image(&image)).await?;
         let (base, _) = base.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
         let unreadable = |error: serde_json::Error| Error::Invalid(format!("the configuration of {image}: {error}"));
         let mut document: Value = serde_json::from_slice(&base.config).map_err(unreadable)?;
-        let own = unpacked.layer;
+        // What the container has changed comes first.
+        let Some(own) = unpacked.first().map(|own| own.layer) else { return Err(Error::Cancelled("making an image")) };
         let mut layers: Vec<Digest> = if options.squash {
             Vec::new()
         } else {
@@ -147,8 +219,14 @@ impl Containers {
         let folder = staging.path().to_owned();
         self.engine.blocking("syncing an image", move || Ok(store::sync(&folder)?)).await?;
         let below = layers[..layers.len() - 1].to_vec();
-        let sizes = self.engine.state(move |database| images::tar_sizes(database.reader(), &below)).await?;
-        let sizes: Vec<u64> = sizes.into_iter().chain([own.tar_size]).collect();
+        let sizes = self.engine.state(move |database| {
+            let missing = |layer| StateError::Corrupt { what: format!("an image whose layer {layer} is not recorded") };
+            below
+                .iter()
+                .map(|layer| database.tar_size(layer)?.ok_or_else(|| missing(layer)))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let sizes: Vec<u64> = sizes.await?.into_iter().chain([own.tar_size]).collect();
         let manifest = manifest(&document, &layers, &sizes, options.docker);
         let (id, digest) = (Digest::of(&document), Digest::of(&manifest));
         let (paths, names) = (self.engine.paths().clone(), name.into_iter().collect::<Vec<_>>());
@@ -164,11 +242,55 @@ impl Containers {
                 layers: &all,
                 names: &names,
             };
-            Ok(store::commit(database, &paths, &Commit { image, unpacked: &[unpacked] }))
+            Ok(store::commit(database, &paths, &Commit { image, unpacked: &unpacked }))
         });
         match committed.await?? {
             store::Committed::Done => Ok(Committed { id, layers }),
             store::Committed::Missing(_) => Err(Error::NoSuchImage(record.image_name.clone())),
+        }
+    }
+}
+
+/// A configuration that goes over another one, as far as an image keeps it.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Given {
+    user: String,
+    exposed_ports: Option<BTreeMap<String, Value>>,
+    env: Option<Vec<String>>,
+    entrypoint: Option<Vec<String>>,
+    cmd: Option<Vec<String>>,
+    volumes: Option<BTreeMap<String, Value>>,
+    working_dir: String,
+    labels: Option<BTreeMap<String, String>>,
+    stop_signal: String,
+}
+
+impl Given {
+    fn over(self, config: &mut ContainerConfig) {
+        let set = |into: &mut String, value: String| {
+            if !value.is_empty() {
+                *into = value;
+            }
+        };
+        set(&mut config.user, self.user);
+        set(&mut config.working_dir, self.working_dir);
+        set(&mut config.stop_signal, self.stop_signal);
+        config.exposed_ports.0.extend(self.exposed_ports.unwrap_or_default().into_keys());
+        config.volumes.0.extend(self.volumes.unwrap_or_default().into_keys());
+        config.labels.extend(self.labels.unwrap_or_default());
+        for variable in self.env.unwrap_or_default() {
+            let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
+            match config.env.iter_mut().find(|other| name(other) == name(&variable)) {
+                Some(other) => *other = variable,
+                None => config.env.push(variable),
+            }
+        }
+        if let Some(entrypoint) = self.entrypoint.filter(|words| !words.is_empty()) {
+            config.entrypoint = entrypoint;
+        }
+        if let Some(cmd) = self.cmd.filter(|words| !words.is_empty()) {
+            config.cmd = cmd;
         }
     }
 }
@@ -188,10 +310,7 @@ fn configuration(details: &Details, include_volumes: bool) -> ContainerConfig {
     };
     let mut ports: std::collections::BTreeSet<String> = image.exposed_ports().iter().flatten().cloned().collect();
     for port in &record.ports {
-        let protocol = match port.protocol {
-            super::options::Protocol::Tcp => "tcp",
-            super::options::Protocol::Udp => "udp",
-        };
+        let protocol = port.protocol.name();
         ports.extend((0..port.count).map(|offset| format!("{}/{protocol}", port.container.saturating_add(offset))));
     }
     let mut volumes: std::collections::BTreeSet<String> = image.volumes().iter().flatten().cloned().collect();
@@ -199,7 +318,7 @@ fn configuration(details: &Details, include_volumes: bool) -> ContainerConfig {
         let mounted = details.mounts.iter().filter(|mount| matches!(mount.kind.as_str(), "bind" | "volume"));
         volumes.extend(mounted.map(|mount| mount.destination.display().to_string()));
     }
-    let mut labels: std::collections::BTreeMap<String, String> =
+    let mut labels: BTreeMap<String, String> =
         image.labels().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
     labels.extend(options.labels.iter().map(|(key, value)| (key.clone(), value.clone())));
     let own_command = !options.command.is_empty() || options.entrypoint.is_some();
@@ -215,14 +334,14 @@ fn configuration(details: &Details, include_volumes: bool) -> ContainerConfig {
             .as_deref()
             .map(|path: &Path| path.display().to_string())
             .or_else(|| image.working_dir().clone())
-            .unwrap_or_default(),
+            .unwrap_or_else(|| "/".to_owned()),
         labels,
         stop_signal: options.stop_signal.clone().or_else(|| image.stop_signal().clone()).unwrap_or_default(),
     }
 }
 
 /// Makes of the base image's configuration that of the new one.
-fn describe(document: &mut Value, config: &ContainerConfig, options: &CommitOptions, layers: &[Digest], base: &str) {
+fn describe(document: &mut Value, said: &Said, options: &CommitOptions, layers: &[Digest], base: &str) {
     let created = jiff::Timestamp::now().to_string();
     document["created"] = created.as_str().into();
     if !options.author.is_empty() {
@@ -231,7 +350,12 @@ fn describe(document: &mut Value, config: &ContainerConfig, options: &CommitOpti
     if options.docker && !options.message.is_empty() {
         document["comment"] = options.message.as_str().into();
     }
-    document["config"] = json!(config);
+    // Of an image in which nothing can be said of it, Docker's own included.
+    let check = said.health.clone().unwrap_or_else(|| document["config"]["Healthcheck"].take());
+    document["config"] = json!(said.config);
+    if !check.is_null() {
+        document["config"]["Healthcheck"] = check;
+    }
     document["rootfs"] = json!({"type": "layers", "diff_ids": layers});
     let mut entry = json!({"created": created, "created_by": "/bin/sh"});
     if !options.author.is_empty() {
@@ -277,6 +401,7 @@ mod tests {
         let mut document =
             json!({"architecture": "amd64", "history": [{"created_by": "base"}], "config": {"Cmd": ["x"]}});
         let config = ContainerConfig { cmd: vec!["y".into()], ..ContainerConfig::default() };
+        let config = Said { config, health: None };
         let options = CommitOptions { author: "me".into(), ..CommitOptions::default() };
         describe(&mut document, &config, &options, &[Digest::of(b"a"), Digest::of(b"b")], "base:latest");
         assert_eq!(document["config"], json!({"Cmd": ["y"]}));

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use haulout_monitor::config::MAX_PASSED;
 use haulout_monitor::frame::{Frame, Kind};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
@@ -131,7 +132,7 @@ impl Sender {
         self.send_with(kind, payload, &[]).await
     }
 
-    /// Sends one frame and descriptors with it.
+    /// Sends one frame and descriptors with it. That the other side has gone is heard by who listens to it.
     pub(crate) async fn send_with(&self, kind: Kind, payload: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let mut wire = Frame::header(kind, payload.len()).to_vec();
         wire.extend_from_slice(payload);
@@ -141,6 +142,9 @@ impl Sender {
             match self.stream.try_io(Interest::WRITABLE, || send(self.stream.as_fd(), rest, descriptors)) {
                 Ok(count) => (rest, descriptors) = (&rest[count..], &[]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -161,7 +165,7 @@ fn receive(socket: BorrowedFd<'_>, chunk: &mut [u8], descriptors: &mut VecDeque<
 }
 
 fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3 + MAX_PASSED as usize))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::ErrorKind::InvalidInput.into());

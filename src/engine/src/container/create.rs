@@ -1,65 +1,91 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Making a container: one durable write. Nothing else of it is on disk until it is first started.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use haulout_monitor::process::is_root_of_machine;
 use oci_spec::image::ImageConfiguration;
 
+use super::base::Base;
 use super::lock::Lock;
 use super::options::{
-    ImageVolume, LogDriver, Namespace, Namespaces, Network, Options, Protocol, Publish, Userns, Volume, VolumeSource,
+    ImageVolume, Namespace, Namespaces, Network, Options, Protocol, Publish, Rootfs, SdNotify, Userns, Volume,
+    VolumeSource,
 };
-use super::{ContainerId, Record, inspect, names, signal};
+use super::{ContainerId, Record, defaults, health, inspect, names, signal};
 use crate::config::containers::Settings;
-use crate::digest::Digest;
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, os_words};
 use crate::event;
-use crate::image::names::for_start;
 use crate::net::ports;
+use crate::paths::Paths;
 use crate::runtime;
 use crate::secret;
 use crate::spec::{self, asked, capabilities, mounts, process};
 use crate::state::{Added, Found};
 use crate::userns::modes::{self, Mapping};
-use crate::volume::{self, Guard};
+use crate::volume::{self, Guard, Made};
 
 /// In Podman's words.
 const PORTS_DISCARDED: &str =
     "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use";
 
 /// Checks `options`, decides what they leave open, and writes the record. Blocks.
-pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerId, Error> {
+pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Result<ContainerId, Error> {
     let settings = engine.settings()?;
-    apply(&mut options, &settings)?;
+    options.runtime.clone_from(&engine.told().settings.engine.runtime);
+    options.transient = engine.paths().elsewhere.transient;
+    if options.transient {
+        mark_transient(engine.paths())?;
+    }
+    defaults::apply(&mut options, &settings)?;
     check(&options, &settings)?;
+    for asked in &options.volumes {
+        volume::check(&asked.driver_options)?;
+    }
     take_volumes_from(engine, &mut options)?;
     let hidden = secret::place::resolve(engine, &mut options)?;
     let Namespaces { pid, ipc, uts, cgroup } = &mut options.namespaces;
     for (namespace, kind) in [(pid, "pid"), (ipc, "ipc"), (uts, "uts"), (cgroup, "cgroup")] {
         if let Namespace::Container(name) = namespace {
-            *namespace = Namespace::Container(other_container(engine, name, kind)?.id.to_string());
+            let other = other_container(engine, name, kind)?;
+            *namespace = if kind == "ipc" { shared_ipc(&other)? } else { Namespace::Container(other.id.to_string()) };
         }
     }
-    let image = engine.with_database(|database| for_start(database.reader(), &options.image))?;
-    let config = image_configuration(&options.image, &image.config)?;
+    if let Network::Container(name) = &options.network {
+        let other = other_container(engine, name, "net")?;
+        options.network = match other.options.network {
+            // There is nothing of its own to share.
+            Network::Host => Network::Host,
+            Network::Container(third) => Network::Container(third),
+            _ => Network::Container(other.id.to_string()),
+        };
+    }
+    let base = Base::asked(engine, &options)?;
+    let config = base.configuration()?;
+    health::settle(&mut options, &base.config)?;
+    if options.runtime.is_none() && options.rootfs.is_none() {
+        let platform = format!("{}/{}", config.os(), config.architecture());
+        options.runtime = settings.engine.platform_to_oci_runtime.get(&platform).cloned();
+    }
+    crate::update::refuse_short_name(&options)?;
+    require(engine, &mut options)?;
     let command = process::command(&options, config.config().as_ref());
-    if command.is_empty() {
+    if command.is_empty() && options.rootfs.is_none() {
         let what = "no command or entrypoint provided, and no CMD or ENTRYPOINT from image";
         return Err(Error::Invalid(what.to_owned()));
     }
+    let exposed = exposed_ports(&options, &config);
     if options.publish_all {
-        let of_image = config.config().as_ref().and_then(|config| config.exposed_ports().clone()).unwrap_or_default();
-        let mut exposed: Vec<(u16, Protocol)> = of_image.iter().filter_map(|text| exposed_port(text)).collect();
-        exposed.extend(options.expose.iter().copied());
-        exposed.sort_by_key(|(port, protocol)| (*port, *protocol as u8));
-        exposed.dedup();
-        for (container, protocol) in exposed {
+        for &(container, protocol) in &exposed {
             if !options.publish.iter().any(|port| port.container == container && port.protocol == protocol) {
                 options.publish.push(Publish { address: None, host: None, container, count: 1, protocol });
             }
         }
     }
     let published = match options.network {
-        Network::Default | Network::Pasta(_) => options.publish.as_slice(),
-        Network::None | Network::Host => {
+        Network::Default | Network::Pasta(_) | Network::Slirp(_) => options.publish.as_slice(),
+        Network::None | Network::Host | Network::Container(_) | Network::Path(_) => {
             if !options.publish.is_empty() {
                 engine.warn(PORTS_DISCARDED);
             }
@@ -73,7 +99,7 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
         Some(name) => Candidates::One(name.clone()),
         None => Candidates::Random,
     };
-    let mapping = choose_mapping(engine, &mut options, &image.layers)?;
+    let mapping = choose_mapping(engine, &mut options, &base.folders)?;
     if options.image_volume == ImageVolume::Tmpfs {
         let places = image_volumes(&options, &config);
         options.tmpfs.extend(places.into_iter().map(|place| (place, Vec::new())));
@@ -82,11 +108,13 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
         id,
         // Replaced by the one that is free.
         name: options.name.clone().unwrap_or(format!("haulout-{}", id.short()).parse().map_err(invalid)?),
-        image: image.id,
-        image_name: image.name.unwrap_or_else(|| options.image.clone()),
+        image: base.id(),
+        image_name: base.name,
         created: event::now(),
         ports: chosen,
+        exposed,
         volumes: anonymous_volumes(&options, &config)?,
+        entrypoint: process::entrypoint(&options, config.config().as_ref()).len(),
         options,
         command,
         mapping,
@@ -95,7 +123,10 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
     let io = |source| Error::Io { doing: format!("making the volumes of container {id}"), source };
     // Whoever removes volumes waits until both their folders and their records are there.
     let guard = if volumes.is_empty() { None } else { Some(Guard::take(engine.paths()).map_err(io)?) };
-    volumes.iter().try_for_each(|volume| volume::make(engine.paths(), &volume.name)).map_err(io)?;
+    let mut made = guard.as_ref().map(Made::of);
+    if let Some(made) = &mut made {
+        volumes.iter().try_for_each(|volume| made.make(&volume.name)).map_err(io)?;
+    }
     let kept = keep_secrets(engine, &id, &hidden)?;
     let added = engine.with_database(|database| match candidates {
         Candidates::One(name) => Ok(database.add_container(&mut record, [name], &mut volumes)?),
@@ -108,18 +139,35 @@ pub(super) fn create(engine: &Engine, mut options: Options) -> Result<ContainerI
         let _ = std::fs::remove_dir_all(engine.paths().container(&id));
     }
     let added = added?;
+    match added {
+        Added::Done => made.map_or((), Made::keep),
+        _ => drop(made),
+    }
     drop((guard, kept));
     match added {
         Added::Done => {
             for volume in &volumes {
                 event::append(engine.paths(), &volume.event("create"));
             }
-            event::append(engine.paths(), &record.event("create", None));
+            if tell {
+                event::append(engine.paths(), &record.event("create", None));
+            }
             Ok(id)
         }
         Added::NameInUse(holder) => Err(Error::NameInUse { name: record.name.to_string(), id: holder }),
         Added::NoImage => Err(Error::NoSuchImage(record.options.image)),
     }
+}
+
+/// Has whoever opens the store after the runtime folder has gone look for containers that were to go with it.
+fn mark_transient(paths: &Paths) -> Result<(), Error> {
+    let [may_be, live] = paths.transient();
+    // The one that says they live first: between the two nobody takes them for those of an earlier time.
+    for (folder, file) in [(&paths.runtime, live), (&paths.data, may_be)] {
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&file, ""));
+        written.map_err(|source| Error::Io { doing: format!("writing {}", file.display()), source })?;
+    }
+    Ok(())
 }
 
 /// Keeps what its secrets hide in its folder, which is locked until there is a record of it: nobody takes it for garbage.
@@ -144,7 +192,7 @@ const NOBODY: u32 = 65534;
 const FEWEST: u32 = 1024;
 
 /// The container's own map of ids, if it is to have one; and who its user is then.
-fn choose_mapping(engine: &Engine, options: &mut Options, layers: &[Digest]) -> Result<Option<Mapping>, Error> {
+fn choose_mapping(engine: &Engine, options: &mut Options, folders: &[PathBuf]) -> Result<Option<Mapping>, Error> {
     let invalid = |error: modes::ModeError| Error::Invalid(error.to_string());
     if options.userns == Userns::Host {
         return Ok(None);
@@ -159,7 +207,7 @@ fn choose_mapping(engine: &Engine, options: &mut Options, layers: &[Digest]) -> 
     let (mut needs, mut taken) = (0, Vec::new());
     if let Userns::Auto { size } = &options.userns {
         if size.is_none() {
-            needs = ids_of_image(engine, layers).max(FEWEST);
+            needs = ids_of_image(folders).max(FEWEST);
         }
         let others = engine.with_database(|database| Ok(database.containers()?))?;
         let auto = others.into_iter().filter(|other| matches!(other.options.userns, Userns::Auto { .. }));
@@ -174,10 +222,10 @@ fn choose_mapping(engine: &Engine, options: &mut Options, layers: &[Digest]) -> 
 }
 
 /// How many ids an image needs by its `/etc/passwd` and `/etc/group`.
-fn ids_of_image(engine: &Engine, layers: &[Digest]) -> u32 {
+fn ids_of_image(folders: &[PathBuf]) -> u32 {
     let mut most = 0;
     for file in ["etc/passwd", "etc/group"] {
-        let places = layers.iter().map(|layer| engine.paths().layers().join(layer.hex()).join("diff").join(file));
+        let places = folders.iter().map(|folder| folder.join(file));
         let text = places.filter(|path| path.is_file()).find_map(|path| std::fs::read_to_string(path).ok());
         for line in text.unwrap_or_default().lines() {
             let ids = line.split(':').skip(2).take(2).filter_map(|id| id.parse::<u32>().ok());
@@ -200,10 +248,56 @@ fn other_container(engine: &Engine, name: &str, kind: &str) -> Result<Record, Er
     })
 }
 
+/// The messages and the shared memory of another container, as far as it shares them.
+fn shared_ipc(other: &Record) -> Result<Namespace, Error> {
+    match &other.options.namespaces.ipc {
+        // There is nothing of its own to share.
+        Namespace::Host => Ok(Namespace::Host),
+        Namespace::Private => Err(Error::Invalid(format!(
+            "joining IPC of container {} is not allowed: non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
+            other.id
+        ))),
+        _ => Ok(Namespace::Container(other.id.to_string())),
+    }
+}
+
+/// Finds the containers that it requires.
+fn require(engine: &Engine, options: &mut Options) -> Result<(), Error> {
+    for name in &mut options.requires {
+        let found = engine.with_database(|database| match database.find_container(name)? {
+            Found::One(id) => Ok(id),
+            Found::Several => Err(Error::AmbiguousContainer(name.clone())),
+            Found::None => Err(Error::NoSuchContainer(name.clone())),
+        });
+        let id = found.map_err(|cause| {
+            Error::Invalid(format!("{name:?} is not a valid container, cannot be used as a dependency: {cause}"))
+        })?;
+        *name = id.to_string();
+    }
+    if options.sdnotify == SdNotify::Healthy && options.health.command().is_none() {
+        let what = "invalid argument: sdnotify policy \"healthy\" requires a healthcheck to be set";
+        return Err(Error::Invalid(what.to_owned()));
+    }
+    Ok(())
+}
+
 /// The volumes that it has, as they are made when they are not there.
 fn new_volumes(record: &Record) -> Vec<volume::Record> {
     let anonymous = |name: &str| record.volumes.iter().any(|(_, volume)| volume == name);
-    record.volume_names().map(|name| volume::Record::new(name.to_owned(), anonymous(name))).collect()
+    // What a mount says of the driver holds for a volume that is made for it: one of that name, or the one in its place.
+    let options = |name: &str| {
+        let asked = record.options.volumes.iter().find(|volume| match &volume.source {
+            VolumeSource::Named(named) => named == name,
+            VolumeSource::Anonymous => {
+                record.volumes.iter().any(|(place, made)| made == name && *place == volume.destination)
+            }
+            VolumeSource::Path(_) => false,
+        });
+        asked.map(|volume| volume.driver_options.clone()).unwrap_or_default()
+    };
+    let new =
+        |name: &str| volume::Record { options: options(name), ..volume::Record::new(name.to_owned(), anonymous(name)) };
+    record.volume_names().map(new).collect()
 }
 
 /// `--volumes-from`: what other containers have mounted from outside, where nothing else is to be.
@@ -226,6 +320,7 @@ fn take_volumes_from(engine: &Engine, options: &mut Options) -> Result<(), Error
             destination: place.clone(),
             options: Vec::new(),
             subpath: None,
+            driver_options: BTreeMap::new(),
         });
         let given = other.options.volumes.iter().filter(|volume| volume.source != VolumeSource::Anonymous);
         for mut volume in anonymous.chain(given.cloned()) {
@@ -246,15 +341,20 @@ fn take_volumes_from(engine: &Engine, options: &mut Options) -> Result<(), Error
     Ok(())
 }
 
+/// The ports that the image and `--expose` name.
+fn exposed_ports(options: &Options, config: &ImageConfiguration) -> Vec<(u16, Protocol)> {
+    let of_image = config.config().as_ref().and_then(|config| config.exposed_ports().clone()).unwrap_or_default();
+    let mut exposed: Vec<(u16, Protocol)> = of_image.iter().filter_map(|text| exposed_port(text)).collect();
+    exposed.extend(options.expose.iter().copied());
+    exposed.sort_by_key(|(port, protocol)| (*port, protocol.name()));
+    exposed.dedup();
+    exposed
+}
+
 /// A port as an image exposes it: `80`, `80/tcp`, `53/udp`.
 fn exposed_port(text: &str) -> Option<(u16, Protocol)> {
     let (port, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let protocol = match protocol {
-        "tcp" => Protocol::Tcp,
-        "udp" => Protocol::Udp,
-        _ => return None,
-    };
-    Some((port.parse().ok()?, protocol))
+    Some((port.parse().ok()?, Protocol::named(protocol)?))
 }
 
 enum Candidates {
@@ -262,47 +362,24 @@ enum Candidates {
     Random,
 }
 
-/// What containers.conf says where the options say nothing.
-fn apply(options: &mut Options, settings: &Settings) -> Result<(), Error> {
-    let configured = &settings.containers;
-    if options.log.driver == LogDriver::Default {
-        options.log.driver = match configured.log_driver.as_deref() {
-            None | Some("" | "k8s-file" | "json-file") => LogDriver::K8sFile,
-            Some("journald") => LogDriver::Journald,
-            Some("none" | "passthrough") => LogDriver::None,
-            Some(other) => {
-                return Err(Error::Invalid(format!(
-                    "containers.log_driver in containers.conf is {other:?}: invalid argument"
-                )));
-            }
-        };
-    }
-    options.log.max_size = options.log.max_size.or(configured.log_size_max.and_then(|size| u64::try_from(size).ok()));
-    if options.log.tag.is_none() {
-        options.log.tag.clone_from(&configured.log_tag);
-    }
-    options.init |= configured.init == Some(true);
-    options.timezone = options.timezone.take().or(configured.tz.clone());
-    options.stop_timeout = options.stop_timeout.or(settings.engine.stop_timeout);
-    if let (Userns::Host, false, Some(mode)) = (&options.userns, options.userns_said, &configured.userns) {
-        options.userns = mode
-            .parse()
-            .map_err(|error| Error::Invalid(format!("containers.userns in containers.conf is {mode:?}: {error}")))?;
-    }
-    Ok(())
-}
-
 /// Everything of which it can be said now that it will not work.
 fn check(options: &Options, settings: &Settings) -> Result<(), Error> {
     asked::check(options)?;
+    if let Some(rootfs) = &options.rootfs {
+        check_rootfs(rootfs)?;
+    }
     for word in options.cap_add.iter().chain(&options.cap_drop).filter(|word| !word.eq_ignore_ascii_case("all")) {
         capabilities::parse(word).map_err(spec::SpecError::from)?;
     }
     if let Some(signal) = &options.stop_signal {
         signal::number(signal)?;
     }
+    if !options.limits.device_rules.is_empty() && !is_root_of_machine() {
+        let what = "device cgroup rules are not supported in rootless mode or in a user namespace";
+        return Err(Error::Invalid(what.to_owned()));
+    }
     if options.init {
-        runtime::init(settings)?;
+        runtime::init(settings, options.init_path.as_deref())?;
     }
     if let (Some(zone), Some(name)) = (mounts::timezone(options), &options.timezone)
         && !zone.is_file()
@@ -314,10 +391,25 @@ fn check(options: &Options, settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
+fn check_rootfs(rootfs: &Rootfs) -> Result<(), Error> {
+    let path = rootfs.path.display();
+    let found = std::fs::metadata(&rootfs.path).map_err(|error| {
+        Error::Invalid(format!("running container create option: faccessat {path}: {}", os_words(&error)))
+    })?;
+    if !found.is_dir() {
+        return Err(Error::Invalid(format!("running container create option: {path}: not a directory")));
+    }
+    if rootfs.idmap.is_some() {
+        let what = "idmapped root filesystems are not supported: change the owners of its files instead (podman unshare chown)";
+        return Err(Error::Invalid(format!("{path}: {}", what.replace("podman", "haulout"))));
+    }
+    Ok(())
+}
+
 /// The places that are volumes by the image's wish and where nothing else is asked for.
-fn image_volumes(options: &Options, image: &ImageConfiguration) -> Vec<std::path::PathBuf> {
+fn image_volumes(options: &Options, image: &ImageConfiguration) -> Vec<PathBuf> {
     let of_image = image.config().as_ref().and_then(|config| config.volumes().as_deref()).unwrap_or_default();
-    let mut places: Vec<std::path::PathBuf> = of_image.iter().map(std::path::PathBuf::from).collect();
+    let mut places: Vec<PathBuf> = of_image.iter().map(PathBuf::from).collect();
     places.retain(|place| {
         place.is_absolute()
             && !options.volumes.iter().any(|volume| volume.destination == *place)
@@ -329,10 +421,7 @@ fn image_volumes(options: &Options, image: &ImageConfiguration) -> Vec<std::path
 }
 
 /// The places that are volumes by the image's wish, or by `-v /place`, and a name for each.
-fn anonymous_volumes(
-    options: &Options,
-    image: &ImageConfiguration,
-) -> Result<Vec<(std::path::PathBuf, String)>, Error> {
+fn anonymous_volumes(options: &Options, image: &ImageConfiguration) -> Result<Vec<(PathBuf, String)>, Error> {
     let mut places = match options.image_volume {
         ImageVolume::Anonymous => image_volumes(options, image),
         ImageVolume::Tmpfs | ImageVolume::Ignore => Vec::new(),

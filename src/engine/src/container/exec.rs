@@ -37,11 +37,6 @@ type Outputs = mpsc::Sender<Result<Output, Error>>;
 
 impl Containers {
     pub(super) async fn run_exec(&self, id: &ContainerId, exec: Exec) -> Result<Session, Error> {
-        let not_running = || {
-            Error::WrongState(
-                "can only create exec sessions on running containers: container state improper".to_owned(),
-            )
-        };
         let seen = self.look(id).await?;
         if seen.monitor == Monitor::Gone {
             self.reap_if_possible(id).await?;
@@ -51,15 +46,21 @@ impl Containers {
             return Err(not_running());
         }
         let (bundle, read) = (self.engine.paths().bundle(id), exec_request(&exec));
-        let request = self.engine.blocking("describing a command", move || read(&bundle)).await?;
+        let mut request = self.engine.blocking("describing a command", move || read(&bundle)).await?;
+        request.passed = self.passed.numbers();
         let Some((receiver, sender)) = self.visit(id).await? else { return Err(not_running()) };
         let failed = |source| Error::Io { doing: format!("running a command in container {id}"), source };
         let streams = if exec.terminal { Streams::default() } else { Streams::make(exec).map_err(failed)? };
         let json = serde_json::to_vec(&request).map_err(|error| failed(error.into()))?;
-        let descriptors: Vec<_> = streams.far.iter().map(OwnedFd::as_fd).collect();
+        let passed = self.passed.copies().map_err(failed)?;
+        let descriptors: Vec<_> = streams.far.iter().chain(&passed).map(OwnedFd::as_fd).collect();
         sender.send_with(Kind::Exec, &json, &descriptors).await.map_err(failed)?;
         converse(receiver, sender, request.terminal, request.detach, streams.near).await
     }
+}
+
+fn not_running() -> Error {
+    Error::WrongState("can only create exec sessions on running containers: container state improper".to_owned())
 }
 
 /// What reads the container's specification and makes of it what the monitor is asked for.
@@ -68,16 +69,23 @@ fn exec_request(exec: &Exec) -> impl FnOnce(&Path) -> Result<ExecRequest, Error>
         (exec.command.clone(), exec.env.clone(), exec.user.clone(), exec.workdir.clone());
     let (terminal, size, privileged, detach) = (exec.terminal, exec.size, exec.privileged, exec.detach);
     move |bundle| {
+        let id = bundle.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let path = bundle.join("config.json");
         let failed = |source| Error::Io { doing: format!("reading {}", path.display()), source };
-        let bytes = std::fs::read(&path).map_err(failed)?;
+        let bytes = match std::fs::read(&path) {
+            // It has just ended.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_running()),
+            bytes => bytes.map_err(failed)?,
+        };
         let spec: Spec = serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))?;
         let mut process = spec.process().clone().unwrap_or_default();
         let other_user = user.is_some();
         let mut environment = Environment::default();
         for variable in process.env().iter().flatten() {
-            // Another user has another home, which the monitor looks up.
-            if !(other_user && variable.starts_with("HOME=")) {
+            // Another user has another home, which the monitor looks up. A name that nobody gave is not told, as with Podman.
+            let is_made_up = variable.strip_prefix("HOSTNAME=").is_some_and(|name| id.starts_with(name));
+            let is_of_another = other_user && variable.starts_with("HOME=");
+            if !is_made_up && !is_of_another {
                 environment.set(variable);
             }
         }
@@ -100,7 +108,7 @@ fn exec_request(exec: &Exec) -> impl FnOnce(&Path) -> Result<ExecRequest, Error>
             give(&mut process, &bounding);
         }
         let process = serde_json::to_value(&process).map_err(|error| failed(error.into()))?;
-        Ok(ExecRequest { process, user, terminal, size, detach })
+        Ok(ExecRequest { process, user, terminal, size, detach, passed: Vec::new() })
     }
 }
 
@@ -168,9 +176,11 @@ impl Streams {
         };
         let mut far = vec![far_input];
         for (given, sink) in [(output, Sink::Stdout), (error, Sink::Stderr)] {
+            // What the runtime says of a command that it cannot start is told once, by us.
+            let is_direct = matches!(sink, Sink::Stdout);
             far.push(match given {
                 _ if exec.detach => null()?,
-                Some(given) if is_harmless(&given)? => given,
+                Some(given) if is_direct && is_harmless(&given)? => given,
                 other => {
                     let (reader, writer) = pipe()?;
                     near.outputs.push((reader, other.map_or(sink, Sink::File)));
@@ -252,6 +262,7 @@ async fn hear_end(receiver: &mut Receiver) -> Option<Result<Exit, Error>> {
                     status,
                     finished: (now.div_euclid(1_000_000_000), nanoseconds),
                     oom_killed: false,
+                    by_user: false,
                 }));
             }
             Ok(Some((Kind::Failed, payload))) => return Some(Err(failure(&payload))),

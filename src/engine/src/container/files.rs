@@ -11,13 +11,14 @@ use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 use serde::{Deserialize, Serialize};
 
+use super::base::root_of;
 use super::lock::Lock;
-use super::prepare::root_of;
 use super::start::{Root, place};
 use super::status::Monitor;
 use super::{ContainerId, Containers, Details, Record, inspect};
 use crate::engine::Error;
-use crate::step::Step;
+use crate::step::{Failure, Step, StepError, remove};
+use crate::store::driver::{self, Driver, vfs};
 use crate::store::overlay;
 use crate::store::tar::{Kind, Writer};
 use crate::userns;
@@ -71,18 +72,23 @@ impl Place {
     }
 
     /// Opens its root as its processes see it, with everything that is mounted there.
-    pub(crate) fn open(&self) -> Result<OwnedFd, String> {
+    pub(crate) fn open(&self) -> Result<OwnedFd, Failure> {
         match self {
             Self::Running { init, .. } => {
-                let root = open(Path::new(&format!("/proc/{}/root", init.0)), "the root of the container")?;
-                // Asked after it was opened: the number may be another process's by now.
-                if process(*init).is_alive() { Ok(root) } else { Err("the container has just ended".to_owned()) }
+                let root = format!("/proc/{}/root", init.0);
+                match rustix::fs::openat(CWD, root.as_str(), FOLDER, Mode::empty()) {
+                    // One that is about to end has no root any more.
+                    Err(Errno::NOENT | Errno::SRCH) => Err(Failure::Ended),
+                    // Asked after it was opened: the number may be another process's by now.
+                    _ if !process(*init).is_alive() => Err(Failure::Ended),
+                    opened => Ok(opened.map_err(|errno| format!("opening the root of the container: {errno}"))?),
+                }
             }
             Self::Stopped { root, binds, .. } => {
                 userns::own_mounts().map_err(|error| error.to_string())?;
                 // Not to be synced when it is unmounted: who copies files does not wait for the disk either.
-                let volatile = Root { volatile: true, ..root.clone() };
-                overlay::mount(&volatile).map_err(|error| error.to_string())?;
+                let volatile = Root { volatile: !root.mounting.synced, ..root.clone() };
+                driver::mount(&volatile).map_err(|error| error.to_string())?;
                 let top = open(&root.target, "the root of the container")?;
                 for (source, inside) in binds {
                     bind(&top, source, inside)
@@ -120,39 +126,55 @@ fn bind(root: &OwnedFd, source: &Path, inside: &Path) -> Result<(), Errno> {
 }
 
 /// Writes all files of a container as a tar.
-pub(crate) fn export(from: &Place, to: Option<OwnedFd>) -> Result<(), String> {
+pub(crate) fn export(from: &Place, to: Option<OwnedFd>) -> Result<(), Failure> {
     let to = to.ok_or("the step lacks a descriptor")?;
     let root = match from {
-        Place::Running { monitor, mounted, .. } => {
+        Place::Running { monitor, init, mounted, .. } => {
             // As the monitor sees it: the container's own mounts are in a namespace further in.
             let path = format!("/proc/{}/root{}", monitor.0, mounted.display());
-            open(Path::new(&path), "the root of the container")?
+            let opened = open(Path::new(&path), "the root of the container");
+            // Asked after it was opened: before, it may not be mounted there any more.
+            if !process(*init).is_alive() {
+                return Err(Failure::Ended);
+            }
+            opened?
         }
         Place::Stopped { root, .. } => {
             let mut layers = root.lower.clone();
-            if root.upper.is_dir() {
-                layers.insert(0, root.upper.clone());
+            match root.driver {
+                _ if !root.upper.is_dir() => {}
+                Driver::Overlay => layers.insert(0, root.upper.clone()),
+                Driver::Vfs => layers = vec![root.upper.clone()],
             }
             if layers.is_empty() {
-                return write_empty(to);
+                return Ok(write_empty(to)?);
             }
             userns::own_mounts().map_err(|error| error.to_string())?;
             overlay::look(&layers, root.data.as_deref()).map_err(|error| error.to_string())?
         }
     };
     let mut writer = Writer::new(to, Kind::Tree).mapped(from.mapping());
-    writer.contents(root.as_fd(), b"").and_then(|()| writer.finish()).map_err(|error| error.to_string())
+    let written = writer.contents(root.as_fd(), b"").and_then(|()| writer.finish());
+    Ok(written.map_err(|error| error.to_string())?)
 }
 
 /// Writes what a container changed as the tar of a layer.
-pub(crate) fn commit(upper: &Path, mapping: Option<&Mapping>, to: Option<OwnedFd>) -> Result<(), String> {
+pub(crate) fn commit(root: &Root, mapping: Option<&Mapping>, to: Option<OwnedFd>) -> Result<(), String> {
     let to = to.ok_or("the step lacks a descriptor")?;
-    if !upper.is_dir() {
+    if !root.upper.is_dir() {
         return write_empty(to);
     }
-    let folder = open(upper, "the changes of the container")?;
+    let changed = match root.driver {
+        Driver::Overlay => root.upper.clone(),
+        Driver::Vfs => vfs::distil(&root.upper, &root.lower).map_err(|error| error.to_string())?,
+    };
+    let folder = open(&changed, "the changes of the container")?;
     let mut writer = Writer::new(to, Kind::Changes).mapped(mapping);
-    writer.contents(folder.as_fd(), b"").and_then(|()| writer.finish()).map_err(|error| error.to_string())
+    writer.contents(folder.as_fd(), b"").and_then(|()| writer.finish()).map_err(|error| error.to_string())?;
+    if changed != root.upper {
+        remove::remove(&changed).map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 fn write_empty(to: OwnedFd) -> Result<(), String> {
@@ -194,7 +216,8 @@ impl Containers {
     /// Nothing when it has to be looked at once more.
     async fn try_hold(&self, id: &ContainerId) -> Result<Option<Held>, Error> {
         let seen = self.look(id).await?;
-        if let (Monitor::Alive(monitor), Some(init)) = (seen.monitor, seen.status.process()) {
+        let init = seen.status.process().filter(|init| init.is_alive());
+        if let (Monitor::Alive(monitor), Some(init)) = (seen.monitor, init) {
             let details = self.inspect(id).await?;
             let place = Place::Running {
                 monitor: (monitor.pid, monitor.start_time),
@@ -234,11 +257,25 @@ impl Containers {
         Ok(Some(Held { record, place, user, workdir, _lock: Some(lock) }))
     }
 
+    /// Fails when the container was removed while its files were read, perhaps not all of them. That of one which runs is not
+    /// prevented.
+    pub(super) async fn is_still_there(&self, held: &Held) -> Result<(), Error> {
+        self.record(&held.record.id).await.map(drop)
+    }
+
     pub(super) async fn export_files(&self, id: &ContainerId, to: OwnedFd) -> Result<(), Error> {
-        let held = self.hold(id).await?;
-        let step = Step::Export(held.place.clone());
-        self.engine.steps().await?.run(&step, vec![to]).await?;
-        crate::event::append(self.engine.paths(), &held.record.event("export", None));
-        Ok(())
+        let failed = |source| Error::Io { doing: format!("exporting container {id}"), source };
+        let steps = self.engine.steps().await?;
+        loop {
+            let held = self.hold(id).await?;
+            let step = Step::Export(held.place.clone());
+            match steps.run(&step, vec![to.try_clone().map_err(failed)?]).await {
+                Err(StepError::Ended) => continue,
+                done => done?,
+            };
+            self.is_still_there(&held).await?;
+            crate::event::append(self.engine.paths(), &held.record.event("export", None));
+            return Ok(());
+        }
     }
 }

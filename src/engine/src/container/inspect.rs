@@ -7,12 +7,15 @@ use haulout_monitor::process::Process;
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
 
+use super::base::image_of;
+use super::lock::Lock;
 use super::options::LogDriver;
-use super::prepare::{image_of, known_volumes, stop_signal};
+use super::prepare::{known_volumes, log_file, stop_signal};
 use super::status::{Looker, Monitor, Seen};
-use super::{ContainerId, Details, Record, Summary};
+use super::{ContainerId, Details, Record, Summary, health, status};
 use crate::config::containers::Settings;
 use crate::engine::{Engine, Error};
+use crate::paths::Paths;
 use crate::runtime::Runtime;
 use crate::spec::{self, asked};
 use crate::userns::UsernsError;
@@ -26,12 +29,35 @@ pub(crate) fn list(engine: &Engine) -> Result<Vec<Summary>, Error> {
     let looker = Looker::new(engine.paths()).map_err(failed)?;
     let summarize = |record: Record| {
         let seen = looker.look(&record.id).map_err(failed)?;
-        if seen.is_orphaned(engine.paths(), &record.id) {
-            systemd::remains::kill_scopes(&record.id);
+        if seen.orphaned {
+            end_orphan(engine.paths(), &record.id);
         }
-        Ok(Summary { started: seen.started(), status: seen.status, record })
+        if seen.waits {
+            settle_if_possible(engine.paths(), &record.id);
+        }
+        let health = health::known(engine.paths(), &record, &seen.status).map_err(failed)?.map(|health| health.status);
+        Ok(Summary { started: seen.started(), status: seen.status, health, record })
     };
     records.into_iter().map(summarize).collect()
+}
+
+/// Ends what a killed monitor has left running, unless somebody sees to it already.
+fn end_orphan(paths: &Paths, id: &ContainerId) {
+    // Without the lock it could be another monitor's by now.
+    if let Ok(Some(_lock)) = Lock::try_take(paths, id)
+        && Seen::look(paths, id).is_ok_and(|seen| seen.orphaned)
+    {
+        systemd::remains::kill_scopes(id);
+    }
+}
+
+/// Has the disk take an end that waits for it: whoever looks at a container sees to it, since a logout would forget it.
+fn settle_if_possible(paths: &Paths, id: &ContainerId) {
+    if let Ok(Some(_lock)) = Lock::try_take(paths, id)
+        && let Err(error) = status::settle(paths, id)
+    {
+        tracing::debug!("the disk does not take the end of container {id}: {error}");
+    }
 }
 
 /// Everything about one. Blocks.
@@ -41,8 +67,11 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
     let record = record.ok_or_else(|| Error::NoSuchContainer(id.to_string()))?;
     let failed = |source| Error::Io { doing: format!("looking at container {id}"), source };
     let seen = Seen::look(paths, id).map_err(failed)?;
+    if seen.waits {
+        settle_if_possible(paths, id);
+    }
     let settings = engine.settings()?;
-    let image = image_of(engine, &record)?;
+    let (image, layers) = image_of(engine, &record)?;
     let monitor = match seen.monitor {
         Monitor::Alive(process) => Some(process),
         Monitor::Gone | Monitor::Absent => None,
@@ -53,6 +82,7 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
         let on_host = mapping.on_host(&outer);
         (uid_map, gid_map) = (plain(&on_host.users), plain(&on_host.groups));
     }
+    let health = health::known(paths, &record, &seen.status).map_err(failed)?;
     let cgroup = seen.status.process().and_then(|process| systemd::cgroup_of(process.pid));
     let folder = paths.container(id);
     let mut spec = written_spec(engine, id).or_else(|| made_spec(engine, &settings, &record, &image));
@@ -60,15 +90,17 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
         secret::place::mask(process.env_mut().get_or_insert_default(), &record.options);
     }
     Ok(Details {
+        layers,
         spec,
         monitor,
         cgroup,
         stop_signal: stop_signal(&record, Some(&image))?,
         bundle: paths.bundle(id),
         log_path: matches!(record.options.log.driver, LogDriver::Default | LogDriver::K8sFile)
-            .then(|| folder.join("ctr.log")),
+            .then(|| log_file(paths, &record)),
         folder,
-        runtime: Runtime::find(&settings).map_or_else(|_| "crun".to_owned(), |runtime| runtime.name),
+        runtime: Runtime::named(record.options.runtime.as_deref(), &settings)
+            .map_or_else(|_| "crun".to_owned(), |runtime| runtime.name),
         restarts: seen.last_run.as_ref().map_or(0, |run| run.restarts),
         uid_map,
         gid_map,
@@ -77,7 +109,13 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
             .map(|asked| asked.mount)
             .collect(),
         image: (*image).clone(),
-        summary: Summary { started: seen.started(), status: seen.status, record },
+        summary: Summary {
+            started: seen.started(),
+            status: seen.status,
+            health: health.as_ref().map(|health| health.status),
+            record,
+        },
+        health,
     })
 }
 
@@ -89,7 +127,8 @@ fn written_spec(engine: &Engine, id: &ContainerId) -> Option<Spec> {
 
 /// What it would get.
 fn made_spec(engine: &Engine, settings: &Settings, record: &Record, image: &ImageConfiguration) -> Option<Spec> {
-    let init = if record.options.init { runtime::init(settings).ok() } else { None };
+    let init =
+        if record.options.init { runtime::init(settings, record.options.init_path.as_deref()).ok() } else { None };
     let hostname = spec::hostname(record, settings);
     let volumes = known_volumes(engine, record).ok()?;
     let (paths, init, volumes) = (engine.paths(), init.as_deref(), &volumes);

@@ -5,6 +5,7 @@
 use std::time::Duration;
 use std::{fs, io};
 
+use haulout_monitor::config::Log;
 use haulout_monitor::frame::{Failure, Kind};
 use tokio::task::JoinHandle;
 
@@ -13,7 +14,7 @@ use super::lock::Lock;
 use super::options::Cgroups;
 use super::prepare::{Attach, Readiness, prepare};
 use super::status::{Monitor, Seen};
-use super::{ContainerId, Containers, Record, stop};
+use super::{ContainerId, Containers, Record, notify, stop};
 use crate::engine::Error;
 use crate::step::{Answer, Step};
 use crate::systemd::{self, SystemdError, UserManager};
@@ -34,9 +35,13 @@ impl Containers {
     pub(super) async fn launch(
         &self,
         id: &ContainerId,
-        attach: Attach,
+        mut attach: Attach,
         mut lock: Option<Lock>,
     ) -> Result<Option<Launched>, Error> {
+        attach.listening = self.passed.listening;
+        if !attach.held {
+            self.start_dependencies(id).await?;
+        }
         // The manager's handshake goes on beside everything that comes before the first process.
         let manager = tokio::spawn(UserManager::connect());
         let steps = self.engine.steps().await?;
@@ -46,6 +51,18 @@ impl Containers {
             match engine.blocking("starting a container", move || prepare(&shared, &id, attach, lock)).await? {
                 Readiness::Ready(prepared) => break prepared,
                 Readiness::Runs => return Ok(None),
+                Readiness::Waits(..) if attach.held => return Ok(None),
+                Readiness::Waits(record, lock) => match Box::pin(self.start_waiting(&record, attach)).await {
+                    Ok(Some(launched)) => return Ok(Some(launched)),
+                    Ok(None) => drop(lock),
+                    Err(error) => {
+                        if record.options.remove {
+                            drop(lock);
+                            self.clean_up(&id).await?;
+                        }
+                        return Err(error);
+                    }
+                },
                 Readiness::Orphaned => drop(self.reap(&id).await?),
                 Readiness::Ending(process) => crate::event::end_of(process).await,
             }
@@ -66,20 +83,30 @@ impl Containers {
         let failed = |source| Error::Io { doing: format!("starting container {id}"), source };
         let ((mut receiver, sender), far) = connection::starter().map_err(failed)?;
         let shared = prepared.lock.share().map_err(failed)?;
-        let remove = prepared.record.options.remove;
-        let scoped = prepared.record.options.cgroups == Cgroups::Enabled;
+        let scoped = notify::cgroups(&prepared.record) == Cgroups::Enabled;
         let stop_timeout = prepared.record.options.stop_timeout.unwrap_or(stop::TIMEOUT);
         let patience = Duration::from_secs(stop_timeout).saturating_add(AFTERWARDS);
+        let parent = prepared.record.options.cgroup_parent.clone();
+        let mut handed = vec![far, shared];
+        let passed = match &prepared.plan.config {
+            config if matches!(config.log, Log::Passthrough) && !config.terminal => {
+                self.passed.with_standard_streams().map_err(failed)?
+            }
+            _ => self.passed.clone(),
+        };
+        prepared.plan.config.passed = passed.numbers();
+        handed.extend(passed.copies().map_err(failed)?);
         let step = Step::Start(Box::new(prepared.plan));
         let mut scope = None;
         let started = async {
-            let Answer::Pid(monitor) = steps.run(&step, vec![far, shared]).await? else {
+            let Answer::Pid(monitor) = steps.run(&step, handed).await? else {
                 return Err(Error::Cancelled("starting a container"));
             };
+            notify::name_main_process(&prepared.record, monitor);
             if scoped {
-                scope = Some(tokio::spawn(make_scope(manager, id, monitor, patience, sender.clone())));
+                scope = Some(tokio::spawn(make_scope(manager, id, monitor, patience, parent, sender.clone())));
             }
-            begin(&id, &mut receiver, &sender).await
+            begin(&id, attach.held, &mut receiver, &sender).await
         };
         let started = started.await;
         let scope = match scope {
@@ -98,49 +125,70 @@ impl Containers {
                 Ok(Some(Launched { record: prepared.record, receiver, sender, pid }))
             }
             Err(error) => {
-                drop(prepared.lock);
-                self.abandon(&id, remove, &sender).await;
+                let lock = self.abandon(&prepared.record, prepared.lock, &sender).await;
                 // The monitor ends when we let go of it.
                 drop((receiver, sender));
                 if let Some(Ok((mut manager, unit))) = scope {
                     // Of a process that ended before it was in the scope, systemd does not hear, and keeps the empty scope for ever.
                     manager.stop_scope(&unit).await;
                 }
+                // Not before: the next start makes a scope of that name.
+                drop(lock);
                 Err(error)
             }
         }
     }
 
-    /// A start has failed: nothing of it stays, and of a `--rm` container nothing at all.
-    async fn abandon(&self, id: &ContainerId, remove: bool, sender: &Sender) {
-        let engine = self.engine.clone();
+    /// Starts the containers that it depends on and that do not run.
+    async fn start_dependencies(&self, id: &ContainerId) -> Result<(), Error> {
         let id = *id;
-        let looked = engine.blocking("clearing up after a start", {
-            let engine = engine.clone();
-            move || Ok(Seen::look(engine.paths(), &id).map(|seen| seen.monitor))
-        });
-        if let Ok(Ok(Monitor::Gone)) = looked.await
-            && let Err(error) = self.reap(&id).await
+        let Some(record) = self.engine.state(move |database| database.container(&id)).await? else { return Ok(()) };
+        for other in record.dependencies() {
+            let other = self.resolve(other).await?;
+            let others = Containers::of(self.engine.clone());
+            Box::pin(others.launch(&other, Attach::default(), None)).await?;
+        }
+        Ok(())
+    }
+
+    /// A start has failed: nothing of it stays, and of a `--rm` container nothing at all. Gives the lock back if there still is
+    /// something to lock.
+    async fn abandon(&self, record: &Record, lock: Lock, sender: &Sender) -> Option<Lock> {
+        let id = record.id;
+        if let Ok(Seen { monitor: Monitor::Gone, .. }) = self.look(&id).await
+            && let Err(error) = self.reap_locked(record).await
         {
             tracing::warn!("clearing up after the start of {id}: {error}");
         }
-        if remove {
-            if let Err(error) = self.remove_ended(&id).await {
-                tracing::warn!("removing container {id}, which did not start: {error}");
-            } else {
-                let _ = sender.send(Kind::Removed, &[]).await;
-            }
+        if !record.options.remove {
+            return Some(lock);
         }
+        match self.take_away(record, lock, true).await {
+            Ok(()) => drop(sender.send(Kind::Removed, &[]).await),
+            Err(error) => tracing::warn!("removing container {id}, which did not start: {error}"),
+        }
+        None
     }
 }
 
-/// From the monitor's birth to its `Started`: says go, and answers the pid of the container's process.
-async fn begin(id: &ContainerId, receiver: &mut Receiver, sender: &Sender) -> Result<i32, Error> {
-    let failed = |source| Error::Io { doing: format!("speaking to the monitor of container {id}"), source };
+/// From the monitor's birth to its `Started`: says go, and answers the pid of the container's process. Of a container that
+/// is `held`, to its `Created`.
+async fn begin(id: &ContainerId, held: bool, receiver: &mut Receiver, sender: &Sender) -> Result<i32, Error> {
     // As early as can be: the monitor waits for what it needs. That it has gone is heard when it is listened to.
-    let _ = sender.send(Kind::Go, &[]).await;
+    let _ = sender.send(if held { Kind::Hold } else { Kind::Go }, &[]).await;
+    hear(id, held, receiver).await
+}
+
+/// Reads until the container's process runs, and answers its pid.
+pub(super) async fn hear_start(id: &ContainerId, receiver: &mut Receiver) -> Result<i32, Error> {
+    hear(id, false, receiver).await
+}
+
+async fn hear(id: &ContainerId, held: bool, receiver: &mut Receiver) -> Result<i32, Error> {
+    let failed = |source| Error::Io { doing: format!("speaking to the monitor of container {id}"), source };
     loop {
         match receiver.next().await.map_err(failed)? {
+            Some((Kind::Created, _)) if held => return Ok(0),
             Some((Kind::Started, pid)) => {
                 let pid = std::str::from_utf8(&pid).ok().and_then(|pid| pid.parse().ok());
                 return pid.ok_or_else(|| failed(io::ErrorKind::InvalidData.into()));
@@ -169,17 +217,19 @@ async fn make_scope(
     id: ContainerId,
     monitor: i32,
     patience: Duration,
+    parent: Option<String>,
     sender: Sender,
 ) -> Result<(UserManager, String), SystemdError> {
     let made = async {
         let mut manager = manager.await.map_err(|error| SystemdError::NoManager(error.to_string()))??;
         let description = format!("Haulout container {}", id.short());
+        let parent = parent.as_deref();
         let mut unit = format!("haulout-{id}.scope");
-        match manager.start_scope(&unit, &description, monitor, Some(patience)).await {
+        match manager.start_scope(&unit, &description, monitor, Some(patience), parent).await {
             // The scope of the last run is about to go.
             Err(SystemdError::Refused { .. }) => {
                 unit = format!("haulout-{id}-{monitor}.scope");
-                manager.start_scope(&unit, &description, monitor, Some(patience)).await?;
+                manager.start_scope(&unit, &description, monitor, Some(patience), parent).await?;
             }
             other => other?,
         }

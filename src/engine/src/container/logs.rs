@@ -7,6 +7,7 @@ mod journal;
 use futures_util::stream::{BoxStream, StreamExt as _};
 
 use super::options::LogDriver;
+use super::prepare::log_file;
 use super::{ContainerId, Containers, LogLine, LogOptions};
 use crate::engine::Error;
 
@@ -16,12 +17,17 @@ impl Containers {
         let stream = async_stream::try_stream! {
             let record = containers.record(&id).await?;
             let mut lines = match record.options.log.driver {
-                LogDriver::Default | LogDriver::K8sFile => file::lines(containers, id, options),
+                LogDriver::Default | LogDriver::K8sFile => {
+                    let log = log_file(containers.engine.paths(), &record);
+                    file::lines(containers, id, log, options)
+                },
                 LogDriver::Journald => journal::lines(containers, id, options),
-                LogDriver::None => Err(Error::WrongState(
-                    "this container is using the 'none' log driver, cannot read logs: this container is not logging output"
-                        .to_owned(),
-                ))?,
+                driver @ (LogDriver::None | LogDriver::Passthrough | LogDriver::PassthroughTty) => {
+                    Err(Error::WrongState(format!(
+                        "this container is using the '{}' log driver, cannot read logs: this container is not logging output",
+                        driver.name()
+                    )))?
+                }
             };
             while let Some(line) = lines.next().await {
                 let line = line?;

@@ -1,21 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Containers.
 
+mod accounts;
 mod attach;
+mod base;
 mod change;
 pub(crate) mod changes;
 pub mod commit;
+mod connect;
 pub(crate) mod connection;
 pub mod copy;
 mod create;
+mod defaults;
+pub mod descriptors;
 mod exec;
 pub(crate) mod files;
+pub mod health;
 pub mod id;
+mod initialize;
 mod inspect;
+mod keys;
 mod launch;
 mod lock;
 mod logs;
+mod mount;
 mod names;
+mod notify;
 pub mod options;
 mod prepare;
 pub mod processes;
@@ -27,6 +37,8 @@ pub mod signal;
 pub mod start;
 pub(crate) mod status;
 mod stop;
+mod sweep;
+pub mod update;
 pub mod usage;
 
 use std::collections::BTreeMap;
@@ -41,7 +53,7 @@ use crate::engine::{Engine, Error};
 use crate::event::{self, Event};
 use crate::state::Found;
 use crate::userns::modes::Mapping;
-pub use changes::{Change, ChangeKind};
+pub use changes::{Change, ChangeKind, Root, tree_size};
 pub use id::{ContainerId, ContainerName};
 pub(crate) use inspect::{list as listed, maps_of_user};
 pub use options::Options;
@@ -51,6 +63,8 @@ pub use session::{Exec, Input, Output, Session};
 #[derive(Clone)]
 pub struct Containers {
     engine: Engine,
+    /// What is passed on to the processes that are started.
+    passed: descriptors::Passed,
 }
 
 /// What a container is doing, as the kernel and the runtime folder tell it now.
@@ -58,6 +72,8 @@ pub struct Containers {
 pub enum Status {
     /// Made, never started.
     Created,
+    /// Made ready by the runtime; what waits to become its process.
+    Initialized(Process),
     /// Its process runs.
     Running(Process),
     /// Its processes are stopped where they are.
@@ -73,9 +89,9 @@ pub struct Record {
     pub id: ContainerId,
     /// Its name.
     pub name: ContainerName,
-    /// The image it is made from.
-    pub image: Digest,
-    /// That image's name when it was made.
+    /// The image it is made from; nothing when its root is a folder of the host's.
+    pub image: Option<Digest>,
+    /// That image's name when it was made; empty when there is none.
     pub image_name: String,
     /// When it was made: nanoseconds since 1970.
     pub created: i64,
@@ -83,8 +99,14 @@ pub struct Record {
     pub options: Options,
     /// Its command, entrypoint included, after the image's defaults were applied.
     pub command: Vec<String>,
+    /// How many words of it are the entrypoint.
+    #[serde(default)]
+    pub entrypoint: usize,
     /// The ports that it publishes, host ports chosen.
     pub ports: Vec<options::Publish>,
+    /// The ports that it says it uses: of `--expose` and of the image.
+    #[serde(default)]
+    pub exposed: Vec<(u16, options::Protocol)>,
     /// Its anonymous volumes, of the image's `VOLUME`s and of `-v /place`: place inside, and the volume's name.
     #[serde(default)]
     pub volumes: Vec<(std::path::PathBuf, String)>,
@@ -102,6 +124,8 @@ pub struct Summary {
     pub status: Status,
     /// When it was last started: seconds since 1970.
     pub started: Option<i64>,
+    /// How it is, if that is checked and it ever ran.
+    pub health: Option<health::HealthStatus>,
 }
 
 /// Everything about one container.
@@ -111,6 +135,8 @@ pub struct Details {
     pub summary: Summary,
     /// The image's configuration.
     pub image: oci_spec::image::ImageConfiguration,
+    /// The folders of the image's layers, the uppermost first.
+    pub layers: Vec<std::path::PathBuf>,
     /// What the OCI runtime got, or would get now; nothing when the machine lacks something for it.
     pub spec: Option<oci_spec::runtime::Spec>,
     /// The process beside it, as long as it runs.
@@ -127,6 +153,8 @@ pub struct Details {
     pub log_path: Option<std::path::PathBuf>,
     /// The OCI runtime's name.
     pub runtime: String,
+    /// What is known of its health, if that is checked and it ever ran.
+    pub health: Option<health::Health>,
     /// How often its policy restarted it.
     pub restarts: u32,
     /// Host ids of its user namespace: container id, host id, count; users, then groups.
@@ -201,27 +229,45 @@ pub enum Condition {
     Stopped,
     /// It was made and never started.
     Created,
+    /// It was made ready, and waits to be started.
+    Initialized,
     /// It runs.
     Running,
     /// It is paused.
     Paused,
     /// It is removed.
     Removed,
+    /// Its health was checked and found good.
+    Healthy,
+    /// Its health was checked and found bad.
+    Unhealthy,
 }
 
 impl Status {
-    /// Its process, as long as it has one.
+    /// Its process, as long as it has one; of one that waits to be started, what becomes it.
     pub fn process(&self) -> Option<Process> {
         match self {
-            Self::Running(process) | Self::Paused(process) => Some(*process),
+            Self::Initialized(process) | Self::Running(process) | Self::Paused(process) => Some(*process),
             Self::Created | Self::Exited(_) => None,
         }
+    }
+
+    /// Whether its process is the container's own: it runs, or is paused.
+    pub fn is_started(&self) -> bool {
+        matches!(self, Self::Running(_) | Self::Paused(_))
     }
 }
 
 impl Containers {
     pub(crate) fn of(engine: Engine) -> Self {
-        Self { engine }
+        Self { engine, passed: descriptors::Passed::default() }
+    }
+
+    /// The same, but what is started has these descriptors of this process's.
+    #[must_use]
+    pub fn passing(mut self, passed: descriptors::Passed) -> Self {
+        self.passed = passed;
+        self
     }
 
     /// The container that `name` stands for: a name, an id, or the beginning of just one id.
@@ -248,12 +294,37 @@ impl Containers {
 
     /// Makes one. The image must be here ([`crate::image::Images::pull`] fetches it).
     pub async fn create(&self, options: Options) -> Result<ContainerId, Error> {
+        self.make(options, true).await
+    }
+
+    /// The same without the event, for who knows more to tell of it ([`Containers::tell_created`]).
+    pub async fn create_untold(&self, options: Options) -> Result<ContainerId, Error> {
+        self.make(options, false).await
+    }
+
+    /// Tells that a container was made, and `inspect`, all of it.
+    pub async fn tell_created(&self, id: &ContainerId, inspect: String) -> Result<(), Error> {
+        let event = self.record(id).await?.event("create", None);
+        event::append(self.engine.paths(), &Event { inspect: Some(inspect), ..event });
+        Ok(())
+    }
+
+    async fn make(&self, options: Options, tell: bool) -> Result<ContainerId, Error> {
+        Box::pin(self.sweep()).await;
         let engine = self.engine.clone();
-        let made = self.engine.blocking("making a container", move || create::create(&engine, options)).await;
+        let made = self.engine.blocking("making a container", move || create::create(&engine, options, tell)).await;
         // Beside the start: this is what people do most, and disks are small.
         let engine = self.engine.clone();
         tokio::spawn(async move { crate::image::sweep_litter(&engine).await });
         made
+    }
+
+    /// Makes one ready to be started, by the runtime's `create`: its files are mounted, its network is there, its process waits.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] when it is ready already, or runs; or when one that it depends on does not run.
+    pub async fn initialize(&self, id: &ContainerId) -> Result<(), Error> {
+        Box::pin(self.initialize_one(id)).await
     }
 
     /// Starts one, and answers when its process runs. Starting a running one does nothing.
@@ -279,7 +350,7 @@ impl Containers {
 
     /// Stops it if it runs (as [`Containers::stop`] does) and starts it. A container that would be removed when it ends stays.
     pub async fn restart(&self, id: &ContainerId, timeout: Option<u64>) -> Result<(), Error> {
-        self.restart_one(id, timeout).await
+        Box::pin(self.restart_one(id, timeout)).await
     }
 
     /// Gives it another name.
@@ -297,6 +368,14 @@ impl Containers {
         self.unpause_one(id).await
     }
 
+    /// Gives it other limits or another restart policy; a running one has them at once.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it runs and the machine cannot set one of the limits: nothing is changed then.
+    pub async fn update(&self, id: &ContainerId, changes: update::Changes) -> Result<(), Error> {
+        self.update_one(id, changes).await
+    }
+
     /// Copies between the host, containers and tars.
     pub async fn copy(&self, from: copy::End, to: copy::End, options: copy::CopyOptions) -> Result<(), Error> {
         self.copy_files(from, to, options).await
@@ -307,6 +386,11 @@ impl Containers {
         self.list_changes(id).await
     }
 
+    /// What is other in the files of `one` than in those of `other`.
+    pub async fn differences(&self, one: &Root, other: &Root) -> Result<Vec<Change>, Error> {
+        self.list_differences(one, other).await
+    }
+
     /// Writes its files to `to` as a tar, without what is mounted in it.
     pub async fn export(&self, id: &ContainerId, to: std::os::fd::OwnedFd) -> Result<(), Error> {
         self.export_files(id, to).await
@@ -314,12 +398,12 @@ impl Containers {
 
     /// Makes an image of it: of its image's layers and of what it has changed.
     pub async fn commit(&self, id: &ContainerId, options: commit::CommitOptions) -> Result<commit::Committed, Error> {
-        self.commit_one(id, options).await
+        Box::pin(self.commit_one(id, options)).await
     }
 
-    /// What it uses now; nothing when it does not run.
-    pub async fn usage(&self, id: &ContainerId) -> Result<Option<usage::Usage>, Error> {
-        self.measure(id).await
+    /// What each of them uses now; nothing for one that does not run, or is not there.
+    pub async fn usages(&self, ids: Vec<ContainerId>) -> Result<Vec<Option<usage::Usage>>, Error> {
+        self.measure_all(ids).await
     }
 
     /// The processes of a running one.
@@ -339,7 +423,11 @@ impl Containers {
     }
 
     /// Removes one, and answers when nothing of it is left.
+    ///
+    /// # Errors
+    /// [`Error::HasDependents`] when others share its namespaces or require it: they are removed first.
     pub async fn remove(&self, id: &ContainerId, options: RemoveOptions) -> Result<(), Error> {
+        self.refuse_if_needed(id).await?;
         self.remove_one(id, options).await
     }
 
@@ -360,6 +448,51 @@ impl Containers {
 }
 
 impl Record {
+    /// Its command without the entrypoint.
+    pub fn arguments(&self) -> &[String] {
+        self.command.get(self.entrypoint..).unwrap_or_default()
+    }
+
+    /// The id of its image in hexadecimal digits; empty when it has none.
+    pub fn image_id(&self) -> String {
+        self.image.as_ref().map(Digest::hex).unwrap_or_default()
+    }
+
+    /// The containers that it cannot do without: those that it requires, and those whose namespaces it shares.
+    pub fn dependencies(&self) -> Vec<&str> {
+        let options = &self.options;
+        let shared = &options.namespaces;
+        let mut found: Vec<&str> = options.requires.iter().map(String::as_str).collect();
+        for namespace in [&shared.pid, &shared.ipc, &shared.uts, &shared.cgroup] {
+            if let options::Namespace::Container(id) = namespace {
+                found.push(id);
+            }
+        }
+        if let options::Userns::Container(id) = &options.userns {
+            found.push(id);
+        }
+        if let options::Network::Container(id) = &options.network {
+            found.push(id);
+        }
+        let mut seen = std::collections::HashSet::new();
+        found.retain(|id| seen.insert(*id));
+        found
+    }
+
+    /// Whether it is made so that systemd can run in it.
+    pub fn runs_systemd(&self) -> bool {
+        use options::SystemdMode;
+        let is_init = |word: &String| {
+            matches!(word.as_str(), "/usr/sbin/init" | "/sbin/init" | "/usr/local/sbin/init")
+                || word.rsplit('/').next() == Some("systemd")
+        };
+        match self.options.systemd {
+            SystemdMode::Always => true,
+            SystemdMode::False => false,
+            SystemdMode::True => self.command.first().is_some_and(is_init),
+        }
+    }
+
     /// The volumes that it has, by name: those that it names, those of other containers, its anonymous ones.
     pub fn volume_names(&self) -> impl Iterator<Item = &str> {
         let named = self.options.volumes.iter().filter_map(|volume| match &volume.source {
@@ -372,14 +505,12 @@ impl Record {
     /// Something that happened to it now.
     pub(crate) fn event(&self, action: &str, exit: Option<i32>) -> Event {
         Event {
-            time: event::now(),
-            kind: event::Kind::Container,
-            action: action.to_owned(),
             id: self.id.to_string(),
             name: self.name.to_string(),
             image: Some(self.image_name.clone()),
             exit,
             labels: self.options.labels.clone(),
+            ..Event::of(event::Kind::Container, action, event::now())
         }
     }
 }

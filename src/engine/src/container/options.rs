@@ -3,13 +3,23 @@
 //!
 //! Stored in the database as it is, so that `inspect` and every later start derive from one truth.
 
+mod csv;
+pub mod device;
+mod limits;
+pub mod mount;
+pub mod volume;
+pub mod words;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::health::HealthOptions;
 use super::id::ContainerName;
+pub use limits::{Cgroups, DeviceRule, Limits, Rate, Weight};
+
 pub use crate::userns::modes::{Asked as IdMap, Userns};
 
 /// Everything that a user may say of a container. `Default` is what Podman does when nothing is said.
@@ -20,6 +30,8 @@ pub struct Options {
     pub name: Option<ContainerName>,
     /// The image, as the user wrote it.
     pub image: String,
+    /// `--rootfs`: the folder that is its root instead of an image's files.
+    pub rootfs: Option<Rootfs>,
     /// The words after the image; the image's `Cmd` when empty.
     pub command: Vec<String>,
     /// `--entrypoint`; `Some` and empty removes the image's.
@@ -64,6 +76,8 @@ pub struct Options {
     pub userns_said: bool,
     /// `--read-only`.
     pub read_only: bool,
+    /// `--health-cmd` and the like.
+    pub health: HealthOptions,
     /// `--label`, and what was added by us.
     pub labels: BTreeMap<String, String>,
     /// `--annotation`.
@@ -118,6 +132,8 @@ pub struct Options {
     pub env_merge: Vec<(String, String)>,
     /// `--device`.
     pub devices: Vec<Device>,
+    /// `--device` and `--gpus` by qualified names (`VENDOR/CLASS=NAME`), of which a CDI specification says what they are.
+    pub cdi_devices: Vec<String>,
     /// `--read-only-tmpfs=false`.
     pub no_scratch: bool,
     /// `--http-proxy=false`.
@@ -128,8 +144,51 @@ pub struct Options {
     pub publish_all: bool,
     /// `--secret`.
     pub secrets: Vec<SecretUse>,
+    /// `transient_store` of storage.conf: it does not outlive the machine's running, or the user's being logged in.
+    pub transient: bool,
+    /// Whether containers.conf was asked already for what a flag can say.
+    pub settled: bool,
+    /// The OCI runtime that it was to be made with; the one of containers.conf when none.
+    pub runtime: Option<String>,
+    /// `--init-path`: the program of `init`.
+    pub init_path: Option<PathBuf>,
+    /// `--cgroup-parent`: a slice of systemd's.
+    pub cgroup_parent: Option<String>,
+    /// `--personality`: the execution domain, as the runtime names it.
+    pub personality: Option<String>,
+    /// `--chrootdirs`: folders that have `hosts` and `resolv.conf` as the root has them.
+    pub chroot_dirs: Vec<PathBuf>,
+    /// `--shm-size-systemd`, in bytes: of each tmpfs that systemd wants.
+    pub systemd_size: Option<u64>,
+    /// `--passwd`, `--hostuser` and the like.
+    pub accounts: Accounts,
+    /// `--cidfile`: the file that its id was written to, which goes with it.
+    pub id_file: Option<String>,
+    /// `--sdnotify`.
+    pub sdnotify: SdNotify,
+    /// `--systemd`.
+    pub systemd: SystemdMode,
+    /// `--pidfile`.
+    pub pidfile: Option<PathBuf>,
+    /// `--conmon-pidfile`.
+    pub conmon_pidfile: Option<PathBuf>,
+    /// `--requires`: names; ids in the record of a container.
+    pub requires: Vec<String>,
+    /// `--rmi`: its image goes with it, unless another container has it too.
+    pub remove_image: bool,
     /// The whole command line that made it, for `inspect` (`Config.CreateCommand`).
     pub create_command: Vec<String>,
+}
+
+/// `--rootfs`: a folder of the host's that is a container's root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rootfs {
+    /// The folder: absolute.
+    pub path: PathBuf,
+    /// `:O`: the folder stays as it is; what the container changes goes with it.
+    pub over: bool,
+    /// `:idmap[=MAP]`: the folder's files are owned by other ids.
+    pub idmap: Option<String>,
 }
 
 /// `--secret`: which one, and how it comes into the container.
@@ -162,6 +221,20 @@ pub enum Exposure {
     Variable,
 }
 
+/// What its `/etc/passwd` and `/etc/group` are told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Accounts {
+    /// `--passwd=false`: nothing.
+    pub untouched: bool,
+    /// `--passwd-entry`: what is written for its user, `$USERNAME`, `$UID`, `$GID`, `$NAME` and `$HOME` replaced.
+    pub user_entry: Option<String>,
+    /// `--group-entry`: the same for the group, with `$GROUPNAME`, `$GID` and `$USERLIST`.
+    pub group_entry: Option<String>,
+    /// `--hostuser`: users of the host's, by name or number.
+    pub host_users: Vec<String>,
+}
+
 /// A namespace: its own, or whose.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -179,6 +252,8 @@ pub enum Namespace {
     Host,
     /// Another container's.
     Container(String),
+    /// The one that a file stands for.
+    Path(PathBuf),
 }
 
 /// `--pid`, `--ipc`, `--uts`, `--cgroupns`.
@@ -236,6 +311,9 @@ pub struct Volume {
     /// What of it is mounted, when not all.
     #[serde(default)]
     pub subpath: Option<PathBuf>,
+    /// Options of the driver (`volume-opt`) for a volume that is made with the container.
+    #[serde(default)]
+    pub driver_options: BTreeMap<String, String>,
 }
 
 /// An image's files, mounted.
@@ -311,6 +389,24 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// SCTP. Neither pasta nor slirp4netns passes it on.
+    Sctp,
+}
+
+impl Protocol {
+    /// What it is called: `tcp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+
+    /// The one that is called so, in small letters.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Tcp, Self::Udp, Self::Sctp].into_iter().find(|protocol| protocol.name() == name)
+    }
 }
 
 /// `--network`.
@@ -319,6 +415,8 @@ pub enum Protocol {
 pub enum Network {
     /// A network of its own, joined to the host's by pasta; the words after `pasta:` are options of pasta's.
     Pasta(Vec<String>),
+    /// A network of its own, joined to the host's by slirp4netns; the words after `slirp4netns:` are options (`mtu=1400`).
+    Slirp(Vec<String>),
     /// The default: as `Pasta` with no options.
     #[default]
     Default,
@@ -326,6 +424,10 @@ pub enum Network {
     None,
     /// The host's.
     Host,
+    /// Another container's.
+    Container(String),
+    /// The one that a file stands for.
+    Path(PathBuf),
 }
 
 /// `--security-opt`.
@@ -340,8 +442,12 @@ pub struct Security {
     pub mask: Vec<PathBuf>,
     /// `unmask=`: patterns of paths that can be seen and written after all; `ALL`.
     pub unmask: Vec<String>,
-    /// `proc-opts=`: options of the mount of `/proc`.
+    /// `proc-opts=`: options of the mount of `/proc`, instead of the usual ones.
     pub proc: Vec<String>,
+    /// `label=`: words for a security module, which are kept and shown.
+    pub labels: Vec<String>,
+    /// `apparmor=`: the same.
+    pub apparmor: Option<String>,
 }
 
 /// `--security-opt seccomp=`.
@@ -355,7 +461,12 @@ pub enum Seccomp {
     Unconfined,
     /// A file.
     Profile(PathBuf),
+    /// What the image's label [`SECCOMP_LABEL`] has (`--seccomp-policy image`).
+    OfImage,
 }
+
+/// The label in which an image brings a profile along.
+pub const SECCOMP_LABEL: &str = "io.containers.seccomp.profile";
 
 /// `--log-driver` and `--log-opt`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -367,6 +478,8 @@ pub struct Log {
     pub max_size: Option<u64>,
     /// `tag=`.
     pub tag: Option<String>,
+    /// `path=`: the file, when it is not the one in the container's folder.
+    pub path: Option<PathBuf>,
 }
 
 /// Where the output goes.
@@ -382,47 +495,56 @@ pub enum LogDriver {
     Journald,
     /// Nowhere.
     None,
+    /// To where the output of whoever starts it goes, and its input comes from there: it has his standard streams.
+    Passthrough,
+    /// The same, also where those are a terminal.
+    PassthroughTty,
 }
 
-/// Limits; nothing is limited that nobody asked for (but the number of processes: 2048, where that can be done).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Limits {
-    /// `--memory`, in bytes.
-    pub memory: Option<u64>,
-    /// `--cpus`.
-    pub cpus: Option<f64>,
-    /// `--pids-limit`; -1 for none.
-    pub pids: Option<i64>,
-    /// `--memory-swap`, in bytes, memory included; -1 for none.
-    pub memory_swap: Option<i64>,
-    /// `--memory-reservation`, in bytes.
-    pub memory_reservation: Option<u64>,
-    /// `--cpu-shares`.
-    pub cpu_shares: Option<u64>,
-    /// `--cpu-period`, in microseconds.
-    pub cpu_period: Option<u64>,
-    /// `--cpu-quota`, in microseconds.
-    pub cpu_quota: Option<i64>,
-    /// `--cpuset-cpus`.
-    pub cpuset_cpus: Option<String>,
-    /// `--cpuset-mems`.
-    pub cpuset_mems: Option<String>,
-    /// `--blkio-weight`.
-    pub blkio_weight: Option<u16>,
+impl LogDriver {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default | Self::K8sFile => "k8s-file",
+            Self::Journald => "journald",
+            Self::None => "none",
+            Self::Passthrough => "passthrough",
+            Self::PassthroughTty => "passthrough-tty",
+        }
+    }
+
+    /// Whether the container has the standard streams of whoever starts it.
+    pub fn passes_through(self) -> bool {
+        matches!(self, Self::Passthrough | Self::PassthroughTty)
+    }
 }
 
-/// `--cgroups`.
+/// `--sdnotify`: who says that a service is ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Cgroups {
-    /// A scope of its own.
+pub enum SdNotify {
+    /// The container, on a socket of its own.
     #[default]
-    Enabled,
-    /// Below the cgroup of whoever starts it.
-    Split,
-    /// None.
-    Disabled,
+    Container,
+    /// The monitor, when the container runs.
+    Conmon,
+    /// The monitor, when the container is well.
+    Healthy,
+    /// Nobody.
+    Ignore,
+}
+
+/// `--systemd`: whether it is made so that systemd can run in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SystemdMode {
+    /// When its command is systemd, or called `init`.
+    #[default]
+    True,
+    /// Never.
+    False,
+    /// Whatever its command is.
+    Always,
 }
 
 /// `--pull`.

@@ -4,33 +4,31 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use haulout_monitor::config as monitor;
-use haulout_monitor::process::{Process, is_root_of_machine};
+use haulout_monitor::process::Process;
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::LinuxCapabilities;
 
+use super::base::Base;
+use super::connect::Connection;
 use super::lock::Lock;
 use super::options::{Cgroups, LogDriver, Namespace, Network, Restart, Userns};
-use super::start::{Fresh, Part, Plan, Root, Stages};
+use super::start::{Fresh, Part, Plan, Root, SharedMount, Stages};
 use super::status::{Monitor, Seen};
-use super::{ContainerId, Record, Status, create, signal, stop};
+use super::{ContainerId, Record, Status, accounts, descriptors, keys, notify, signal, status, stop};
 use crate::config::containers::Settings;
-use crate::engine::{Engine, Error};
-use crate::net::hosts::Hosts;
-use crate::net::resolv::Resolv;
-use crate::net::{self, pasta};
+use crate::engine::{Engine, Error, os_words};
 use crate::paths::Paths;
 use crate::runtime::{self, Runtime};
 use crate::spec;
 use crate::spec::asked::{self, Asked, Known, Over};
-
-use crate::state::images;
+use crate::spec::cdi::Devices;
+use crate::spec::hooks;
 use crate::store::mapped::Wanted;
+use crate::store::podman;
 use crate::volume::Mark;
 use crate::{image, secret, volume};
 
@@ -44,6 +42,10 @@ pub(super) struct Attach {
     pub attached: bool,
     /// The terminal's size: columns, rows.
     pub size: Option<(u16, u16)>,
+    /// It is made ready and then waits for somebody else to start it.
+    pub held: bool,
+    /// So many descriptors of a service are passed on (`sd_listen_fds(3)`).
+    pub listening: u32,
 }
 
 /// Everything that a start needs and that was decided before it.
@@ -55,6 +57,8 @@ pub(super) struct Prepared {
     pub new_volumes: Vec<Mark>,
     /// The image's files with the owners that its map of ids makes of them, if it has one.
     pub mapped: Option<Wanted>,
+    /// The right to find the image's layers where they are, until they are mounted.
+    pub _held: Option<podman::Held>,
 }
 
 /// Whether a container can be started now.
@@ -62,6 +66,8 @@ pub(super) enum Readiness {
     Ready(Box<Prepared>),
     /// It runs.
     Runs,
+    /// It is ready and waits to be started.
+    Waits(Box<Record>, Lock),
     /// A killed monitor left something.
     Orphaned,
     /// It has just ended, and its monitor is about to.
@@ -84,21 +90,16 @@ pub(super) fn prepare(
         Some(lock) => lock,
         None => Lock::take(paths, id).map_err(failed("locking"))?,
     };
-    let found = engine.with_database(|database| {
-        let Some(record) = database.container(id)? else { return Ok(None) };
-        let found = images::Found { id: record.image, name: None };
-        let image = images::for_start(database.reader(), &found)?;
-        Ok(Some((record, image)))
-    })?;
-    let Some((record, image)) = found else {
+    let Some(record) = engine.with_database(|database| Ok(database.container(id)?))? else {
         // The lock made the folder.
         let _ = fs::remove_dir_all(paths.container(id));
         return Err(Error::NoSuchContainer(id.to_string()));
     };
-    let image = image.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
+    let base = Base::of(engine, &record)?;
     let seen = Seen::look(paths, id).map_err(failed("looking at"))?;
     match (seen.monitor, &seen.status) {
         (Monitor::Alive(_), Status::Running(_)) => return Ok(Readiness::Runs),
+        (Monitor::Alive(_), Status::Initialized(_)) => return Ok(Readiness::Waits(Box::new(record), lock)),
         (Monitor::Alive(_), Status::Paused(_)) => {
             return Err(Error::WrongState(format!(
                 "unable to start container \"{id}\": container {id} must be in Created or Stopped state to be started: container state improper"
@@ -108,13 +109,17 @@ pub(super) fn prepare(
         (Monitor::Gone, _) => return Ok(Readiness::Orphaned),
         (Monitor::Absent, _) => {}
     }
+    if seen.waits {
+        status::settle(paths, id).map_err(failed("noting the end of"))?;
+    }
     let settings = engine.settings()?;
-    let config = create::image_configuration(&record.image_name, &image.config)?;
+    let config = base.configuration()?;
     let bundle = paths.bundle(id);
     make_folder(&paths.runtime_root())
         .and_then(|()| make_folder(&bundle))
         .map_err(failed("making the runtime folder of"))?;
-    let ready = plan(engine, &settings, &record, &config, &image.layers, attach);
+    let held = base.hold()?;
+    let ready = plan(engine, &settings, &record, &config, &base, attach);
     let (plan, new_volumes, mapped) = match ready {
         Ok(ready) => ready,
         Err(error) => {
@@ -122,7 +127,7 @@ pub(super) fn prepare(
             return Err(error);
         }
     };
-    Ok(Readiness::Ready(Box::new(Prepared { record, plan, lock, new_volumes, mapped })))
+    Ok(Readiness::Ready(Box::new(Prepared { record, plan, lock, new_volumes, mapped, _held: held })))
 }
 
 /// What the database knows of the volumes that a container has. Costs nothing when it has none.
@@ -151,21 +156,53 @@ fn plan(
     settings: &Settings,
     record: &Record,
     image: &ImageConfiguration,
-    layers: &[crate::digest::Digest],
+    base: &Base,
     attach: Attach,
 ) -> Result<(Plan, Vec<Mark>, Option<Wanted>), Error> {
     let (paths, id) = (engine.paths(), &record.id);
     let io = |doing: String| move |source| Error::Io { doing, source };
     asked::check(&record.options)?;
+    if let Some(rootfs) = &record.options.rootfs
+        && let Err(error) = fs::read_dir(&rootfs.path)
+    {
+        let (path, why) = (rootfs.path.display(), os_words(&error));
+        let message = format!("unable to start container \"{id}\": opening its root filesystem {path}: {why}");
+        return Err(Error::Start { status: 125, message });
+    }
+    if let Some(path) = record.options.names.hosts_file.as_deref().filter(|path| !["none", "image", ""].contains(path))
+        && let Err(error) = fs::metadata(path)
+    {
+        let message = format!("failed to create new hosts file: open {path}: {}", crate::engine::os_words(&error));
+        return Err(Error::Start { status: 127, message });
+    }
     let hostname = spec::hostname(record, settings);
-    let (network, host_address) = network(engine, settings, record)?;
-    let layer_files = layer_folders(paths, layers);
-    let files = write_files(paths, settings, record, &hostname, host_address, &layer_files);
+    let connection = Connection::new(engine, settings, record)?;
+    let files = connection.write_files(paths, settings, record, &hostname, &base.folders);
     files.map_err(io(format!("writing the files of container {id}")))?;
     let volumes = known_volumes(engine, record)?;
     let asked = asked::asked(record, paths, &volumes)?;
-    let Mounts { stages, fresh, owned, new } = mounts(engine, record, &asked)?;
-    let init = if record.options.init { Some(runtime::init(settings)?) } else { None };
+    let Mounts { mut stages, fresh, owned, new } = mounts(engine, record, &asked)?;
+    let shared = shared(engine, record)?;
+    if let (true, Namespace::Container(other)) = (shared.memory, &record.options.namespaces.ipc) {
+        stages.folder = Some(asked::stages(paths, id));
+        stages.shared.push(SharedMount {
+            process: running(engine, other, "ipc")?,
+            path: "/dev/shm".into(),
+            target: asked::shared_memory(paths, id),
+        });
+    }
+    let cannot = |error: &dyn std::error::Error| Error::Start { status: 126, message: crate::engine::chain(error) };
+    let devices = Devices::find(&record.options.cdi_devices, settings.engine.cdi_spec_dirs.get());
+    let devices = devices.map_err(|error| cannot(&error))?;
+    let with_nodes;
+    let record = if devices.is_empty() {
+        record
+    } else {
+        with_nodes = devices.give_nodes(record).map_err(|error| cannot(&error))?;
+        &with_nodes
+    };
+    let init =
+        if record.options.init { Some(runtime::init(settings, record.options.init_path.as_deref())?) } else { None };
     let request = spec::Request {
         record,
         image,
@@ -174,18 +211,22 @@ fn plan(
         hostname: &hostname,
         init: init.as_deref(),
         volumes: &volumes,
-        shared: shared(engine, record)?,
+        shared,
     };
     let mut made = spec::make(&request)?;
     if let Some(process) = made.spec.process_mut() {
         let env = process.env_mut().get_or_insert_default();
         secret::place::set_variables(engine, &record.options, env)?;
     }
+    devices.edit(&mut made.spec).map_err(|error| cannot(&error))?;
+    let folders = settings.engine.hooks_dir.get();
+    hooks::add_from(folders, &mut made.spec, record).map_err(|error| cannot(&error))?;
+    notify::give(&mut made.spec, record, paths);
+    descriptors::announce(&mut made.spec, attach.listening);
     if let Some(warning) = made.warning {
         engine.warn(warning);
     }
-    let root = root(paths, record, layers);
-    let mapped = record.mapping.as_ref().map(|mapping| Wanted::new(paths, &record.image, layers, mapping));
+    let (root, mapped) = (base.root(paths, record), base.mapped(paths, record));
     let shared_userns = shared_userns(engine, record)?;
     let image_user = image.config().as_ref().and_then(|config| config.user().clone()).filter(|user| !user.is_empty());
     let mut of_user = LinuxCapabilities::default();
@@ -210,9 +251,10 @@ fn plan(
         mapping: record.mapping.clone(),
         shared_userns,
         kept_group: kept_group(record),
+        accounts: accounts::told(record)?,
         groups: record.options.groups.iter().filter(|group| *group != "keep-groups").cloned().collect(),
         monitor: runtime::monitor()?,
-        config: monitor_config(paths, settings, record, image, network, attach)?,
+        config: monitor_config(engine, settings, record, image, connection.network, attach)?,
     };
     Ok((plan, new, mapped))
 }
@@ -236,12 +278,29 @@ fn shared(engine: &Engine, record: &Record) -> Result<spec::Shared, Error> {
         Namespace::Container(id) => running(engine, id, kind).map(|process| Some(process.pid)),
         _ => Ok(None),
     };
+    let net = match &record.options.network {
+        Network::Container(id) => Some(running(engine, id, "net")?.pid),
+        _ => None,
+    };
+    let memory = match &asked.ipc {
+        Namespace::Container(other) => has_shared_memory(engine, other)?,
+        _ => false,
+    };
     Ok(spec::Shared {
+        net,
+        memory,
         pid: of(&asked.pid, "pid")?,
         ipc: of(&asked.ipc, "ipc")?,
         uts: of(&asked.uts, "uts")?,
         cgroup: of(&asked.cgroup, "cgroup")?,
     })
+}
+
+/// Whether a container has a `/dev/shm` to share: `--ipc=none` leaves it none.
+fn has_shared_memory(engine: &Engine, id: &str) -> Result<bool, Error> {
+    let Ok(id) = id.parse::<ContainerId>() else { return Ok(false) };
+    let other = engine.with_database(|database| Ok(database.container(&id)?))?;
+    Ok(other.is_some_and(|other| other.options.namespaces.ipc != Namespace::None))
 }
 
 /// The process of the container whose user namespace it shares.
@@ -264,20 +323,22 @@ fn running(engine: &Engine, id: &str, kind: &str) -> Result<Process, Error> {
 }
 
 fn monitor_config(
-    paths: &Paths,
+    engine: &Engine,
     settings: &Settings,
     record: &Record,
     image: &ImageConfiguration,
     network: monitor::Network,
     attach: Attach,
 ) -> Result<monitor::Config, Error> {
-    let (options, id) = (&record.options, &record.id);
+    let (options, id, paths) = (&record.options, &record.id, engine.paths());
     let folder = paths.container(id);
     let cleanup = if options.remove {
         runtime::command_line().map(|program| {
             let mut words = vec![program.display().to_string()];
             words.extend(paths.as_words());
+            words.extend(engine.told().words.iter().cloned());
             words.extend(["container".to_owned(), "cleanup".to_owned(), id.to_string()]);
+            words.extend(options.remove_image.then(|| "--rmi".to_owned()));
             words
         })
     } else {
@@ -287,7 +348,9 @@ fn monitor_config(
         id: id.to_string(),
         name: record.name.to_string(),
         image: record.image_name.clone(),
-        runtime: Runtime::find(settings)?.command(paths, options.cgroups != Cgroups::Disabled),
+        runtime: Runtime::named(options.runtime.as_deref(), settings)?
+            .command(paths, options.cgroups != Cgroups::Disabled),
+        create_flags: create_flags(settings),
         bundle: paths.bundle(id),
         rootfs: Some(folder.join("merged")),
         terminal: options.terminal,
@@ -296,14 +359,15 @@ fn monitor_config(
         attach_starter: attach.attached,
         log: match options.log.driver {
             LogDriver::Default | LogDriver::K8sFile => {
-                monitor::Log::K8sFile { path: folder.join("ctr.log"), max_size: options.log.max_size }
+                monitor::Log::K8sFile { path: log_file(paths, record), max_size: options.log.max_size }
             }
             LogDriver::Journald => monitor::Log::Journald { tag: options.log.tag.clone() },
             LogDriver::None => monitor::Log::None,
+            LogDriver::Passthrough | LogDriver::PassthroughTty => monitor::Log::Passthrough,
         },
         folder,
         network,
-        cgroup: match options.cgroups {
+        cgroup: match notify::cgroups(record) {
             Cgroups::Enabled => monitor::Cgroup::Scope,
             Cgroups::Split => monitor::Cgroup::Split,
             Cgroups::Disabled => monitor::Cgroup::Disabled,
@@ -313,15 +377,43 @@ fn monitor_config(
         stop_signal: Some(stop_signal(record, Some(image))?),
         stop_timeout: Some(options.stop_timeout.unwrap_or(stop::TIMEOUT)),
         timeout: options.timeout,
-        restart: match options.restart {
-            Restart::No => monitor::Restart::No,
-            Restart::OnFailure(times) => monitor::Restart::OnFailure(times),
-            Restart::Always | Restart::UnlessStopped => monitor::Restart::Always,
-        },
+        health: options.health.checks(id),
+        quiet_health: settings.engine.healthcheck_events == Some(false),
+        restart: restart(options.restart),
+        notify: notify::asked(record),
+        pidfile: options.pidfile.clone(),
+        monitor_pidfile: options.conmon_pidfile.clone(),
+        passed: Vec::new(),
         labels: options.labels.clone(),
         userns: None,
         root_ids: record.mapping.as_ref().and_then(|map| Some((map.user(0)?, map.group(0)?))),
     })
+}
+
+/// A restart policy as the monitor knows it.
+pub(super) fn restart(policy: Restart) -> monitor::Restart {
+    match policy {
+        Restart::No => monitor::Restart::No,
+        Restart::OnFailure(times) => monitor::Restart::OnFailure(times),
+        Restart::Always | Restart::UnlessStopped => monitor::Restart::Always,
+    }
+}
+
+/// What the runtime is told beside the specification.
+fn create_flags(settings: &Settings) -> Vec<String> {
+    let mut flags = Vec::new();
+    if settings.engine.no_pivot_root == Some(true) {
+        flags.push("--no-pivot".to_owned());
+    }
+    if settings.containers.keyring == Some(false) || keys::are_short() {
+        flags.push("--no-new-keyring".to_owned());
+    }
+    flags
+}
+
+/// The file that the container's output goes to.
+pub(super) fn log_file(paths: &Paths, record: &Record) -> PathBuf {
+    record.options.log.path.clone().unwrap_or_else(|| paths.container(&record.id).join("ctr.log"))
 }
 
 /// The signal that asks the container to end: the one asked for, the image's, SIGTERM.
@@ -329,120 +421,13 @@ pub(super) fn stop_signal(record: &Record, image: Option<&ImageConfiguration>) -
     if let Some(asked) = &record.options.stop_signal {
         return signal::number(asked);
     }
+    if record.runs_systemd() {
+        return Ok(signal::POWER_OFF);
+    }
     let of_image = image.and_then(|image| image.config().as_ref()).and_then(|config| config.stop_signal().as_deref());
     // An image may say anything; that is no reason not to run it.
     signal::number(of_image.filter(|text| !text.is_empty()).unwrap_or(STOP_SIGNAL))
         .or_else(|_| signal::number(STOP_SIGNAL))
-}
-
-/// The network as the monitor makes it, and the address under which pasta lets the host be reached.
-fn network(
-    engine: &Engine,
-    settings: &Settings,
-    record: &Record,
-) -> Result<(monitor::Network, Option<Ipv4Addr>), Error> {
-    let asked: &[String] = match &record.options.network {
-        Network::None | Network::Host => return Ok((monitor::Network::Runtime, None)),
-        Network::Default => &[],
-        Network::Pasta(asked) => asked,
-    };
-    let program = runtime::pasta(settings)?;
-    let abilities = pasta::abilities(&program, &engine.paths().runtime.join("pasta"))
-        .map_err(|source| Error::Io { doing: format!("asking {} what it can do", program.display()), source })?;
-    let mut command = vec![program.display().to_string()];
-    if is_root_of_machine() {
-        // As nobody, which it becomes otherwise, it may not enter a network namespace that is root's.
-        command.extend(["--runas".to_owned(), "0:0".to_owned()]);
-    }
-    command.extend(pasta::arguments(&record.ports, settings.network.pasta_options.items(), asked, abilities));
-    Ok((monitor::Network::Pasta { command }, abilities.map_guest_addr.then_some(net::HOST_ADDRESS)))
-}
-
-/// `hosts`, `resolv.conf`, `hostname` and `containerenv` in the bundle.
-fn write_files(
-    paths: &Paths,
-    settings: &Settings,
-    record: &Record,
-    hostname: &str,
-    host_address: Option<Ipv4Addr>,
-    layers: &[PathBuf],
-) -> io::Result<()> {
-    let bundle = paths.bundle(&record.id);
-    let (options, configured) = (&record.options, &settings.containers);
-    let names = &options.names;
-    if !names.no_hostname {
-        fs::write(bundle.join("hostname"), format!("{hostname}\n"))?;
-    }
-    fs::write(bundle.join("containerenv"), if options.privileged { containerenv(record) } else { String::new() })?;
-    if !names.no_hosts && configured.no_hosts != Some(true) {
-        fs::write(bundle.join("hosts"), hosts(settings, record, hostname, host_address, layers)?)?;
-    }
-    if options.network != Network::None && !names.dns.iter().any(|server| server == "none") {
-        let host = Resolv::of_host()?;
-        let resolv = match options.network {
-            Network::Host => host,
-            _ => host.for_own_network(Some(net::DNS_FORWARD.into())),
-        };
-        let resolv = resolv.with(
-            configured.dns_servers.items(),
-            configured.dns_searches.items(),
-            configured.dns_options.items(),
-        );
-        let resolv = resolv.with(&names.dns, &names.search, &names.options);
-        fs::write(bundle.join("resolv.conf"), resolv.text())?;
-    }
-    Ok(())
-}
-
-fn hosts(
-    settings: &Settings,
-    record: &Record,
-    hostname: &str,
-    host_address: Option<Ipv4Addr>,
-    layers: &[PathBuf],
-) -> io::Result<String> {
-    let options = &record.options;
-    let outward = net::outward_address();
-    let configured = settings.containers.host_containers_internal_ip.as_deref().and_then(|text| text.parse().ok());
-    let host = configured.or(match options.network {
-        Network::Host => Some(Ipv4Addr::LOCALHOST.into()),
-        Network::None => outward,
-        Network::Default | Network::Pasta(_) => host_address.map(IpAddr::from),
-    });
-    let own = match options.network {
-        Network::Host => None,
-        Network::None => Some(Ipv4Addr::LOCALHOST.into()),
-        Network::Default | Network::Pasta(_) => outward,
-    };
-    let gateway = host.unwrap_or(Ipv4Addr::LOCALHOST.into());
-    let added: Vec<_> =
-        options.add_host.iter().map(|(name, address)| (name.clone(), address.unwrap_or(gateway))).collect();
-    let base = options.names.hosts_file.as_deref().or(settings.containers.base_hosts_file.as_deref());
-    let base = match base {
-        Some("none") => String::new(),
-        Some("image") => {
-            let files = layers.iter().map(|layer| layer.join("etc/hosts"));
-            let own = files.into_iter().find(|path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file()));
-            own.map_or_else(|| Ok(String::new()), fs::read_to_string)?
-        }
-        Some(path) if !path.is_empty() => fs::read_to_string(path)?,
-        _ => fs::read_to_string("/etc/hosts").unwrap_or_default(),
-    };
-    let names = vec![hostname.to_owned(), record.name.to_string()];
-    Ok(Hosts { base: &base, added: &added, host, own: own.map(|address| (address, names)) }.text())
-}
-
-/// What a privileged container may know of itself, as Podman has it.
-fn containerenv(record: &Record) -> String {
-    format!(
-        "engine=\"haulout-{}\"\nname={:?}\nid=\"{}\"\nimage={:?}\nimageid=\"{}\"\nrootless={}\n",
-        env!("CARGO_PKG_VERSION"),
-        record.name.as_str(),
-        record.id,
-        record.image_name,
-        record.image.hex(),
-        u8::from(!is_root_of_machine())
-    )
 }
 
 /// What the mounts that were asked for need before the runtime mounts them.
@@ -485,14 +470,13 @@ fn mounts(engine: &Engine, record: &Record, asked: &[Asked]) -> Result<Mounts, E
             upper: over.upper.unwrap_or_else(|| stage.join("upper")),
             work: over.work.unwrap_or_else(|| stage.join("work")),
             target: whole.clone(),
-            volatile: false,
-            data: None,
+            ..Root::default()
         };
         let mut source = mount.source.clone();
         if mount.kind == "image" {
             let name = mount.source.to_string_lossy();
-            let image = engine.with_database(|database| image::names::for_start(database.reader(), &name))?;
-            mounts.stages.overlays.push(root(layer_folders(paths, &image.layers), Over::default()));
+            let image = engine.with_database(|database| image::names::for_start(database, &name))?;
+            mounts.stages.overlays.push(root(image.stack(paths).folders(), Over::default()));
             source.clone_from(&whole);
         } else if let Some(over) = &asked.over {
             mounts.stages.overlays.push(root(vec![mount.source.clone()], over.clone()));
@@ -504,41 +488,4 @@ fn mounts(engine: &Engine, record: &Record, asked: &[Asked]) -> Result<Mounts, E
         }
     }
     Ok(mounts)
-}
-
-fn layer_folders(paths: &Paths, layers: &[crate::digest::Digest]) -> Vec<PathBuf> {
-    layers.iter().map(|layer| paths.layers().join(layer.hex()).join("diff")).collect()
-}
-
-fn root(paths: &Paths, record: &Record, layers: &[crate::digest::Digest]) -> Root {
-    let folder = paths.container(&record.id);
-    let mapped = record.mapping.as_ref().and_then(|mapping| Wanted::new(paths, &record.image, layers, mapping).found());
-    let (lower, data) = match mapped {
-        Some((tree, data)) => (vec![tree], data),
-        None => (layer_folders(paths, layers), None),
-    };
-    Root {
-        lower,
-        upper: folder.join("upper"),
-        work: folder.join("work"),
-        target: folder.join("merged"),
-        volatile: record.options.remove,
-        data,
-    }
-}
-
-/// The root filesystem of a container. Blocks.
-pub(super) fn root_of(engine: &Engine, record: &Record) -> Result<Root, Error> {
-    let found = images::Found { id: record.image, name: None };
-    let image = engine.with_database(|database| Ok(images::for_start(database.reader(), &found)?))?;
-    let image = image.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
-    Ok(root(engine.paths(), record, &image.layers))
-}
-
-/// Shared by what needs a container's stop signal and has no image at hand.
-pub(super) fn image_of(engine: &Engine, record: &Record) -> Result<Arc<ImageConfiguration>, Error> {
-    let found = images::Found { id: record.image, name: None };
-    let image = engine.with_database(|database| Ok(images::for_start(database.reader(), &found)?))?;
-    let image = image.ok_or_else(|| Error::NoSuchImage(record.image_name.clone()))?;
-    Ok(Arc::new(create::image_configuration(&record.image_name, &image.config)?))
 }

@@ -99,14 +99,14 @@ pub struct Process {
 impl Containers {
     pub(super) async fn list_processes(&self, id: &ContainerId) -> Result<Vec<Process>, Error> {
         self.record(id).await?;
-        let Status::Running(init) = self.look(id).await?.status else {
-            return Err(Error::WrongState("top can only be used on running containers".to_owned()));
-        };
+        let not_running = || Error::WrongState("top can only be used on running containers".to_owned());
+        let Status::Running(init) = self.look(id).await?.status else { return Err(not_running()) };
         let id = *id;
         self.engine
             .blocking("listing a container's processes", move || {
                 let failed = |source| Error::Io { doing: format!("listing the processes of container {id}"), source };
-                list(init.pid).map_err(failed)
+                let listed = list(init.pid);
+                if init.is_alive() { listed.map_err(failed) } else { Err(not_running()) }
             })
             .await
     }

@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use super::lock::Lock;
 use super::start::Remains;
 use super::status::{Monitor, Seen};
-use super::{ContainerId, Containers, Record, RemoveOptions, Status};
+use super::{ContainerId, Containers, Record, RemoveOptions, Status, status};
 use crate::engine::{Engine, Error};
 use crate::event;
 use crate::paths::Paths;
@@ -46,6 +46,15 @@ fn give_up_on(id: &ContainerId, monitor: Process, force: bool) -> Result<(), Err
 }
 
 impl Containers {
+    /// Fails when other containers depend on it.
+    pub(super) async fn refuse_if_needed(&self, id: &ContainerId) -> Result<(), Error> {
+        let id = id.to_string();
+        let records = self.engine.state(|database| database.containers()).await?;
+        let others = records.iter().filter(|other| other.dependencies().contains(&id.as_str()));
+        let dependents: Vec<String> = others.map(|other| other.id.to_string()).collect();
+        if dependents.is_empty() { Ok(()) } else { Err(Error::HasDependents { id, dependents }) }
+    }
+
     pub(super) async fn remove_one(&self, id: &ContainerId, options: RemoveOptions) -> Result<(), Error> {
         let record = self.record(id).await?;
         // What is being removed is not started by anyone meanwhile.
@@ -61,7 +70,7 @@ impl Containers {
                         "cannot remove container {id} as it is {state} - running or paused containers cannot be removed without force: container state improper"
                     )));
                 }
-                (Monitor::Alive(_), Status::Running(_) | Status::Paused(_)) => {
+                (Monitor::Alive(_), Status::Running(_) | Status::Paused(_) | Status::Initialized(_)) => {
                     self.end(id, &record, options.timeout).await?;
                 }
                 (Monitor::Alive(process), _) => {
@@ -116,7 +125,7 @@ impl Containers {
         let (engine, id) = (self.engine.clone(), *id);
         let taken = self.engine.blocking("locking a container", move || {
             let paths = engine.paths();
-            let lock = Lock::take(paths, &id);
+            let lock = Lock::take_without_room(paths, &id);
             let lock = lock.map_err(|source| Error::Io { doing: format!("locking container {id}"), source })?;
             if engine.with_database(|database| Ok(database.container(&id)?))?.is_none() {
                 // The lock made the folder.
@@ -131,7 +140,7 @@ impl Containers {
     /// Takes away its record, its folder and its volumes. The record goes first, while the lock is held: whoever waits for the lock,
     /// or makes a new one once the folder is aside, finds that there is no such container. A folder without a record is found and
     /// removed by the next one who removes something.
-    async fn take_away(&self, record: &Record, lock: Lock, volumes: bool) -> Result<(), Error> {
+    pub(super) async fn take_away(&self, record: &Record, lock: Lock, volumes: bool) -> Result<(), Error> {
         let steps = self.engine.steps().await?;
         let id = record.id;
         let there = self.engine.state(move |database| database.remove_container(&id)).await?;
@@ -144,20 +153,25 @@ impl Containers {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
                 _ => {}
             }
+            status::forget_waiting(paths, &id);
             // Who waits for the lock finds another file at its place.
             drop(lock);
             Ok(aside)
         });
         let aside = gone.await?;
+        let exit = LastRun::read(&aside).ok().flatten().and_then(|run| run.exit?.status);
         steps.run(&Step::Remove { path: aside }, Vec::new()).await?;
+        if let Some(path) = &record.options.id_file {
+            let _ = fs::remove_file(path);
+        }
+        if there {
+            event::append(self.engine.paths(), &record.event("remove", exit));
+        }
         if volumes {
             for (_, name) in &record.volumes {
                 // Those that another container has as well stay.
                 self.engine.volumes().take_away(name).await?;
             }
-        }
-        if there {
-            event::append(self.engine.paths(), &record.event("remove", None));
         }
         self.collect_garbage().await;
         Ok(())
@@ -165,6 +179,7 @@ impl Containers {
 
     /// Gives back what killed monitors and killed starts held, and removes the folders that killed removals left.
     async fn collect_garbage(&self) {
+        Box::pin(self.sweep()).await;
         let paths = self.engine.paths();
         for id in event::running(paths) {
             if self.look(&id).await.is_ok_and(|seen| seen.monitor == Monitor::Gone)
@@ -175,12 +190,17 @@ impl Containers {
                 tracing::warn!("giving back what container {id} held: {error}");
             }
         }
-        let scopes = systemd::remains::empty_scopes(|id| paths.bundle(id).exists());
+        let scopes = systemd::remains::empty_scopes();
         if !scopes.is_empty()
             && let Ok(mut manager) = UserManager::connect().await
         {
-            for scope in scopes {
-                manager.stop_scope(&scope).await;
+            for (id, scope) in scopes {
+                // Held until it has gone: who starts the container makes a scope of that name.
+                let lock = Lock::try_take(paths, &id);
+                let is_free = matches!(lock, Ok(Some(_))) || !paths.container(&id).exists();
+                if is_free && !paths.bundle(&id).exists() && systemd::remains::is_empty(&scope) {
+                    manager.stop_scope(&scope).await;
+                }
             }
         }
         let engine = self.engine.clone();
@@ -218,16 +238,16 @@ impl Containers {
             return Ok(false);
         }
         systemd::remains::kill_scopes(id);
-        let step = Step::Reap(self.remains(id).await?);
+        let step = Step::Reap(self.remains(id, None).await?);
         self.engine.steps().await?.run(&step, Vec::new()).await?;
         Ok(true)
     }
 
-    async fn remains(&self, id: &ContainerId) -> Result<Remains, Error> {
+    async fn remains(&self, id: &ContainerId, runtime: Option<String>) -> Result<Remains, Error> {
         let (engine, id) = (self.engine.clone(), *id);
         let found = self.engine.blocking("finding the runtime", move || {
             let paths = engine.paths();
-            let runtime = Runtime::find(&engine.settings()?)?.command(paths, true);
+            let runtime = Runtime::named(runtime.as_deref(), &engine.settings()?)?.command(paths, true);
             Ok(Remains { id: id.to_string(), bundle: paths.bundle(&id), runtime })
         });
         found.await
@@ -236,7 +256,7 @@ impl Containers {
     pub(super) async fn reap_locked(&self, record: &Record) -> Result<(), Error> {
         let id = record.id;
         systemd::remains::kill_scopes(&id);
-        let step = Step::Reap(self.remains(&id).await?);
+        let step = Step::Reap(self.remains(&id, record.options.runtime.clone()).await?);
         self.engine.steps().await?.run(&step, Vec::new()).await?;
         let engine = self.engine.clone();
         let written = self.engine.blocking("noting a container's end", move || {
@@ -256,14 +276,19 @@ fn note_unseen_end(paths: &Paths, id: &ContainerId) -> io::Result<bool> {
     let Some(mut run) = LastRun::read(&folder)?.filter(|run| run.exit.is_none()) else { return Ok(false) };
     let now = event::now();
     let nanoseconds = u32::try_from(now.rem_euclid(1_000_000_000)).unwrap_or_default();
-    run.exit = Some(Exit { status: None, finished: (now.div_euclid(1_000_000_000), nanoseconds), oom_killed: false });
+    run.exit = Some(Exit {
+        status: None,
+        finished: (now.div_euclid(1_000_000_000), nanoseconds),
+        oom_killed: false,
+        by_user: false,
+    });
     run.write(&folder)?;
     Ok(true)
 }
 
 /// Whether nobody holds the container's lock.
 fn is_free(paths: &Paths, id: &ContainerId) -> bool {
-    !paths.container(id).join("lock").exists() || matches!(Lock::try_take(paths, id), Ok(Some(_)))
+    !paths.container(id).exists() || matches!(Lock::try_take(paths, id), Ok(Some(_)))
 }
 
 /// The folders beside those of the containers that are in the database.
@@ -284,12 +309,24 @@ fn garbage(engine: &Engine) -> Result<Vec<PathBuf>, Error> {
         if known.contains(of) {
             continue;
         }
-        // Being locked, it is someone's who is about to find out that there is no such container; being looked at, it runs.
-        let is_free = name != of || is_free(paths, &id);
-        let is_idle = Seen::look(paths, &id).is_ok_and(|seen| seen.monitor == Monitor::Absent);
-        if is_free && is_idle {
-            garbage.push(entry.path());
+        // Being looked at, it runs.
+        if !Seen::look(paths, &id).is_ok_and(|seen| seen.monitor == Monitor::Absent) {
+            continue;
         }
+        let aside = if name == of { set_aside(engine, &id)? } else { Some(entry.path()) };
+        garbage.extend(aside);
     }
     Ok(garbage)
+}
+
+/// Puts a folder aside of which there is no container, unless it is locked: then it is someone's who makes one just now, or who is
+/// about to find out that there is none.
+fn set_aside(engine: &Engine, id: &ContainerId) -> Result<Option<PathBuf>, Error> {
+    let paths = engine.paths();
+    let Ok(Some(_lock)) = Lock::try_take(paths, id) else { return Ok(None) };
+    if engine.with_database(|database| Ok(database.container(id)?))?.is_some() {
+        return Ok(None);
+    }
+    let aside = paths.containers().join(format!("{REMOVING}{id}"));
+    Ok(fs::rename(paths.container(id), &aside).is_ok().then_some(aside))
 }

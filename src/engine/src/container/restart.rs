@@ -19,6 +19,10 @@ impl Containers {
             ));
         }
         event::append(self.engine.paths(), &record.event("restart", None));
+        if let Status::Initialized(_) = seen.status {
+            // It has nothing to end yet.
+            return self.launch(id, Attach::default(), Some(lock)).await.map(drop);
+        }
         self.end(id, &record, seconds).await?;
         if self.look(id).await?.monitor == Monitor::Gone {
             self.reap_locked(&record).await?;

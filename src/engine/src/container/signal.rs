@@ -5,6 +5,9 @@ use nix::sys::signal::Signal;
 
 use crate::engine::Error;
 
+/// What asks a systemd that is pid 1 to end (systemd(1), Signals): `SIGRTMIN+3`.
+pub(crate) const POWER_OFF: i32 = 37;
+
 /// The first and the last real-time signal that programs may use.
 const REALTIME: (i32, i32) = (34, 64);
 

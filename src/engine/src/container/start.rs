@@ -13,6 +13,8 @@ use haulout_monitor::process::Process;
 use serde::{Deserialize, Serialize};
 
 use crate::secret::place::Given;
+use crate::store::driver::Driver;
+use crate::store::mounting::Mounting;
 use crate::userns::modes::Mapping;
 
 /// What the child of the zygote needs to become a container's monitor: it joins the user namespace, makes a mount namespace
@@ -55,6 +57,9 @@ pub struct Plan {
     /// A group that its process is in whoever it is.
     #[serde(default)]
     pub kept_group: Option<u32>,
+    /// What `/etc/passwd` and `/etc/group` are told.
+    #[serde(default)]
+    pub accounts: Accounts,
     /// Further groups of its process, by name or number.
     #[serde(default)]
     pub groups: Vec<String>,
@@ -64,8 +69,36 @@ pub struct Plan {
     pub config: haulout_monitor::config::Config,
 }
 
-/// A root filesystem to mount.
+/// What the container's `/etc/passwd` and `/etc/group` are told.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Accounts {
+    /// Nothing.
+    pub untouched: bool,
+    /// The entry of its user, if not ours.
+    pub user_entry: Option<String>,
+    /// The entry of its user's group, if not ours.
+    pub group_entry: Option<String>,
+    /// Users of the host's that it shall know.
+    pub host_users: Vec<HostUser>,
+    /// How the caller's own group is called on the host, when it keeps its number inside.
+    pub kept_group: Option<String>,
+}
+
+/// A user of the host's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HostUser {
+    /// The login name.
+    pub name: String,
+    /// The user's number.
+    pub uid: u32,
+    /// The number of the user's group.
+    pub gid: u32,
+    /// The full name.
+    pub about: String,
+}
+
+/// A root filesystem to mount.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Root {
     /// The layers' folders, the uppermost first.
     pub lower: Vec<PathBuf>,
@@ -82,6 +115,15 @@ pub struct Root {
     /// The folder that the lower layers' files lead into by overlay's attributes (`::` in its options), if they do.
     #[serde(default)]
     pub data: Option<PathBuf>,
+    /// The one lower folder is the root itself: what is changed is changed there.
+    #[serde(default)]
+    pub bare: bool,
+    /// How it is made; by vfs `upper` is a copy of the lower folders, and the root itself.
+    #[serde(default)]
+    pub driver: Driver,
+    /// What storage.conf says of mounts.
+    #[serde(default)]
+    pub mounting: Mounting,
 }
 
 /// What is made for mounts of one run.
@@ -93,6 +135,20 @@ pub struct Stages {
     pub overlays: Vec<Root>,
     /// Parts of volumes and images.
     pub parts: Vec<Part>,
+    /// What another container has mounted.
+    #[serde(default)]
+    pub shared: Vec<SharedMount>,
+}
+
+/// A mount of another container's, mounted here as well.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SharedMount {
+    /// A process of the other container.
+    pub process: Process,
+    /// Where it is in that container.
+    pub path: PathBuf,
+    /// Where it is mounted here.
+    pub target: PathBuf,
 }
 
 /// A part of a folder, mounted for itself: no link in it leads out of the folder.

@@ -8,9 +8,11 @@ use haulout_monitor::frame::Kind;
 use haulout_monitor::last_run::Exit;
 use tokio::time::timeout;
 
+use super::base::image_of;
 use super::connection::{self, Receiver, Sender};
+use super::health::{self, HealthStatus};
 use super::launch::failure;
-use super::prepare::{image_of, stop_signal};
+use super::prepare::stop_signal;
 use super::status::{Monitor, Seen};
 use super::{Condition, ContainerId, Containers, Record, Status, attach, signal};
 use crate::engine::Error;
@@ -21,6 +23,9 @@ pub(super) const TIMEOUT: u64 = 10;
 
 /// How long a container may take to be gone after SIGKILL: what it waits for then is the kernel's business.
 const KILLED_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Who waits for something that no event may tell of looks that often.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 const SIGKILL: i32 = 9;
 
@@ -46,7 +51,16 @@ impl Containers {
         if self.end(id, &record, seconds).await? {
             event::append(self.engine.paths(), &record.event("stop", None));
         }
-        if self.look(id).await?.monitor == Monitor::Gone {
+        let mut seen = self.look(id).await?;
+        // Its name is free when the command returns: scripts stop such a container and run the next.
+        while record.options.remove
+            && let Monitor::Alive(process) = seen.monitor
+            && seen.status.process().is_none()
+        {
+            event::end_of(process).await;
+            seen = self.look(id).await?;
+        }
+        if seen.monitor == Monitor::Gone {
             self.reap(id).await?;
         }
         Ok(())
@@ -55,16 +69,18 @@ impl Containers {
     /// Asks its process to end; kills it when it has not within the time. Answers whether it ran. What a killed monitor left is
     /// the caller's to give back.
     pub(super) async fn end(&self, id: &ContainerId, record: &Record, seconds: Option<u64>) -> Result<bool, Error> {
-        let seen = self.look(id).await?;
-        if !matches!(seen.monitor, Monitor::Alive(_)) {
-            return Ok(false);
-        }
-        let paused = matches!(seen.status, Status::Paused(_));
-        let seconds = seconds.or(record.options.stop_timeout).unwrap_or(TIMEOUT);
-        let Some((mut receiver, sender)) = self.visit(id).await? else {
+        let (paused, mut receiver, sender) = loop {
+            let seen = self.look(id).await?;
+            if !matches!(seen.monitor, Monitor::Alive(_)) {
+                return Ok(false);
+            }
+            if let Some((receiver, sender)) = self.visit(id).await? {
+                break (matches!(seen.status, Status::Paused(_)), receiver, sender);
+            }
+            // It is about to listen, or listens no more.
             self.outlive(id).await?;
-            return Ok(false);
         };
+        let seconds = seconds.or(record.options.stop_timeout).unwrap_or(TIMEOUT);
         let number = if seconds == 0 { SIGKILL } else { self.stop_signal(record).await? };
         let failed = |source| speaking(id, source);
         sender.send(Kind::Stopping, &[]).await.map_err(failed)?;
@@ -113,15 +129,17 @@ impl Containers {
         }
     }
 
-    /// Waits for a monitor that is about to end.
+    /// Waits until a monitor without a container has one, or has given back what it held. Not for its end: that of a container
+    /// that is removed when it ends waits for who removes it, who may wait for the lock that our caller has.
     async fn outlive(&self, id: &ContainerId) -> Result<(), Error> {
-        let seen = self.look(id).await?;
-        if let Monitor::Alive(process) = seen.monitor
-            && seen.status.process().is_none()
-        {
-            event::end_of(process).await;
+        loop {
+            let seen = self.look(id).await?;
+            let Monitor::Alive(process) = seen.monitor else { return Ok(()) };
+            if seen.status.process().is_some() {
+                return Ok(());
+            }
+            let _ = timeout(Duration::from_millis(5), event::end_of(process)).await;
         }
-        Ok(())
     }
 
     async fn stop_signal(&self, record: &Record) -> Result<i32, Error> {
@@ -130,7 +148,7 @@ impl Containers {
         }
         let (engine, record) = (self.engine.clone(), record.clone());
         let found = self.engine.blocking("finding a stop signal", move || {
-            let image = image_of(&engine, &record)?;
+            let (image, _) = image_of(&engine, &record)?;
             stop_signal(&record, Some(&image))
         });
         found.await
@@ -154,14 +172,16 @@ impl Containers {
         match (&seen.status, seen.monitor) {
             (Status::Running(_) | Status::Paused(_), Monitor::Alive(_)) => {}
             (Status::Created, _) => return refused("created"),
+            (Status::Initialized(_), _) => return refused("initialized"),
             _ => return refused("exited"),
         }
+        let happened = record.event("kill", None);
         let Some((mut receiver, sender)) = self.visit(id).await? else { return refused("exited") };
         let failed = |source| speaking(id, source);
         sender.send(Kind::Signal, number.to_string().as_bytes()).await.map_err(failed)?;
         match receiver.next().await.map_err(failed)? {
             Some((Kind::Done, _)) => {
-                event::append(self.engine.paths(), &record.event("kill", None));
+                event::append(self.engine.paths(), &happened);
                 Ok(())
             }
             Some((Kind::Failed, payload)) => Err(failure(&payload)),
@@ -172,33 +192,61 @@ impl Containers {
     pub(super) async fn wait_for(&self, id: &ContainerId, condition: Condition) -> Result<i32, Error> {
         match condition {
             Condition::Stopped => self.wait_stopped(id).await,
-            Condition::Created | Condition::Running | Condition::Paused | Condition::Removed => {
+            Condition::Created
+            | Condition::Initialized
+            | Condition::Running
+            | Condition::Paused
+            | Condition::Removed
+            | Condition::Healthy
+            | Condition::Unhealthy => {
                 // Listens before it looks, so that nothing happens in between unseen: the stream begins when it is first asked.
                 let mut events = self.engine.events(None);
                 let _ = futures_util::poll!(events.next());
                 loop {
-                    let gone = match self.record(id).await {
-                        Ok(_) => false,
-                        Err(Error::NoSuchContainer(_)) => true,
+                    let record = match self.record(id).await {
+                        Ok(record) => Some(record),
+                        Err(Error::NoSuchContainer(_)) => None,
                         Err(error) => return Err(error),
                     };
-                    let met = match condition {
-                        Condition::Removed => gone,
-                        _ if gone => return Err(Error::NoSuchContainer(id.to_string())),
-                        Condition::Created => matches!(self.look(id).await?.status, Status::Created),
-                        Condition::Paused => matches!(self.look(id).await?.status, Status::Paused(_)),
+                    let met = match (condition, record) {
+                        (Condition::Removed, record) => record.is_none(),
+                        (_, None) => return Err(Error::NoSuchContainer(id.to_string())),
+                        (Condition::Healthy, Some(record)) => self.is_well(&record, HealthStatus::Healthy).await?,
+                        (Condition::Unhealthy, Some(record)) => self.is_well(&record, HealthStatus::Unhealthy).await?,
+                        (Condition::Created, _) => matches!(self.look(id).await?.status, Status::Created),
+                        (Condition::Initialized, _) => {
+                            matches!(self.look(id).await?.status, Status::Initialized(_))
+                        }
+                        (Condition::Paused, _) => matches!(self.look(id).await?.status, Status::Paused(_)),
                         _ => matches!(self.look(id).await?.status, Status::Running(_)),
                     };
                     if met {
                         return Ok(-1);
                     }
-                    match events.next().await {
-                        Some(event) => drop(event?),
-                        None => return Err(Error::Cancelled("waiting for a container")),
+                    // Not everything is an event (`healthcheck_events = false`).
+                    match timeout(LOOK_AGAIN, events.next()).await {
+                        Ok(Some(event)) => drop(event?),
+                        Ok(None) => return Err(Error::Cancelled("waiting for a container")),
+                        Err(_) => {}
                     }
                 }
             }
         }
+    }
+
+    /// Whether its health was found to be `wanted`.
+    async fn is_well(&self, record: &Record, wanted: HealthStatus) -> Result<bool, Error> {
+        let id = record.id;
+        if record.options.health.command().is_none() {
+            let condition = wanted.as_str();
+            return Err(Error::Invalid(format!(
+                "cannot use condition {condition:?}: container {id} has no healthcheck"
+            )));
+        }
+        let status = self.look(&id).await?.status;
+        let known = health::known(self.engine.paths(), record, &status)
+            .map_err(|source| Error::Io { doing: format!("looking at container {id}"), source })?;
+        Ok(known.is_some_and(|health| health.status == wanted))
     }
 
     async fn wait_stopped(&self, id: &ContainerId) -> Result<i32, Error> {

@@ -19,12 +19,10 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 use serde::Deserialize;
 use tar::EntryType;
 
-use super::document;
 use super::input::{self, At};
 use super::install::{Incoming, IncomingLayer, Source};
-use super::manifest::{self, Config, DOCUMENT_MAX, Descriptor, Document, Manifest, ManifestError};
-use super::platform::Platform;
-use super::reference::{Name, Reference, ReferenceError};
+use super::manifest::{DOCUMENT_MAX, Descriptor, ManifestError};
+use super::reference::ReferenceError;
 use super::registry::{Checked, Reason};
 use crate::digest::Digest;
 use crate::engine::Error;
@@ -83,6 +81,49 @@ pub enum ArchiveError {
         /// What is wrong with it.
         source: ReferenceError,
     },
+    /// Several images where one is meant; Podman's words.
+    #[error("Unexpected tar manifest.json: expected 1 item, got {found}")]
+    Several {
+        /// How many.
+        found: usize,
+    },
+    /// Several images where one is meant; Podman's words.
+    #[error("more than one image in oci, choose an image")]
+    Choose,
+    /// Fewer images than that; Podman's words.
+    #[error("Invalid source index @{index}, only {found} manifest items available")]
+    NoIndex {
+        /// Which was wanted, counted from 0.
+        index: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// No image of that name; Podman's words.
+    #[error("Tag {0:?} not found")]
+    NoTag(String),
+    /// No image of that name; Podman's words.
+    #[error("no descriptor found for reference {0:?}")]
+    NoReference(String),
+    /// What an image was asked for by, and cannot be called.
+    #[error(transparent)]
+    Reference {
+        /// What is wrong with it.
+        source: ReferenceError,
+    },
+    /// `containers-storage:` of what is not here; Podman's words.
+    #[error("initializing source containers-storage:{0}: reference {0:?} does not resolve to an image ID")]
+    NotHere(String),
+    /// It could not be opened, or is something else; Podman's words.
+    #[error("{0}")]
+    Open(String),
+    /// What was being done when it turned out.
+    #[error("{doing}")]
+    At {
+        /// What was being done to what.
+        doing: String,
+        /// Why it could not be.
+        source: Box<Self>,
+    },
     /// What a member is, is not what another one says it is.
     #[error("{name:?} in the archive")]
     Content {
@@ -130,32 +171,6 @@ pub(super) struct Place {
     length: u64,
     /// Whether its digest is known beforehand; else only what it unpacks to is.
     checked: bool,
-}
-
-/// `manifest.json`: one image.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct DockerImage {
-    config: String,
-    #[serde(default)]
-    repo_tags: Option<Vec<String>>,
-    #[serde(default)]
-    layers: Option<Vec<String>>,
-}
-
-/// `index.json`, of which a [`Document`] does not keep the annotations.
-#[derive(Deserialize)]
-struct Layout {
-    #[serde(default)]
-    manifests: Vec<Annotated>,
-}
-
-#[derive(Deserialize)]
-struct Annotated {
-    #[serde(flatten)]
-    descriptor: Descriptor,
-    #[serde(default)]
-    annotations: Option<HashMap<String, String>>,
 }
 
 impl Archive {
@@ -219,184 +234,6 @@ impl Archive {
         Ok(Self { file: Arc::new(folder), members, folder: true })
     }
 
-    /// What containers-transports(5) calls it.
-    pub(super) fn transport(&self) -> &'static str {
-        match (self.folder, self.members.contains_key("manifest.json"), self.members.contains_key("index.json")) {
-            (true, _, true) => "oci",
-            (true, _, false) => "dir",
-            (false, true, _) => "docker-archive",
-            (false, false, _) => "oci-archive",
-        }
-    }
-
-    /// The images in it. `wanted` chooses among those for several platforms. Blocks.
-    pub(super) fn images(&self, wanted: &Platform) -> Result<Vec<Found>, ArchiveError> {
-        if self.folder && self.members.contains_key("index.json") {
-            // As Podman has it: a folder says nothing of names.
-            let mut images = self.oci_images(wanted)?;
-            for found in &mut images {
-                found.image.names.clear();
-            }
-            Ok(images)
-        } else if self.folder && self.members.contains_key("version") && self.members.contains_key("manifest.json") {
-            Ok(vec![self.folder_image()?])
-        } else if self.members.contains_key("manifest.json") {
-            self.docker_images()
-        } else if self.members.contains_key("index.json") {
-            self.oci_images(wanted)
-        } else if self.members.contains_key("repositories") {
-            Err(ArchiveError::Unknown("it was made by a Docker before 1.10, which knew no digests".to_owned()))
-        } else {
-            Err(ArchiveError::Unknown("it has neither manifest.json nor index.json".to_owned()))
-        }
-    }
-
-    fn docker_images(&self) -> Result<Vec<Found>, ArchiveError> {
-        let name = "manifest.json";
-        let images: Vec<DockerImage> = parse(name, &self.document(name)?)?;
-        images.iter().map(|image| self.docker_image(image)).collect()
-    }
-
-    fn docker_image(&self, image: &DockerImage) -> Result<Found, ArchiveError> {
-        let config = self.document(&image.config)?;
-        let failed = |source| ArchiveError::Manifest { name: image.config.clone(), source };
-        let parsed = Config::parse_alone(&config).map_err(failed)?;
-        let layers = image.layers.as_deref().unwrap_or_default();
-        if layers.len() != parsed.diff_ids.len() {
-            return Err(failed(ManifestError::LayerCount { manifest: layers.len(), config: parsed.diff_ids.len() }));
-        }
-        let mut places = HashMap::new();
-        let mut sizes = Vec::new();
-        for (layer, diff_id) in layers.iter().zip(&parsed.diff_ids) {
-            let (file, at, length) = self.bytes(layer)?;
-            sizes.push((*diff_id, length));
-            places.insert(*diff_id, Place { name: layer.clone(), file, at, length, checked: false });
-        }
-        let names = image.repo_tags.as_deref().unwrap_or_default().iter();
-        let names: Result<Vec<Reference>, _> = names.map(|name| name.parse()).collect();
-        let manifest = document::docker_manifest(&config, &sizes);
-        let known = |(diff_id, size): &(Digest, u64)| IncomingLayer {
-            blob: *diff_id,
-            known: false,
-            size: *size,
-            diff_id: *diff_id,
-        };
-        let mut seen = std::collections::HashSet::new();
-        let image = Incoming {
-            id: Digest::of(&config),
-            digest: Digest::of(&manifest),
-            index: None,
-            created: parsed.created,
-            layers: sizes.iter().filter(|(diff_id, _)| seen.insert(*diff_id)).map(known).collect(),
-            diff_ids: parsed.diff_ids,
-            config,
-            manifest,
-            names: names.map_err(|source| ArchiveError::Name { name: "manifest.json".to_owned(), source })?,
-        };
-        Ok(Found { image, places })
-    }
-
-    /// The image of a `dir`: its blobs are called by their digests, its manifest `manifest.json`.
-    fn folder_image(&self) -> Result<Found, ArchiveError> {
-        let name = "manifest.json";
-        let bytes = self.document(name)?;
-        let failed = |source| ArchiveError::Manifest { name: name.to_owned(), source };
-        let Document::Image(manifest) = Document::parse(&bytes).map_err(failed)? else {
-            return Err(failed(ManifestError::NestedIndex));
-        };
-        self.image(bytes, &manifest, None, None, &|digest| digest.hex())
-    }
-
-    fn oci_images(&self, wanted: &Platform) -> Result<Vec<Found>, ArchiveError> {
-        let name = "index.json";
-        let layout: Layout = parse(name, &self.document(name)?)?;
-        let mut named = Vec::new();
-        for one in &layout.manifests {
-            let reference = one.reference().map_err(|source| ArchiveError::Name { name: name.to_owned(), source })?;
-            named.push((&one.descriptor, reference));
-        }
-        // Several nameless ones that say what they are for are one image for several platforms.
-        let platforms =
-            named.len() > 1 && named.iter().all(|(descriptor, name)| name.is_none() && descriptor.platform.is_some());
-        if platforms {
-            let descriptors: Vec<_> = layout.manifests.iter().map(|one| one.descriptor.clone()).collect();
-            let chosen = manifest::choose(&descriptors, wanted)
-                .map_err(|source| ArchiveError::Manifest { name: name.to_owned(), source })?;
-            return Ok(vec![self.oci_image(chosen, None, wanted)?]);
-        }
-        named.into_iter().map(|(descriptor, name)| self.oci_image(descriptor, name, wanted)).collect()
-    }
-
-    fn oci_image(
-        &self,
-        descriptor: &Descriptor,
-        name: Option<Reference>,
-        wanted: &Platform,
-    ) -> Result<Found, ArchiveError> {
-        let (bytes, manifest, index) = self.oci_manifest(descriptor, wanted)?;
-        self.image(bytes, &manifest, index, name, &blob_name)
-    }
-
-    /// The image of a manifest, whose blobs are called as `called` says.
-    fn image(
-        &self,
-        bytes: Bytes,
-        manifest: &Manifest,
-        index: Option<Digest>,
-        name: Option<Reference>,
-        called: &dyn Fn(&Digest) -> String,
-    ) -> Result<Found, ArchiveError> {
-        let place = called(&manifest.config.digest);
-        let config = self.checked(&place, &manifest.config)?;
-        let parsed =
-            Config::parse(&config, manifest).map_err(|source| ArchiveError::Manifest { name: place, source })?;
-        let mut places = HashMap::new();
-        let mut layers = Vec::new();
-        for (layer, diff_id) in manifest::layers(manifest, &parsed) {
-            let name = called(&layer.digest);
-            let (file, at, length) = self.bytes(&name)?;
-            if length != layer.size {
-                let source = Reason::Size { expected: layer.size, found: length };
-                return Err(ArchiveError::Content { name, source });
-            }
-            layers.push(IncomingLayer { blob: layer.digest, known: true, size: length, diff_id });
-            places.insert(layer.digest, Place { name, file, at, length, checked: true });
-        }
-        let image = Incoming {
-            id: manifest.config.digest,
-            digest: Digest::of(&bytes),
-            index,
-            config,
-            manifest: bytes,
-            created: parsed.created,
-            diff_ids: parsed.diff_ids,
-            layers,
-            names: name.into_iter().collect(),
-        };
-        Ok(Found { image, places })
-    }
-
-    /// What a descriptor leads to, through an index if need be.
-    fn oci_manifest(
-        &self,
-        descriptor: &Descriptor,
-        wanted: &Platform,
-    ) -> Result<(Bytes, Manifest, Option<Digest>), ArchiveError> {
-        let failed = |digest: Digest| move |source| ArchiveError::Manifest { name: blob_name(&digest), source };
-        let bytes = self.blob(descriptor)?;
-        match Document::parse(&bytes).map_err(failed(descriptor.digest))? {
-            Document::Image(manifest) => Ok((bytes, manifest, None)),
-            Document::Index(members) => {
-                let member = manifest::choose(&members, wanted).map_err(failed(descriptor.digest))?;
-                let bytes = self.blob(member)?;
-                match Document::parse(&bytes).map_err(failed(member.digest))? {
-                    Document::Image(manifest) => Ok((bytes, manifest, Some(descriptor.digest))),
-                    Document::Index(_) => Err(failed(member.digest)(ManifestError::NestedIndex)),
-                }
-            }
-        }
-    }
-
     /// A document, checked against its descriptor.
     fn blob(&self, descriptor: &Descriptor) -> Result<Bytes, ArchiveError> {
         self.checked(&blob_name(&descriptor.digest), descriptor)
@@ -450,16 +287,6 @@ impl Archive {
     }
 }
 
-impl Annotated {
-    /// What the image is to be called.
-    fn reference(&self) -> Result<Option<Reference>, ReferenceError> {
-        let Some(annotations) = &self.annotations else { return Ok(None) };
-        let keys = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
-        let Some(text) = keys.iter().find_map(|key| annotations.get(*key)) else { return Ok(None) };
-        text.parse::<Name>().map(|name| Some(name.or_local()))
-    }
-}
-
 /// Layers that are members of an archive.
 pub(super) struct Members {
     places: HashMap<Digest, Place>,
@@ -484,6 +311,11 @@ impl Source for Members {
             Ok(checked.map(move |bytes| bytes.map_err(&failed)).boxed())
         }
         .boxed()
+    }
+
+    fn part(&self, layer: &IncomingLayer) -> Option<input::Part> {
+        let place = self.places.get(&layer.blob).filter(|place| !place.checked)?;
+        input::Part::open(&place.file, place.at, place.length).ok()
     }
 }
 
@@ -511,5 +343,6 @@ fn normal(name: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
+mod images;
 #[cfg(test)]
 mod tests;

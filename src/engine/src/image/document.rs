@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::platform::Platform;
 use crate::digest::Digest;
 use crate::step::Compression;
 
@@ -203,7 +204,7 @@ struct History<'a> {
 /// The configuration of an image of one layer that came as a tar.
 pub(super) fn imported_config(
     created: jiff::Timestamp,
-    platform: (&str, &str),
+    platform: &Platform,
     config: &ContainerConfig,
     layer: Digest,
     comment: &str,
@@ -211,9 +212,9 @@ pub(super) fn imported_config(
     let created = created.to_string();
     written(&Config {
         created: &created,
-        architecture: platform.1,
-        os: platform.0,
-        variant: None,
+        architecture: &platform.arch,
+        os: &platform.os,
+        variant: platform.variant.as_deref(),
         container: config,
         rootfs: RootFs { r#type: "layers", diff_ids: [layer] },
         history: [History {
@@ -260,7 +261,13 @@ mod tests {
             stop_signal: "2".into(),
         };
         let created = "2026-11-24T22:38:53.238441936Z".parse().unwrap();
-        let text = imported_config(created, ("linux", "amd64"), &config, layer, "my msg");
+        let text = imported_config(
+            created,
+            &Platform { os: "linux".into(), arch: "amd64".into(), variant: None },
+            &config,
+            layer,
+            "my msg",
+        );
         assert_eq!(
             String::from_utf8_lossy(&text),
             r#"{"created":"2026-11-24T22:38:53.238441936Z","architecture":"amd64","os":"linux","config":{"User":"u","ExposedPorts":{"80/tcp":{},"90/udp":{}},"Env":["A=b C=d","X=","A=2"],"Entrypoint":["e"],"Cmd":["sh","-c","x"],"Volumes":{"/q":{},"/r":{},"/v":{},"/w":{}},"WorkingDir":"x","Labels":{"l":"","x":"y \"z w\"=\"a b\""},"StopSignal":"2"},"rootfs":{"type":"layers","diff_ids":["sha256:4f65943867768a87215242197f4532413d9702b478dd8223623c07d6b815a367"]},"history":[{"created":"2026-11-24T22:38:53.238441936Z","created_by":"/bin/sh -c #(nop) ADD file:4f65943867768a87215242197f4532413d9702b478dd8223623c07d6b815a367 in /","comment":"my msg"}]}"#

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use super::Images;
 use crate::digest::Digest;
 use crate::engine::Error;
-use crate::state::images;
 
 /// One step in which an image was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,7 +165,7 @@ impl Images {
     async fn sizes(&self, diff_ids: &[Digest]) -> Result<Vec<u64>, Error> {
         let diff_ids = diff_ids.to_vec();
         let sizes = self.engine.state(move |database| {
-            diff_ids.iter().map(|layer| images::tar_size(database.reader(), layer)).collect::<Result<Vec<_>, _>>()
+            diff_ids.iter().map(|layer| database.tar_size(layer)).collect::<Result<Vec<_>, _>>()
         });
         Ok(sizes.await?.into_iter().map(Option::unwrap_or_default).collect())
     }

@@ -31,18 +31,41 @@ pub(super) struct Import {
     name: Option<Reference>,
     config: ContainerConfig,
     message: String,
+    platform: Platform,
+}
+
+/// What is to be said of an image that is made from a tar.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Dockerfile lines (`CMD ["sh"]`).
+    pub changes: Vec<String>,
+    /// Why.
+    pub message: String,
+    /// For which system it is; this machine's when nothing.
+    pub os: Option<String>,
+    /// For which processor; this machine's when nothing.
+    pub arch: Option<String>,
+    /// Which kind of that.
+    pub variant: Option<String>,
 }
 
 impl Import {
-    pub(super) fn parse(name: Option<&str>, changes: &[String], message: &str) -> Result<Self, Error> {
+    pub(super) fn parse(name: Option<&str>, options: &ImportOptions) -> Result<Self, Error> {
         let name = name.map(new_name).transpose()?;
         let mut config = ContainerConfig::default();
-        for change in changes {
+        for change in &options.changes {
             apply(&mut config, change)
                 .map_err(|reason| Error::Invalid(format!("invalid change {change:?} - {reason}")))?;
         }
-        let message = if message.is_empty() { "imported from tarball" } else { message };
-        Ok(Self { name, config, message: message.to_owned() })
+        let message = if options.message.is_empty() { "imported from tarball" } else { &options.message };
+        let asked = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let here = Platform::of_this_machine();
+        let platform = Platform {
+            os: asked(&options.os).unwrap_or(here.os),
+            arch: asked(&options.arch).unwrap_or(here.arch),
+            variant: asked(&options.variant),
+        };
+        Ok(Self { name, config, message: message.to_owned(), platform })
     }
 
     pub(super) async fn run(self, engine: Engine, tar: OwnedFd, reporter: Reporter) -> Result<(), Error> {
@@ -62,8 +85,11 @@ impl Import {
             tracing::warn!("{error}");
         }
         let id = outcome?;
+        match &self.name {
+            Some(name) => announce(&engine, "tag", &id, &name.to_string()),
+            None => announce(&engine, "import", &id, ""),
+        }
         let name = self.name.map_or_else(|| id.to_string(), |name| name.to_string());
-        announce(&engine, "import", &id, &name);
         reporter.say(PullProgress::Done { id, name });
         Ok(())
     }
@@ -92,8 +118,7 @@ impl Import {
         reporter.say(PullProgress::Committing);
 
         let layer = unpacked.layer;
-        let Platform { os, arch, .. } = Platform::of_this_machine();
-        let config = document::imported_config(created, (&os, &arch), &self.config, layer.diff_id, &self.message);
+        let config = document::imported_config(created, &self.platform, &self.config, layer.diff_id, &self.message);
         let manifest = document::oci_manifest(&config, layer.diff_id, layer.tar_size);
         let (id, digest) = (Digest::of(&config), Digest::of(&manifest));
         let folder = staging.path().to_owned();
@@ -124,7 +149,7 @@ fn reading(source: io::Error) -> Error {
 }
 
 /// Applies one `--change`, as Podman reads them: an instruction, a space or an equals sign, and the rest as it is.
-pub(crate) fn apply(config: &mut ContainerConfig, change: &str) -> Result<(), String> {
+fn apply(config: &mut ContainerConfig, change: &str) -> Result<(), String> {
     let (instruction, value) =
         change.split_once(' ').or_else(|| change.split_once('=')).ok_or("must be formatted as KEY VALUE")?;
     let instruction = instruction.to_uppercase();

@@ -3,29 +3,34 @@
 //! are put together here and pushed with what they name.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 
 use super::document;
+use super::load;
 use super::manifest::{self, Config, Descriptor, Document, Manifest};
-use super::names::{new_name, preferred};
+use super::names::new_name;
 use super::platform::Platform;
-use super::progress::{self, Reporter};
-use super::push::{self, Push, PushError};
-use super::reference::{Name, Reference};
+use super::push;
+use super::reference::Reference;
 use super::registry::{Fetched, Repository};
-use super::{PullError, PullLayer, PullOptions, PushOptions, PushProgress, announce};
-use crate::config::Folders;
-use crate::config::policy::Policy;
+use super::transport::Location;
+use super::{PullError, PullOptions, PushProgress, Removed, Summary, signature};
 use crate::digest::Digest;
-use crate::engine::{Engine, Error, Progress};
-use crate::state::lists;
+use crate::engine::{Engine, Error};
+use crate::state::{images, lists};
 
-const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+mod artifact;
+mod document_of;
+mod lookup;
+mod publish;
+
+pub use artifact::ArtifactOptions;
+pub use publish::ListPush;
+
+pub(super) use lookup::{delete, find, here, rename};
 
 /// The operations on manifest lists.
 #[derive(Clone)]
@@ -40,10 +45,27 @@ pub struct ManifestList {
     pub id: String,
     /// Its name, `registry/repository:tag`.
     pub name: String,
+    /// When it was made, in seconds since 1970; 0 when that is not known.
+    #[serde(default)]
+    pub created: i64,
     /// What is said of it.
     pub annotations: BTreeMap<String, String>,
     /// What it names.
     pub members: Vec<Member>,
+    /// What it is about (image-index.md, `subject`).
+    #[serde(default)]
+    pub subject: Option<Subject>,
+}
+
+/// The manifest that a list is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Its type.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its bytes.
+    pub size: u64,
 }
 
 /// What a manifest list names.
@@ -59,6 +81,9 @@ pub struct Member {
     pub platform: MemberPlatform,
     /// What is said of it.
     pub annotations: BTreeMap<String, String>,
+    /// What kind of artifact it is, if it is one.
+    #[serde(default)]
+    pub artifact_type: Option<String>,
     /// Where it is.
     pub source: Source,
 }
@@ -92,6 +117,15 @@ pub enum Source {
     Image(Digest),
     /// `registry/repository`.
     Registry(String),
+    /// A file or a folder, as containers-transports(5) names it.
+    Location(String),
+    /// Files, which are the layers of the manifest in their order.
+    Files {
+        /// The manifest, as it is pushed.
+        manifest: String,
+        /// Where they are.
+        files: Vec<PathBuf>,
+    },
 }
 
 /// What is to be said of a member that is added or changed; nothing stays as it is.
@@ -116,6 +150,13 @@ pub struct MemberChange {
 /// How far the push of a list is.
 #[derive(Clone, Debug)]
 pub enum ListProgress {
+    /// What is to be sent.
+    Begun {
+        /// So many images.
+        images: usize,
+        /// So many the list has.
+        listed: usize,
+    },
     /// The next member.
     Member {
         /// The digest of its manifest.
@@ -156,33 +197,6 @@ impl MemberChange {
     }
 }
 
-impl ManifestList {
-    /// As it is pushed and shown: Docker's if all its members are, else OCI's.
-    pub fn document(&self) -> Value {
-        let docker = self.members.iter().all(|member| member.media_type == document::DOCKER_MANIFEST);
-        let mut index = Map::new();
-        index.insert("schemaVersion".to_owned(), 2.into());
-        index.insert("mediaType".to_owned(), if docker { DOCKER_LIST } else { OCI_INDEX }.into());
-        let members: Vec<Value> = self.members.iter().map(Member::document).collect();
-        index.insert("manifests".to_owned(), if members.is_empty() { Value::Null } else { members.into() });
-        if !self.annotations.is_empty() && !docker {
-            index.insert("annotations".to_owned(), json!(self.annotations));
-        }
-        Value::Object(index)
-    }
-}
-
-impl Member {
-    fn document(&self) -> Value {
-        let mut entry =
-            json!({"mediaType": self.media_type, "size": self.size, "digest": self.digest, "platform": self.platform});
-        if !self.annotations.is_empty() {
-            entry["annotations"] = json!(self.annotations);
-        }
-        entry
-    }
-}
-
 impl ManifestLists {
     pub(crate) fn of(engine: Engine) -> Self {
         Self { engine }
@@ -199,12 +213,21 @@ impl ManifestLists {
         let mut random = [0; 32];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
             .map_err(|error| Error::Io { doing: "making an id".to_owned(), source: error.into() })?;
-        let new =
-            ManifestList { id: hex::encode(random), name: reference.to_string(), annotations, members: Vec::new() };
+        let new = ManifestList {
+            id: hex::encode(random),
+            name: reference.to_string(),
+            created: jiff::Timestamp::now().as_second(),
+            annotations,
+            members: Vec::new(),
+            subject: None,
+        };
         let made = self.engine.state(move |database| {
             database.write("making a manifest list", |transaction| {
                 if let Some(document) = lists::get(transaction, &new.name)? {
                     return Ok((parse(&document), false));
+                }
+                if let Some(id) = images::named(transaction, &new.name)? {
+                    return Ok((Err(taken(&new.name, &id.hex())), false));
                 }
                 lists::put(transaction, &new.name, &written(&new))?;
                 Ok((Ok(new), true))
@@ -213,32 +236,58 @@ impl ManifestLists {
         let (list, fresh) = made.await?;
         let list = list?;
         if !fresh && !amend {
-            return Err(Error::Invalid(format!(
-                "image name {:?} is already associated with image {:?}: that name is already in use, or use --replace to instruct Podman to do so.",
-                list.name, list.id
-            )));
+            return Err(taken(&list.name, &list.id));
         }
         Ok(list)
     }
 
     /// The list `name`: by its name, or the beginning of its id.
     pub async fn get(&self, name: &str) -> Result<ManifestList, Error> {
-        let unknown = || Error::NoSuchImage(name.to_owned());
         let text = name.to_owned();
-        let all = self.engine.state(move |database| lists::all(database.reader())).await?;
-        let all = all.iter().map(|document| parse(document)).collect::<Result<Vec<_>, _>>()?;
-        let names: Vec<String> = match text.parse::<Name>() {
-            Ok(name) => {
-                let full = name.full().map_or_else(|| preferred(&name), |full| vec![full]);
-                full.iter().map(ToString::to_string).collect()
+        let found = self.engine.state(move |database| Ok(find(database.reader(), &text))).await??;
+        if let Some(list) = found {
+            return Ok(list);
+        }
+        match self.engine.images().find(name).await {
+            // As Podman says it, with the name in full.
+            Ok(found) => {
+                let name = found.name.map_or_else(|| name.to_owned(), |name| name.to_string());
+                Err(Error::NoManifestList(name))
             }
-            Err(_) => Vec::new(),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All of them, each once, with every name that it has.
+    pub async fn all(&self) -> Result<Vec<(ManifestList, Vec<String>)>, Error> {
+        let all = self.engine.state(move |database| Ok(lookup::all(database.reader()))).await??;
+        let mut lists: Vec<(ManifestList, Vec<String>)> = Vec::new();
+        for list in all {
+            match lists.iter_mut().find(|(other, _)| other.id == list.id) {
+                Some((_, names)) => names.push(list.name),
+                None => lists.push((list.clone(), vec![list.name])),
+            }
+        }
+        Ok(lists)
+    }
+
+    /// All of them as a list of images shows them.
+    pub async fn summaries(&self) -> Result<Vec<Summary>, Error> {
+        let summary = |(list, names): (ManifestList, Vec<String>)| {
+            let document = list.document().to_string();
+            Some(Summary {
+                id: Digest::from_hex(&list.id).ok()?,
+                digest: Digest::of(document.as_bytes()),
+                names,
+                repo_digests: Vec::new(),
+                created: list.created,
+                size: document.len() as u64,
+                labels: BTreeMap::new(),
+                containers: 0,
+                read_only: false,
+            })
         };
-        let by_name = names.iter().find_map(|name| all.iter().find(|list| list.name == *name));
-        by_name
-            .or_else(|| all.iter().find(|list| text.len() > 2 && list.id.starts_with(&text)))
-            .cloned()
-            .ok_or_else(unknown)
+        Ok(self.all().await?.into_iter().filter_map(summary).collect())
     }
 
     /// Removes the list, and nothing that it names.
@@ -251,6 +300,20 @@ impl ManifestLists {
             })
             .await?;
         Ok(list)
+    }
+
+    /// Takes a name from the list, or all when it is not named by one, and removes it with its last.
+    pub async fn take_name(&self, name: &str) -> Result<Vec<Removed>, Error> {
+        let (list, text) = (self.get(name).await?, name.to_owned());
+        let (id, asked) = (list.id.clone(), text.clone());
+        let removed = self.engine.state(move |database| {
+            database.write("removing a manifest list", |transaction| Ok(lookup::delete(transaction, &list, &text)))
+        });
+        let removed = removed.await??;
+        if let Ok(id) = Digest::from_hex(&id) {
+            self.engine.images().tell_removed(&id, &removed, &asked);
+        }
+        Ok(removed)
     }
 
     /// Changes the list as `edit` does.
@@ -268,7 +331,7 @@ impl ManifestLists {
                     };
                     let changed = parse(&document).and_then(|mut list| edit(&mut list).map(|()| list));
                     if let Ok(list) = &changed {
-                        lists::put(transaction, &list.name, &written(list))?;
+                        lookup::put_everywhere(transaction, list)?;
                     }
                     Ok(changed)
                 })
@@ -286,13 +349,7 @@ impl ManifestLists {
         options: &PullOptions,
     ) -> Result<ManifestList, Error> {
         self.get(list).await?;
-        let mut members = match image.strip_prefix("docker://") {
-            Some(name) => self.remote(name, all, options).await?,
-            None => match self.local(image).await {
-                Err(Error::NoSuchImage(_)) => self.remote(image, all, options).await?,
-                local => vec![local?],
-            },
-        };
+        let mut members = self.members_of(image, all, options).await?;
         for member in &mut members {
             change.apply(member);
         }
@@ -306,6 +363,40 @@ impl ManifestLists {
         .await
     }
 
+    /// What `image` is: elsewhere if that is how it is named, or else here, or else in its registry.
+    async fn members_of(&self, image: &str, all: bool, options: &PullOptions) -> Result<Vec<Member>, Error> {
+        match Location::parse(image).map_err(|error| Error::Invalid(error.to_string()))? {
+            Some(Location::Here(name)) => return Ok(vec![self.local(&name.to_string()).await?]),
+            Some(location) => return Ok(vec![self.elsewhere(location, options).await?]),
+            None => {}
+        }
+        match image.strip_prefix("docker://") {
+            Some(name) => self.remote(name, all, options).await,
+            None => match self.local(image).await {
+                Err(Error::NoSuchImage(_)) => self.remote(image, all, options).await,
+                local => Ok(vec![local?]),
+            },
+        }
+    }
+
+    /// An image of an archive or a folder. It stays there, until the list is pushed.
+    async fn elsewhere(&self, location: Location, options: &PullOptions) -> Result<Member, Error> {
+        let location = location.absolute();
+        let found = load::only(&self.engine, location.clone(), options.platform()?).await?;
+        let docker = document::is_docker(&found.image.manifest);
+        let config = Config::parse_alone(&found.image.config)
+            .map_err(|error| Error::Invalid(format!("reading the configuration of {location}: {error}")))?;
+        Ok(Member {
+            digest: found.image.digest,
+            size: found.image.manifest.len() as u64,
+            media_type: if docker { document::DOCKER_MANIFEST } else { document::OCI_MANIFEST }.to_owned(),
+            platform: config.platform.into(),
+            annotations: BTreeMap::new(),
+            artifact_type: None,
+            source: Source::Location(location.to_string()),
+        })
+    }
+
     async fn local(&self, image: &str) -> Result<Member, Error> {
         let details = self.engine.images().inspect(image).await?;
         let config = Config::parse_alone(&details.config_bytes)
@@ -317,6 +408,7 @@ impl ManifestLists {
             media_type: if docker { document::DOCKER_MANIFEST } else { document::OCI_MANIFEST }.to_owned(),
             platform: config.platform.into(),
             annotations: BTreeMap::new(),
+            artifact_type: None,
             source: Source::Image(details.summary.id),
         })
     }
@@ -324,17 +416,16 @@ impl ManifestLists {
     async fn remote(&self, name: &str, all: bool, options: &PullOptions) -> Result<Vec<Member>, Error> {
         let candidates = self.engine.images().candidates(name).await?;
         let Some(reference) = candidates.names.first() else { return Err(Error::NoSuchImage(name.to_owned())) };
-        let admitted = reference.clone();
-        let admitted = self
-            .engine
-            .blocking("reading policy.json", move || Ok(Policy::read(&Folders::from_environment())?.admit(&admitted)?));
-        admitted.await?;
+        let wanted = signature::wanted(&self.engine, reference).await?;
         let repository = push::open(&self.engine, reference, options).await?;
         let failed = |source| PullError::Source { reference: reference.clone(), source };
         let malformed = |source| PullError::Manifest { reference: reference.clone(), source };
         let answer = repository.wanted().await.map_err(failed)?;
         match Document::parse(&answer.bytes).map_err(malformed)? {
-            Document::Image(manifest) => Ok(vec![self.member(&repository, reference, &answer, &manifest).await?]),
+            Document::Image(manifest) => {
+                signature::check(&self.engine, &repository, reference, &answer.digest, &wanted).await?;
+                Ok(vec![self.member(&repository, reference, &answer, &manifest).await?])
+            }
             Document::Index(entries) => {
                 let chosen: Vec<Descriptor> = if all {
                     entries
@@ -348,6 +439,7 @@ impl ManifestLists {
                     let Document::Image(manifest) = Document::parse(&fetched.bytes).map_err(malformed)? else {
                         continue;
                     };
+                    signature::check(&self.engine, &repository, reference, &fetched.digest, &wanted).await?;
                     let mut member = self.member(&repository, reference, &fetched, &manifest).await?;
                     if let Some(platform) = entry.platform {
                         member.platform = platform.into();
@@ -377,23 +469,20 @@ impl ManifestLists {
             media_type: if docker { document::DOCKER_MANIFEST } else { document::OCI_MANIFEST }.to_owned(),
             platform: config.platform.into(),
             annotations: BTreeMap::new(),
+            artifact_type: None,
             source: Source::Registry(reference.repository_name()),
         })
     }
 
-    /// Changes what is said of the member `which` (its digest, or an image here); of the list itself when nothing is named.
-    pub async fn annotate(&self, list: &str, which: Option<&str>, change: MemberChange) -> Result<ManifestList, Error> {
-        let digest = match which {
-            None => None,
-            Some(which) => Some(self.digest(which).await?),
-        };
+    /// Changes what is said of the member `which`: its digest, an image here, or a file of an artifact.
+    pub async fn annotate(&self, list: &str, which: &str, change: MemberChange) -> Result<ManifestList, Error> {
+        let digest = self.digest(list, which).await?;
         self.change(list, move |list| {
-            let Some(digest) = digest else {
-                list.annotations.extend(change.annotations);
-                return Ok(());
-            };
             let missing = || {
-                Error::Invalid(format!("no instance matching digest {:?} found in manifest list", digest.to_string()))
+                Error::Invalid(format!(
+                    "no Docker manifest matching digest {:?} was found in list: no image instance matching the specified digest was found in the list or index",
+                    digest.to_string()
+                ))
             };
             let member = list.members.iter_mut().find(|member| member.digest == digest).ok_or_else(missing)?;
             change.apply(member);
@@ -402,9 +491,32 @@ impl ManifestLists {
         .await
     }
 
+    /// Changes what is said of the list itself: annotations are added, and `subject` (an image here or in a registry) is what it is
+    /// about.
+    pub async fn describe(
+        &self,
+        list: &str,
+        annotations: BTreeMap<String, String>,
+        subject: Option<&str>,
+        options: &PullOptions,
+    ) -> Result<ManifestList, Error> {
+        self.get(list).await?;
+        let subject = match subject {
+            None => None,
+            Some(image) => self.members_of(image, true, options).await?.into_iter().next(),
+        };
+        let subject = subject.map(|Member { media_type, digest, size, .. }| Subject { media_type, digest, size });
+        self.change(list, move |list| {
+            list.annotations.extend(annotations);
+            list.subject = subject.or(list.subject.take());
+            Ok(())
+        })
+        .await
+    }
+
     /// Takes the member `which` out.
     pub async fn take_out(&self, list: &str, which: &str) -> Result<ManifestList, Error> {
-        let digest = self.digest(which).await?;
+        let digest = self.digest(list, which).await?;
         self.change(list, move |list| {
             let before = list.members.len();
             list.members.retain(|member| member.digest != digest);
@@ -417,10 +529,17 @@ impl ManifestLists {
         .await
     }
 
-    async fn digest(&self, which: &str) -> Result<Digest, Error> {
-        match which.parse() {
-            Ok(digest) => Ok(digest),
-            Err(_) => Ok(self.engine.images().inspect(which).await?.summary.digest),
+    async fn digest(&self, list: &str, which: &str) -> Result<Digest, Error> {
+        if let Ok(digest) = which.parse() {
+            return Ok(digest);
+        }
+        let has = |member: &&Member| match &member.source {
+            Source::Files { files, .. } => files.iter().any(|file| file.ends_with(which)),
+            _ => false,
+        };
+        match self.get(list).await?.members.iter().find(has) {
+            Some(member) => Ok(member.digest),
+            None => Ok(self.engine.images().inspect(which).await?.summary.digest),
         }
     }
 
@@ -431,69 +550,6 @@ impl ManifestLists {
         let repository = push::open(&self.engine, reference, options).await?;
         Ok(repository.wanted().await?.bytes)
     }
-
-    /// Sends the list to a registry, and what it names before it.
-    pub fn push(&self, list: &str, destination: &str, options: PushOptions) -> Progress<ListProgress> {
-        let (lists, list, destination) = (self.clone(), list.to_owned(), destination.to_owned());
-        progress::stream(move |reporter| async move { lists.push_all(list, destination, options, reporter).await })
-    }
-
-    async fn push_all(
-        self,
-        list: String,
-        destination: String,
-        options: PushOptions,
-        reporter: Reporter<ListProgress>,
-    ) -> Result<(), Error> {
-        let mut list = self.get(&list).await?;
-        let wanted: Name = destination.strip_prefix("docker://").unwrap_or(&destination).parse()?;
-        let reference = wanted.full().map_or_else(|| destination.parse(), Ok)?;
-        let repository = push::open(&self.engine, &reference, &options.access).await?;
-        let count = list.members.len();
-        for (index, member) in list.members.iter_mut().enumerate() {
-            reporter.say(ListProgress::Member { digest: member.digest, number: index + 1, count });
-            match &member.source {
-                Source::Image(id) => {
-                    let details = self.engine.images().inspect(&id.to_string()).await?;
-                    let (engine, options) = (self.engine.clone(), options.clone());
-                    let to = (reference.clone(), repository.clone());
-                    // Told on as it is: the same steps as those of one image.
-                    let mut pushing = progress::stream(move |reporter| async move {
-                        let push = Push::of(engine, details, to, options, reporter);
-                        let published = push.run(true).await?;
-                        push.say(PushProgress::Done { digest: published.digest });
-                        Ok(())
-                    });
-                    while let Some(step) = pushing.next().await {
-                        match step? {
-                            PushProgress::Done { digest } => {
-                                let published =
-                                    repository.member(&descriptor(digest)).await.map_err(PushError::from)?;
-                                member.digest = digest;
-                                member.size = published.bytes.len() as u64;
-                                let docker = document::is_docker(&published.bytes);
-                                let kind = if docker { document::DOCKER_MANIFEST } else { document::OCI_MANIFEST };
-                                kind.clone_into(&mut member.media_type);
-                            }
-                            step => reporter.say(ListProgress::Push(step)),
-                        }
-                    }
-                }
-                Source::Registry(from) => {
-                    let source: Reference = from.parse()?;
-                    let source = push::open(&self.engine, &source, &options.access).await?;
-                    copy(&source, &repository, from, &reference, member.digest, &reporter).await?;
-                }
-            }
-        }
-        let document = Bytes::from(serde_json::to_vec(&list.document()).unwrap_or_default());
-        let kind = list.document()["mediaType"].as_str().unwrap_or(OCI_INDEX).to_owned();
-        let digest = Digest::of(&document);
-        repository.publish(&reference.wanted(), &kind, document).await.map_err(PushError::from)?;
-        announce(&self.engine, "push", &digest, &reference.to_string());
-        reporter.say(ListProgress::Done { digest });
-        Ok(())
-    }
 }
 
 /// A descriptor of which only the digest counts.
@@ -501,47 +557,17 @@ fn descriptor(digest: Digest) -> Descriptor {
     Descriptor { media_type: String::new(), digest, size: 0, platform: None }
 }
 
-/// Copies an image from one repository to another, as it is.
-async fn copy(
-    source: &Repository,
-    target: &Repository,
-    from: &str,
-    to: &Reference,
-    digest: Digest,
-    reporter: &Reporter<ListProgress>,
-) -> Result<(), Error> {
-    let fetched = source.member(&descriptor(digest)).await.map_err(PushError::from)?;
-    let malformed = |error| Error::Invalid(format!("manifest {digest} in {from}: {error}"));
-    let Document::Image(manifest) = Document::parse(&fetched.bytes).map_err(malformed)? else {
-        return Err(Error::Invalid(format!("manifest {digest} in {from} is an index itself")));
-    };
-    let layers = manifest.layers.iter().map(|layer| PullLayer { blob: layer.digest, size: layer.size, present: false });
-    reporter.say(ListProgress::Push(PushProgress::Layers(layers.collect())));
-    let mountable = from.strip_prefix(&format!("{}/", to.registry()));
-    for blob in manifest.layers.iter().chain([&manifest.config]) {
-        if target.length_of(&blob.digest).await.map_err(PushError::from)?.is_some() {
-            continue;
-        }
-        if let Some(from) = mountable
-            && target.mount(&blob.digest, from).await.map_err(PushError::from)?
-        {
-            continue;
-        }
-        let bytes = source.blob(blob.digest, blob.size).await.map_err(PushError::from)?;
-        let bytes = bytes.map(|bytes| bytes.map_err(|error| std::io::Error::other(error.to_string())));
-        let session = target.begin().await.map_err(PushError::from)?;
-        let next = target.append(&session, bytes).await.map_err(PushError::from)?;
-        target.complete(&next, &blob.digest, Bytes::new()).await.map_err(PushError::from)?;
-    }
-    reporter.say(ListProgress::Push(PushProgress::Config(manifest.config.digest)));
-    let kind = if document::is_docker(&fetched.bytes) { document::DOCKER_MANIFEST } else { document::OCI_MANIFEST };
-    Ok(target.publish(&digest.to_string(), kind, fetched.bytes).await.map_err(PushError::from)?)
-}
-
 impl From<Platform> for MemberPlatform {
     fn from(Platform { os, arch, variant }: Platform) -> Self {
         Self { architecture: arch, os, variant: variant.unwrap_or_default(), ..Self::default() }
     }
+}
+
+/// Why no list can have that name; Podman's words.
+fn taken(name: &str, id: &str) -> Error {
+    Error::Invalid(format!(
+        "image name {name:?} is already associated with image {id:?}: that name is already in use, or use --replace to instruct Podman to do so."
+    ))
 }
 
 fn parse(document: &str) -> Result<ManifestList, Error> {

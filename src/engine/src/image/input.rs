@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -67,6 +67,40 @@ pub(super) fn part(file: Arc<File>, start: u64, length: u64) -> BoxStream<'stati
         Ok(Some((bytes, (file, at + chunk as u64, left - chunk as u64))))
     })
     .boxed()
+}
+
+/// A part of a file that another process reads: where it is in the file is seen here as well.
+pub(super) struct Part {
+    file: File,
+    start: u64,
+    pub(super) length: u64,
+}
+
+impl Part {
+    /// Opens `file` once more. Not everybody who was given a file may.
+    pub(super) fn open(file: &File, start: u64, length: u64) -> io::Result<Self> {
+        let mut file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        file.seek(SeekFrom::Start(start))?;
+        Ok(Self { file, start, length })
+    }
+
+    /// What it begins with: so many bytes, unless it is shorter.
+    pub(super) fn beginning(&self, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length.min(usize::try_from(self.length).unwrap_or(length))];
+        self.file.read_exact_at(&mut bytes, self.start)?;
+        Ok(bytes)
+    }
+
+    /// For whoever reads it.
+    pub(super) fn reader(&self) -> io::Result<OwnedFd> {
+        self.file.try_clone().map(OwnedFd::from)
+    }
+
+    /// How much of it was read.
+    pub(super) fn passed(&self) -> u64 {
+        let place = (&self.file).stream_position().unwrap_or(self.start);
+        place.saturating_sub(self.start).min(self.length)
+    }
 }
 
 /// A file with a place of its own in it.

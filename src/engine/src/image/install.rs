@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -13,22 +14,24 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::archive::ArchiveError;
+use super::input::Part;
 use super::progress::Reporter;
 use super::reference::Reference;
-use super::{PullLayer, PullProgress};
+use super::{PullLayer, PullProgress, at_once};
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::state::images;
-use crate::store::{self, Commit, Committed, LayerError, Staging, Unpacked};
-
-/// So many layers at once, as Podman.
-const AT_ONCE: usize = 3;
+use crate::store::{self, Commit, Committed, LayerError, MAGIC_LENGTH, Staging, UnpackFailure, Unpacked};
 
 /// How often layers that were here may go while others are fetched, before we give up.
 const ATTEMPTS: usize = 5;
 
 /// Every so many bytes a layer's progress is told.
 const REPORT_EVERY: u64 = 256 << 10;
+
+/// How often is looked how far a layer is that another process reads.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// An image on its way in.
 #[derive(Clone, Debug)]
@@ -63,6 +66,11 @@ pub(super) trait Source: Send + Sync + 'static {
         &'a self,
         layer: &'a IncomingLayer,
     ) -> BoxFuture<'a, Result<BoxStream<'static, Result<Bytes, Error>>, Error>>;
+
+    /// The same where it lies in a file, if nothing of it is to be looked at but what it unpacks to.
+    fn part(&self, _layer: &IncomingLayer) -> Option<Part> {
+        None
+    }
 
     /// The repository that they come from, if it is one: `registry/repository`.
     fn repository(&self) -> Option<String> {
@@ -128,7 +136,7 @@ impl Installation<'_> {
         let wanted: HashMap<Digest, usize> =
             self.image.layers.iter().enumerate().map(|(index, layer)| (layer.diff_id, index)).collect();
         let mut tasks = JoinSet::new();
-        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        let slots = Arc::new(Semaphore::new(at_once(self.engine).await?));
         for diff_id in missing {
             if self.unpacked.iter().any(|unpacked| unpacked.layer.diff_id == *diff_id) {
                 continue;
@@ -207,8 +215,13 @@ async fn unpack_one(
 ) -> Result<Unpacked, Error> {
     let blob = layer.blob;
     let failed = |source| Error::Layer { blob, source };
-    let bytes = counted(source.layer(layer).await?, blob, layer.size, reporter.clone());
-    let mut unpacked = staging.unpack(&layer.diff_id.hex(), bytes).await.map_err(|failure| failure.of(&blob))?;
+    let unpacked = if let Some(part) = source.part(layer) {
+        unpack_part(staging, layer, &part, reporter).await
+    } else {
+        let bytes = counted(source.layer(layer).await?, blob, layer.size, reporter.clone());
+        staging.unpack(&layer.diff_id.hex(), bytes).await
+    };
+    let mut unpacked = unpacked.map_err(|failure| failure.of(&blob))?;
     if unpacked.layer.diff_id != layer.diff_id {
         return Err(failed(LayerError::DiffId { expected: layer.diff_id, found: unpacked.layer.diff_id }));
     }
@@ -216,6 +229,27 @@ async fn unpack_one(
     unpacked.place = source.repository().map(|repository| (repository, layer.size));
     reporter.say(PullProgress::Unpacked { blob });
     Ok(unpacked)
+}
+
+/// Unpacks what lies in a file, and tells how far that is.
+async fn unpack_part(
+    staging: &Staging,
+    layer: &IncomingLayer,
+    part: &Part,
+    reporter: &Reporter,
+) -> Result<Unpacked, UnpackFailure> {
+    let blob = layer.blob;
+    let failed = |source| Error::Archive(ArchiveError::Read(source));
+    let compression = store::compression(&part.beginning(MAGIC_LENGTH).map_err(failed)?)?;
+    let (name, reader) = (layer.diff_id.hex(), part.reader().map_err(failed)?);
+    let mut unpacking = std::pin::pin!(staging.unpack_from(&name, reader, compression, Some(part.length)));
+    let mut often = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            unpacked = &mut unpacking => return unpacked,
+            _ = often.tick() => reporter.say(PullProgress::Fetched { blob, bytes: part.passed() }),
+        }
+    }
 }
 
 /// Tells how far a layer is while it passes.

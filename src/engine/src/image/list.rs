@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::{Details, Images, Summary};
 use crate::engine::Error;
-use crate::state::images::{self, Entry};
+use crate::state::Database;
+use crate::state::images::Entry;
 
 /// The part of a configuration that a list needs.
 #[derive(Default, Deserialize)]
@@ -24,16 +25,13 @@ struct Labels {
 
 impl Images {
     pub(super) async fn all(&self) -> Result<Vec<Summary>, Error> {
-        let entries = self.engine.state(|database| images::list(database.reader())).await?;
+        let entries = self.engine.state(Database::images).await?;
         Ok(entries.iter().map(summary).collect())
     }
 
     pub(super) async fn details(&self, name: &str) -> Result<Details, Error> {
         let found = self.find(name).await?;
-        let folder = self.engine.paths().layers();
-        let read = self.engine.state(move |database| {
-            Ok((images::get(database.reader(), &found.id)?, images::for_start(database.reader(), &found)?))
-        });
+        let read = self.engine.state(move |database| Ok((database.image(&found.id)?, database.for_start(&found)?)));
         let (Some((entry, manifest_bytes)), Some(start)) = read.await? else {
             return Err(Error::NoSuchImage(name.to_owned()));
         };
@@ -45,14 +43,19 @@ impl Images {
             manifest: serde_json::from_slice(&manifest_bytes).map_err(|error| corrupt("manifest", &error))?,
             config_bytes: entry.config.clone(),
             manifest_bytes,
-            layers: start.layers.iter().map(|layer| folder.join(layer.hex()).join("diff")).collect(),
+            layers: start.stack(self.engine.paths()).folders(),
             summary: summary(&entry),
         })
     }
 }
 
+/// The labels that an image's configuration has.
+pub(crate) fn labels_in(config: &[u8]) -> BTreeMap<String, String> {
+    let labelled: Labelled = serde_json::from_slice(config).unwrap_or_default();
+    labelled.config.and_then(|config| config.labels).unwrap_or_default()
+}
+
 fn summary(entry: &Entry) -> Summary {
-    let labelled: Labelled = serde_json::from_slice(&entry.config).unwrap_or_default();
     let mut repositories: Vec<_> = entry.names.iter().map(super::reference::Reference::repository_name).collect();
     repositories.sort();
     repositories.dedup();
@@ -64,7 +67,8 @@ fn summary(entry: &Entry) -> Summary {
         repo_digests: repositories.into_iter().flat_map(by_digest).collect(),
         created: entry.created,
         size: entry.size,
-        labels: labelled.config.and_then(|config| config.labels).unwrap_or_default(),
+        labels: labels_in(&entry.config),
         containers: entry.containers,
+        read_only: entry.read_only,
     }
 }

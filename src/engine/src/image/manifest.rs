@@ -16,7 +16,7 @@ use crate::digest::Digest;
 pub(crate) const DOCUMENT_MAX: u64 = 4 << 20;
 
 /// As many layers as the kernel stacks.
-const LAYERS_MAX: usize = 500;
+pub(crate) const LAYERS_MAX: usize = 500;
 
 /// What a registry is asked for.
 pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -374,5 +374,13 @@ mod tests {
             let _ = Document::parse(&bytes);
             let _ = Config::parse_alone(&bytes);
         }
+    }
+
+    #[test]
+    fn whatever_a_registry_sends_it_is_read_or_refused() {
+        haulout_fuzz::feed("manifest", |bytes| match Document::parse(bytes) {
+            Ok(Document::Image(manifest)) => drop(Config::parse(bytes, &manifest)),
+            _ => drop(Config::parse_alone(bytes)),
+        });
     }
 }

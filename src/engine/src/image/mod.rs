@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Images.
 
+mod adopt;
 mod archive;
 mod document;
 mod history;
@@ -8,20 +9,24 @@ mod import;
 mod index;
 mod input;
 mod install;
+mod lineage;
 mod list;
 mod load;
 mod manifest;
-mod mount;
+pub(crate) mod mount;
 pub(crate) mod names;
-mod packing;
+mod newest;
+pub(crate) mod packing;
 pub mod platform;
-mod progress;
+pub(crate) mod progress;
 mod pull;
 mod push;
 pub mod reference;
 mod registry;
 mod save;
+pub mod signature;
 mod space;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -30,27 +35,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Folders;
 use crate::config::auth::{AuthFiles, Credentials};
-use crate::config::registries::Candidates;
+use crate::config::registries::{Candidates, Registries};
 use crate::container::Change;
-use crate::container::changes::between;
+use crate::container::changes::{between, compare};
 use crate::digest::Digest;
-use crate::engine::{Engine, Error, Progress};
-use crate::event::{Event, Kind};
+use crate::engine::{Engine, Error, Progress, chain};
+use crate::event::{self, Event, Kind};
+use crate::image::reference::Reference;
+
+use platform::Platform;
 
 pub use archive::ArchiveError;
 pub(crate) use document::{ContainerConfig, Set};
 pub use history::{HistoryEntry, Tree, TreeBranch, TreeLayer};
-pub(crate) use import::apply as apply_change;
-pub use index::{ListProgress, ManifestList, ManifestLists, Member, MemberChange, MemberPlatform, Source};
-pub(crate) use input::bytes as bytes_of;
+pub use import::ImportOptions;
+pub use index::{
+    ArtifactOptions, ListProgress, ListPush, ManifestList, ManifestLists, Member, MemberChange, MemberPlatform, Source,
+    Subject,
+};
 pub(crate) use install::sweep_litter;
+pub use lineage::Lineage;
+pub(crate) use list::labels_in;
 pub use manifest::ManifestError;
+pub(crate) use manifest::{Config, LAYERS_MAX};
+pub(crate) use newest::Newest;
 pub use packing::Packing;
 pub use pull::PullError;
 pub use push::{ManifestFormat, PushError, PushOptions};
 pub use registry::{Reason, RegistryError, SearchResult};
-pub use save::{SaveFormat, SaveImage, SaveTo};
+pub use save::{LayoutName, SaveAs, SaveImage, SaveTo};
+pub use signature::{SignWith, SignatureError};
 pub use space::Space;
+pub use transport::{Location, LocationError, Transport, Which};
 
 /// The operations on images.
 #[derive(Clone)]
@@ -78,6 +94,9 @@ pub struct Summary {
     pub labels: BTreeMap<String, String>,
     /// How many containers are made from it.
     pub containers: usize,
+    /// It is in an additional store, and cannot be changed.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// Everything about one image.
@@ -115,6 +134,8 @@ pub struct PullOptions {
 /// How far a pull is. Every stream ends with one [`PullProgress::Done`] or an error.
 #[derive(Clone, Debug)]
 pub enum PullProgress {
+    /// What a short name stands for, in Podman's words: an alias, or the registries that are searched.
+    Resolved(String),
     /// Which name is tried: a short name may stand for several.
     Trying(String),
     /// The manifest is here: the layers that are to be fetched (and those that are here already).
@@ -143,14 +164,24 @@ pub enum PullProgress {
 }
 
 impl PullOptions {
+    /// For which machines it is to be.
+    fn platform(&self) -> Result<Platform, Error> {
+        self.platform
+            .as_ref()
+            .map_or_else(|| Ok(Platform::of_this_machine()), |text| text.parse().map_err(Error::Invalid))
+    }
+
     /// How a registry is spoken to.
     fn access(&self, reference: &reference::Reference) -> Result<registry::Access, Error> {
         let credentials = match (&self.credentials, &self.auth_file) {
             (Some((user, password)), _) => {
                 Some(Credentials::Password { user: user.clone(), password: password.clone() })
             }
-            (None, Some(file)) => AuthFiles::only(file.clone()).credentials(reference)?,
-            (None, None) => AuthFiles::from_environment(&Folders::from_environment()).credentials(reference)?,
+            (None, file) => {
+                let folders = Folders::from_environment();
+                let files = file.clone().map_or_else(|| AuthFiles::from_environment(&folders), AuthFiles::only);
+                files.kept_by(Registries::read(&folders)?.credential_helpers()).credentials(reference)?
+            }
         };
         Ok(registry::Access { credentials, certificates: self.certificates.clone() })
     }
@@ -180,6 +211,10 @@ pub enum PushProgress {
     },
     /// The configuration is sent.
     Config(Digest),
+    /// The manifest is there.
+    Written,
+    /// It is being signed: what is done, in Podman's words.
+    Signing(&'static str),
     /// It is there whole.
     Done {
         /// The digest of its manifest.
@@ -207,6 +242,20 @@ pub enum Removed {
     Deleted(Digest),
 }
 
+/// So many layers are fetched or sent at once, if containers.conf does not say (`image_parallel_copies`); as Podman.
+const AT_ONCE: usize = 3;
+
+/// How many layers are fetched or sent at once.
+async fn at_once(engine: &Engine) -> Result<usize, Error> {
+    let reading = engine.clone();
+    let settings = engine.blocking("reading containers.conf", move || reading.settings()).await?;
+    let said = settings.engine.image_parallel_copies.filter(|count| *count > 0);
+    Ok(said.map_or(AT_ONCE, |count| usize::try_from(count).unwrap_or(MOST_AT_ONCE).min(MOST_AT_ONCE)))
+}
+
+/// More connections than that no registry has for one who pulls.
+const MOST_AT_ONCE: usize = 64;
+
 impl Images {
     pub(crate) fn of(engine: Engine) -> Self {
         Self { engine }
@@ -232,6 +281,16 @@ impl Images {
         Ok(pull::candidates(&self.engine, name, true).await?.1)
     }
 
+    /// The full names from which somebody should choose before `name` is pulled; none when there is nothing to choose.
+    pub async fn choices(&self, name: &str) -> Result<Vec<Reference>, Error> {
+        pull::choices(&self.engine, name).await
+    }
+
+    /// Notes that the short name `name` means the repository of `chosen` from now on.
+    pub async fn remember_choice(&self, name: &str, chosen: &Reference) -> Result<(), Error> {
+        pull::remember(&self.engine, name, chosen).await
+    }
+
     /// Fetches `name` from its registry.
     pub fn pull(&self, name: &str, options: PullOptions) -> Progress<PullProgress> {
         let (engine, name) = (self.engine.clone(), name.to_owned());
@@ -242,20 +301,34 @@ impl Images {
     /// one without (then its id is the name).
     pub fn load(&self, archive: OwnedFd) -> Progress<PullProgress> {
         let engine = self.engine.clone();
-        progress::stream(move |reporter| load::load(engine, archive, reporter))
+        let wanted = load::Wanted::Everything(archive);
+        progress::stream(move |reporter| load::load(engine, wanted, Platform::of_this_machine(), reporter))
     }
 
-    /// Makes an image of one layer from a tar, packed or not, named `name` if any. Changes are Dockerfile lines (`CMD ["sh"]`).
-    pub fn import(
-        &self,
-        tar: OwnedFd,
-        name: Option<&str>,
-        changes: &[String],
-        message: &str,
-    ) -> Progress<PullProgress> {
+    /// Reads what `location` says, for the platform that `options` say or this machine's. One `Done` for every name, as with
+    /// [`Self::load`].
+    pub fn load_from(&self, location: Location, options: &PullOptions) -> Progress<PullProgress> {
+        let (engine, platform) = (self.engine.clone(), options.platform());
+        progress::stream(move |reporter| async move {
+            load::load(engine, load::Wanted::At(location), platform?, reporter).await
+        })
+    }
+
+    /// Makes an image of one layer from a tar, packed or not, named `name` if any.
+    pub fn import(&self, tar: OwnedFd, name: Option<&str>, options: &ImportOptions) -> Progress<PullProgress> {
         let engine = self.engine.clone();
-        let import = import::Import::parse(name, changes, message);
+        let import = import::Import::parse(name, options);
         progress::stream(move |reporter| async move { import?.run(engine, tar, reporter).await })
+    }
+
+    /// Fetches what a web server has at `url` into a nameless file.
+    pub async fn download(&self, url: &str) -> Result<OwnedFd, Error> {
+        let folder = self.engine.paths().layers();
+        let failed = |source| Error::Io { doing: format!("making a file in {}", folder.display()), source };
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        let mut file = tempfile::tempfile_in(&folder).map_err(failed)?;
+        registry::download(url, &mut file).await?;
+        Ok(file.into())
     }
 
     /// Sends the image `name` to a registry, where it is to be called `destination`.
@@ -264,16 +337,22 @@ impl Images {
         progress::stream(move |reporter| push::push(engine, name, destination, options, reporter))
     }
 
-    /// Writes images to an archive or a folder; with `compress`, the layers of [`SaveFormat::DockerDir`] are packed.
-    pub fn save(
+    /// Signs the image `name` as its registry has it, every member of a list with `all`: in `folder`, or where registries.d says.
+    pub async fn sign(
         &self,
-        images: Vec<SaveImage>,
-        to: SaveTo,
-        format: SaveFormat,
-        compress: bool,
-    ) -> Progress<PushProgress> {
+        name: &str,
+        user: &str,
+        folder: Option<std::path::PathBuf>,
+        all: bool,
+        options: &PullOptions,
+    ) -> Result<(), Error> {
+        push::sign(&self.engine, name, user, folder, all, options).await
+    }
+
+    /// Writes images to an archive or a folder. `Done` says the digest of each one's manifest there.
+    pub fn save(&self, images: Vec<SaveImage>, to: SaveTo, form: SaveAs) -> Progress<PushProgress> {
         let engine = self.engine.clone();
-        progress::stream(move |reporter| save::save(engine, images, to, format, compress, reporter))
+        progress::stream(move |reporter| save::save(engine, images, to, form, reporter))
     }
 
     /// Whether `registry` knows that user.
@@ -312,6 +391,13 @@ impl Images {
         self.take_away_unused(id).await
     }
 
+    /// Reads a layer, which is to be what it was when it came.
+    pub(crate) async fn verify_layer(&self, layer: Digest) -> Result<(), Error> {
+        let nowhere = std::fs::OpenOptions::new().write(true).open("/dev/null");
+        let nowhere = nowhere.map_err(|source| Error::Io { doing: "opening /dev/null".to_owned(), source })?;
+        packing::write(&self.engine, layer, nowhere.into()).await
+    }
+
     /// The steps in which `name` was made, the last first.
     pub async fn history(&self, name: &str) -> Result<Vec<HistoryEntry>, Error> {
         self.steps_of(name).await
@@ -322,22 +408,14 @@ impl Images {
         self.measure().await
     }
 
-    /// What the last layer of `name` changes in those below it; with another image, which has to be the one that it was made on,
-    /// the same.
+    /// What the last layer of `name` changes in those below it; with another image, what is other in it than in that one.
     pub async fn changes(&self, name: &str, than: Option<&str>) -> Result<Vec<Change>, Error> {
         let details = self.inspect(name).await?;
-        let Some((upper, lower)) = details.layers.split_first() else { return Ok(Vec::new()) };
         if let Some(than) = than {
             let other = self.inspect(than).await?;
-            if other.layers == details.layers {
-                return Ok(Vec::new());
-            }
-            if other.layers != lower {
-                return Err(Error::Invalid(format!(
-                    "comparing {name} with {than}: only an image and the one that it was made on, by one layer, can be compared"
-                )));
-            }
+            return compare(&self.engine, details.layers, other.layers).await;
         }
+        let Some((upper, lower)) = details.layers.split_first() else { return Ok(Vec::new()) };
         between(&self.engine, upper.clone(), lower.to_vec()).await
     }
 
@@ -377,21 +455,13 @@ fn diff_ids(details: &Details) -> Result<Vec<Digest>, Error> {
 }
 
 /// Says what happened to whoever follows the events. It has happened already, so nothing fails when that cannot be said.
-fn announce(engine: &Engine, action: &str, id: &Digest, name: &str) {
-    let time = jiff::Timestamp::now().as_nanosecond();
-    let event = Event {
-        time: i64::try_from(time).unwrap_or(i64::MAX),
-        kind: Kind::Image,
-        action: action.to_owned(),
-        id: id.hex(),
-        name: name.to_owned(),
-        image: None,
-        exit: None,
-        labels: BTreeMap::new(),
-    };
-    let file = engine.paths().events();
-    let folder = std::fs::create_dir_all(&engine.paths().runtime);
-    if let Err(error) = folder.and_then(|()| event.append(&file)) {
-        tracing::warn!("writing to {}: {error}", file.display());
-    }
+pub(crate) fn announce(engine: &Engine, action: &str, id: &Digest, name: &str) {
+    let event = Event { id: id.hex(), name: name.to_owned(), ..Event::of(Kind::Image, action, event::now()) };
+    event::append(engine.paths(), &event);
+}
+
+/// Says that an image could not be fetched.
+pub(crate) fn announce_failure(engine: &Engine, name: &str, error: &Error) {
+    let (name, error) = (name.to_owned(), Some(chain(error)));
+    event::append(engine.paths(), &Event { name, error, ..Event::of(Kind::Image, "pull-error", event::now()) });
 }

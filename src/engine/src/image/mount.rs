@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, UnmountFlags};
 
-use super::Images;
+use super::{Images, announce};
 use crate::digest::Digest;
 use crate::engine::Error;
 use crate::store::overlay;
@@ -38,6 +38,7 @@ impl Images {
             let _ = fs::remove_dir(&target);
             return Err(failed("mounting the image at", error));
         }
+        announce(&self.engine, "mount", &id, "");
         Ok(target)
     }
 
@@ -51,6 +52,7 @@ impl Images {
         rustix::mount::unmount(&target, UnmountFlags::empty()).map_err(|errno| failed(errno.into()))?;
         // Somebody else's namespace may have it too: then it stays.
         let _ = fs::remove_dir(&target);
+        announce(&self.engine, "unmount", &id, "");
         Ok(Some(id))
     }
 
@@ -73,7 +75,7 @@ fn bind(folder: &Path, target: &Path) -> io::Result<()> {
 }
 
 /// Every mount point of this mount namespace.
-fn mounted() -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn mounted() -> Result<Vec<PathBuf>, Error> {
     let text = fs::read_to_string("/proc/self/mountinfo")
         .map_err(|source| Error::Io { doing: "reading /proc/self/mountinfo".to_owned(), source })?;
     // The kernel writes blanks as numbers.

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Which image a name stands for; giving names and taking them away.
 
+use super::adopt::adopt;
 use super::reference::{Name, Reference, is_hex_id};
-use super::{Images, Removed, announce};
+use super::{Images, Removed, announce, index};
 use crate::config::Folders;
 use crate::config::registries::Registries;
 use crate::digest::Digest;
-use crate::engine::Error;
+use crate::engine::{Engine, Error};
 use crate::state::images::{self, Answer, ForStart, Found, Wanted};
 use crate::state::{Database, StateError};
 use crate::step::StepError;
-use crate::store;
+use crate::store::{self, LayerError};
 
 /// What someone typed, parsed.
 fn wanted(text: &str) -> Result<Wanted, Error> {
+    if text.starts_with("docker://") {
+        return Err(Error::Invalid("unsupported transport \"docker\" for looking up local images".to_owned()));
+    }
     if let Some(digits) = text.strip_prefix("sha256:") {
         return match Digest::from_hex(digits) {
             Ok(id) => Ok(Wanted::Id(id)),
@@ -43,15 +47,32 @@ pub(super) fn preferred(name: &Name) -> Vec<Reference> {
 fn find(connection: &rusqlite::Connection, text: &str, wanted: &Wanted) -> Result<Result<Found, Error>, StateError> {
     Ok(match images::find(connection, wanted, preferred)? {
         Answer::Found(found) => Ok(found),
+        Answer::None => match index::here(connection, text) {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err(Error::NoSuchImage(text.to_owned())),
+            Err(error) => Err(error),
+        },
+        Answer::Ambiguous => Err(Error::AmbiguousImage(text.to_owned())),
+    })
+}
+
+/// The same among our own and those of additional stores. Blocks.
+fn find_anywhere(database: &mut Database, text: &str, wanted: &Wanted) -> Result<Result<Found, Error>, StateError> {
+    match find(database.reader(), text, wanted)? {
+        Err(Error::NoSuchImage(_)) => {}
+        found => return Ok(found),
+    }
+    Ok(match database.find_image(wanted, preferred)? {
+        Answer::Found(found) => Ok(found),
         Answer::None => Err(Error::NoSuchImage(text.to_owned())),
         Answer::Ambiguous => Err(Error::AmbiguousImage(text.to_owned())),
     })
 }
 
 /// What a container's start needs of the image that `text` stands for. Blocks.
-pub(crate) fn for_start(connection: &rusqlite::Connection, text: &str) -> Result<ForStart, Error> {
-    let found = find(connection, text, &wanted(text)?)??;
-    let mut image = images::for_start(connection, &found)?.ok_or_else(|| Error::NoSuchImage(text.to_owned()))?;
+pub(crate) fn for_start(database: &mut Database, text: &str) -> Result<ForStart, Error> {
+    let found = find_anywhere(database, text, &wanted(text)?)??;
+    let mut image = database.for_start(&found)?.ok_or_else(|| Error::NoSuchImage(text.to_owned()))?;
     // An image without a name is called what it was asked for by.
     image.name.get_or_insert_with(|| text.to_owned());
     Ok(image)
@@ -61,36 +82,77 @@ impl Images {
     pub(super) async fn find(&self, text: &str) -> Result<Found, Error> {
         let wanted = wanted(text)?;
         let text = text.to_owned();
-        self.engine.state(move |database| find(database.reader(), &text, &wanted)).await?
+        self.engine.state(move |database| find_anywhere(database, &text, &wanted)).await?
+    }
+
+    /// One that is ours to change.
+    async fn find_own(&self, text: &str) -> Result<Found, Error> {
+        let wanted = wanted(text)?;
+        let asked = text.to_owned();
+        let found = self.engine.state(move |database| {
+            Ok(match find(database.reader(), &asked, &wanted)? {
+                Err(Error::NoSuchImage(text)) => match find_anywhere(database, &asked, &wanted)? {
+                    Ok(found) => Err(Error::ReadOnlyImage(found.id.hex())),
+                    Err(_) => Err(Error::NoSuchImage(text)),
+                },
+                found => found,
+            })
+        });
+        found.await?
     }
 
     pub(super) async fn give_name(&self, source: &str, target: &str) -> Result<(), Error> {
         let name = new_name(target)?;
-        let found = self.find(source).await?;
-        let moved = name.clone();
-        self.engine
-            .state(move |database| {
-                database.write("naming an image", |transaction| images::give_name(transaction, &found.id, &moved))
+        let (text, moved) = (source.to_owned(), name.clone());
+        let renamed = self.engine.state(move |database| {
+            Ok(match index::find(database.reader(), &text) {
+                Ok(Some(list)) => {
+                    database
+                        .write("naming a manifest list", |transaction| index::rename(transaction, &list, &moved))?;
+                    Ok(true)
+                }
+                Ok(None) => Ok(false),
+                Err(error) => Err(error),
             })
-            .await?;
+        });
+        if renamed.await?? {
+            return Ok(());
+        }
+        let (text, source, moved) = (source.to_owned(), wanted(source)?, name.clone());
+        let named = self.engine.state(move |database| {
+            database.write("naming an image", |transaction| {
+                let found = find(transaction, &text, &source)?;
+                if let Ok(found) = &found {
+                    images::give_name(transaction, &found.id, &moved)?;
+                }
+                Ok(found)
+            })
+        });
+        let found = match named.await? {
+            Err(Error::NoSuchImage(text)) => {
+                let found = self.find(&text).await?;
+                adopt(&self.engine, found.id, name.clone()).await?;
+                found
+            }
+            found => found?,
+        };
         announce(&self.engine, "tag", &found.id, &name.to_string());
         Ok(())
     }
 
     pub(super) async fn take_names(&self, source: &str, names: &[String]) -> Result<(), Error> {
         let found = self.find(source).await?;
-        let wanted =
-            names.iter().map(|name| Ok((name.clone(), name.parse::<Name>()?))).collect::<Result<Vec<_>, Error>>();
+        let wanted = names.iter().map(|name| Ok(name.parse::<Name>()?)).collect::<Result<Vec<_>, Error>>();
         let wanted = wanted?;
         let taken = self.engine.state(move |database| {
             database.write("taking names from an image", |transaction| {
                 let Some((image, _)) = images::get(transaction, &found.id)? else { return Ok(Ok(Vec::new())) };
                 let mut taken = Vec::new();
-                for (text, name) in &wanted {
+                for name in &wanted {
                     let full = name.full().map_or_else(|| preferred(name), |full| vec![full]);
-                    match full.into_iter().find(|full| image.names.contains(full)) {
+                    match full.into_iter().find(|full| image.names.contains(full) && !taken.contains(full)) {
                         Some(name) => taken.push(name),
-                        None => return Ok(Err(Error::Invalid(format!("{text}: tag not known")))),
+                        None => return Ok(Err(Error::Invalid(format!("{}: tag not known", name.or_local())))),
                     }
                 }
                 if wanted.is_empty() {
@@ -116,11 +178,38 @@ impl Images {
         self.take_away_found(text, force, force).await
     }
 
+    pub(super) fn tell_removed(&self, id: &Digest, removed: &[Removed], text: &str) {
+        // What has no name any longer was named by its id.
+        let name = if text.starts_with("sha256:") { "" } else { text };
+        for one in removed {
+            match one {
+                Removed::Untagged(name) => announce(&self.engine, "untag", id, name),
+                Removed::Deleted(id) => announce(&self.engine, "remove", id, name),
+            }
+        }
+    }
+
     /// `all`: with all its names when it is named by its id. `containers`: with those made from it.
     async fn take_away_found(&self, text: &str, all: bool, containers_too: bool) -> Result<Vec<Removed>, Error> {
+        let asked = text.to_owned();
+        let list = self.engine.state(move |database| {
+            Ok(match index::find(database.reader(), &asked) {
+                Ok(Some(list)) => database.write("removing a manifest list", |transaction| {
+                    Ok(index::delete(transaction, &list, &asked).map(|removed| Some((list.id.clone(), removed))))
+                })?,
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
+            })
+        });
+        if let Some((id, removed)) = list.await?? {
+            if let Ok(id) = Digest::from_hex(&id) {
+                self.tell_removed(&id, &removed, text);
+            }
+            return Ok(removed);
+        }
         let steps = self.engine.steps().await?;
         loop {
-            let found = match self.find(text).await {
+            let found = match self.find_own(text).await {
                 Err(Error::NoSuchImage(_)) if all => return Ok(Vec::new()),
                 found => found?,
             };
@@ -128,12 +217,7 @@ impl Images {
             let removal = self.engine.state(move |database| Ok(remove(database, &paths, &asked, &found, all)));
             match removal.await?? {
                 Removal::Done { id, removed, garbage } => {
-                    for one in &removed {
-                        match one {
-                            Removed::Untagged(name) => announce(&self.engine, "untag", &id, name),
-                            Removed::Deleted(id) => announce(&self.engine, "remove", id, text),
-                        }
-                    }
+                    self.tell_removed(&id, &removed, text);
                     // The image is gone whatever becomes of its files: the next writer finds what is left.
                     match store::remove(steps, garbage).await {
                         Err(store::StoreError::Remove { path, source: StepError::Failed(words) }) => {
@@ -150,7 +234,11 @@ impl Images {
                             containers: container.clone(),
                         })?;
                         let options = crate::container::RemoveOptions { force: true, ..Default::default() };
-                        self.engine.containers().remove(&id, options).await?;
+                        match self.engine.containers().remove(&id, options).await {
+                            // Somebody else was quicker.
+                            Ok(()) | Err(Error::NoSuchContainer(_)) => {}
+                            Err(error) => return Err(error),
+                        }
                     }
                 }
                 Removal::InUse { image, containers } => {
@@ -159,6 +247,25 @@ impl Images {
             }
         }
     }
+}
+
+/// The outcome of reading the layers of image `id`, asked for as `text`; where that failed because the image has been removed
+/// meanwhile, it says so.
+pub(super) async fn unless_gone<T>(
+    engine: &Engine,
+    id: Digest,
+    text: &str,
+    outcome: Result<T, Error>,
+) -> Result<T, Error> {
+    if let Err(Error::Packing { source: LayerError::Gone, .. }) = outcome {
+        return Err(Error::NoSuchImage(text.to_owned()));
+    }
+    if matches!(outcome, Err(Error::Packing { .. }))
+        && engine.state(move |database| images::get(database.reader(), &id)).await?.is_none()
+    {
+        return Err(Error::NoSuchImage(text.to_owned()));
+    }
+    outcome
 }
 
 /// The name that something is to get.
@@ -223,8 +330,9 @@ fn remove(
     if removed.iter().any(|one| matches!(one, Removed::Deleted(_))) {
         // Their files with other owners go with them; one that is being made has a container, and so an image.
         let left = store::mapped::garbage(paths, |image| {
-            Digest::from_hex(image)
-                .is_ok_and(|image| images::get(database.reader(), &image).is_ok_and(|found| found.is_some()))
+            let is_used = |image| images::containers(database.reader(), &image).is_ok_and(|found| !found.is_empty());
+            let is_here = |image| images::get(database.reader(), &image).is_ok_and(|found| found.is_some());
+            Digest::from_hex(image).is_ok_and(|image| is_here(image) || is_used(image))
         });
         garbage.extend(left);
     }

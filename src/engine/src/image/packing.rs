@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A layer on its way out: its tar comes from a step, and is packed as it leaves.
 //!
-//! gzip is done by all processors: blocks of the tar are deflated each by itself and put one after the other, which is one gzip
-//! stream (RFC 1951 and 1952). The same tar packed the same way gives the same bytes, on whatever machine.
+//! gzip is done by all processors: each block of the tar becomes a member of its own, and the members follow one another, which is
+//! one gzip file (RFC 1952, 2.2) and what seekable layers are made of too. The same tar packed the same way gives the same bytes, on
+//! whatever machine.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,22 +14,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
-use flate2::{Compress, Crc, FlushCompress, Status};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::step::{Answer, Compression, Step, StepError};
-use crate::store::LayerError;
+use crate::store::{LayerError, Lease};
 
-/// What is deflated by itself: large enough that the end of one costs nothing.
+/// What is deflated by itself: large enough that the beginning of one costs nothing.
 const BLOCK: usize = 512 << 10;
 
-/// As hard as is usual for layers: what the next levels save costs twice the time.
-const GZIP_LEVEL: u32 = 4;
+/// As small as other engines' layers: what the next level saves (4 in 100) costs half as much time again.
+const GZIP_LEVEL: i32 = 1;
 
 /// So many packed pieces may wait for whoever sends them.
 const AHEAD: usize = 16;
@@ -51,21 +52,40 @@ impl Packing {
 
 /// What a layer came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Packed {
-    pub(super) digest: Digest,
-    pub(super) size: u64,
+pub(crate) struct Packed {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
 }
 
 /// A layer's bytes, and at their end what they came to.
-pub(super) struct Outgoing {
-    pub(super) bytes: BoxStream<'static, Result<Bytes, Error>>,
-    pub(super) packed: oneshot::Receiver<Packed>,
+pub(crate) struct Outgoing {
+    pub(crate) bytes: BoxStream<'static, Result<Bytes, Error>>,
+    pub(crate) packed: oneshot::Receiver<Packed>,
 }
 
 /// Has the layer's tar written to `to`, as it is.
 pub(super) async fn write(engine: &Engine, diff_id: Digest, to: OwnedFd) -> Result<(), Error> {
-    let step = Step::Pack { layer: engine.paths().layers().join(diff_id.hex()), diff_id };
-    answered(diff_id, engine.steps().await?.run(&step, vec![to]).await)
+    let (step, lease) = step(engine, diff_id).await?;
+    let folder = lease.folder().map_err(reading(diff_id))?;
+    let answer = engine.steps().await?.run(&step, vec![to, folder]).await;
+    lease.close(engine).await;
+    answered(diff_id, answer)
+}
+
+/// The step that puts a layer's tar together, and the layer: its files stay until they have been read.
+async fn step(engine: &Engine, diff_id: Digest) -> Result<(Step, Lease), Error> {
+    let found = engine.state(move |database| {
+        let kept = database.kept(&diff_id)?;
+        Ok((Lease::take(&kept.layer), kept))
+    });
+    let (lease, kept) = found.await?;
+    let gone = || Error::Packing { layer: diff_id, source: LayerError::Gone };
+    let lease = lease.map_err(reading(diff_id))?.ok_or_else(gone)?;
+    Ok((Step::Pack { layer: kept.layer, parts: kept.parts, diff_id }, lease))
+}
+
+fn reading(layer: Digest) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Io { doing: format!("reading layer {layer}"), source }
 }
 
 fn answered(layer: Digest, answer: Result<Answer, StepError>) -> Result<(), Error> {
@@ -80,13 +100,15 @@ fn answered(layer: Digest, answer: Result<Answer, StepError>) -> Result<(), Erro
 }
 
 /// The layer's tar, packed. Dropped, it leaves nothing behind.
-pub(super) async fn outgoing(engine: &Engine, diff_id: Digest, packing: Packing) -> Result<Outgoing, Error> {
+pub(crate) async fn outgoing(engine: &Engine, diff_id: Digest, packing: Packing) -> Result<Outgoing, Error> {
     let steps = engine.steps().await?.clone();
-    let failed = |source| Error::Io { doing: format!("reading layer {diff_id}"), source };
+    let failed = reading(diff_id);
     let (reader, writer) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
     let _ = rustix::pipe::fcntl_setpipe_size(&writer, 1 << 20);
-    let step = Step::Pack { layer: engine.paths().layers().join(diff_id.hex()), diff_id };
+    let (step, lease) = step(engine, diff_id).await?;
+    let folder = lease.folder().map_err(&failed)?;
+    let engine = engine.clone();
     let (sender, mut receiver) = mpsc::channel(AHEAD);
     let (done, packed) = oneshot::channel();
     let outlet = Outlet { sender, hash: Sha256::new(), size: 0 };
@@ -100,7 +122,7 @@ pub(super) async fn outgoing(engine: &Engine, diff_id: Digest, packing: Packing)
         .map_err(failed)?;
     let (tell, told) = oneshot::channel();
     let bytes = async_stream::try_stream! {
-        let descriptors = vec![writer];
+        let descriptors = vec![writer, folder];
         let mut step = std::pin::pin!(steps.run(&step, descriptors));
         let mut answer = None;
         loop {
@@ -116,6 +138,7 @@ pub(super) async fn outgoing(engine: &Engine, diff_id: Digest, packing: Packing)
             Some(answer) => answer,
             None => step.await,
         };
+        lease.close(&engine).await;
         answered(diff_id, answer)?;
         let packed = packed.await.map_err(|_| Error::Cancelled("packing a layer"))?;
         let _ = tell.send(packed.map_err(|source| Error::Io { doing: format!("packing layer {diff_id}"), source })?);
@@ -166,9 +189,8 @@ fn pack(from: impl Read, packing: Packing, mut to: Outlet) -> io::Result<Packed>
             }
         }
         Compression::Gzip => {
-            let level = packing.level.map_or(flate2::Compression::new(GZIP_LEVEL), |level| {
-                flate2::Compression::new(u32::try_from(level.clamp(0, 9)).unwrap_or_default())
-            });
+            // Those of gzip's; deflate knows harder ones.
+            let level = packing.level.unwrap_or(GZIP_LEVEL).clamp(0, 9);
             gzip(from, level, &mut to)?;
             Ok(to.end())
         }
@@ -190,23 +212,19 @@ fn block(from: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(block)
 }
 
-/// A block that is deflated.
-type Deflated = io::Result<(Vec<u8>, Crc)>;
+/// A block that is deflated: a whole member.
+type Deflated = io::Result<Vec<u8>>;
 
 /// A block to be deflated, and where it goes.
 struct Job {
     block: Vec<u8>,
-    last: bool,
     done: SyncSender<Deflated>,
 }
 
-fn gzip(mut from: impl Read, level: flate2::Compression, to: &mut Outlet) -> io::Result<()> {
-    // No name, no time, made on an unknown system: as Go writes it.
-    to.put(vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff])?;
+fn gzip(mut from: impl Read, level: i32, to: &mut Outlet) -> io::Result<()> {
     let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8);
     let (jobs, work) = sync_channel::<Job>(workers);
     let work = Arc::new(Mutex::new(work));
-    let mut crc = Crc::new();
     thread::scope(|scope| {
         for _ in 0..workers {
             let work = Arc::clone(&work);
@@ -214,26 +232,20 @@ fn gzip(mut from: impl Read, level: flate2::Compression, to: &mut Outlet) -> io:
         }
         let jobs = jobs;
         let mut waiting: VecDeque<Receiver<Deflated>> = VecDeque::new();
-        let mut take = |waiting: &mut VecDeque<Receiver<_>>| -> io::Result<()> {
+        let mut take = |waiting: &mut VecDeque<Receiver<Deflated>>| -> io::Result<()> {
             let Some(next) = waiting.pop_front() else { return Ok(()) };
-            let (bytes, of_block): (Vec<u8>, Crc) =
-                next.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))??;
-            crc.combine(&of_block);
-            to.put(bytes)
+            to.put(next.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))??)
         };
         let mut next = block(&mut from)?;
         loop {
-            // Whether a block is the last is known with the one after it.
-            let after = if next.len() == BLOCK { block(&mut from)? } else { Vec::new() };
-            let last = after.is_empty();
             let (done, outcome) = sync_channel(1);
-            let job = Job { block: std::mem::replace(&mut next, after), last, done };
-            jobs.send(job).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+            jobs.send(Job { block: next, done }).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
             waiting.push_back(outcome);
             if waiting.len() > workers * 2 {
                 take(&mut waiting)?;
             }
-            if last {
+            next = block(&mut from)?;
+            if next.is_empty() {
                 break;
             }
         }
@@ -241,36 +253,26 @@ fn gzip(mut from: impl Read, level: flate2::Compression, to: &mut Outlet) -> io:
         while !waiting.is_empty() {
             take(&mut waiting)?;
         }
-        Ok::<(), io::Error>(())
-    })?;
-    to.put([crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat())
+        Ok(())
+    })
 }
 
-fn deflate_all(work: &Mutex<Receiver<Job>>, level: flate2::Compression) {
-    let mut compress = Compress::new(level, false);
+fn deflate_all(work: &Mutex<Receiver<Job>>, level: i32) {
+    let level = CompressionLvl::new(level).unwrap_or_default();
+    let mut compressor = Compressor::new(level);
     loop {
         let job = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { block, last, done }) = job else { return };
-        let _ = done.send(deflate(&mut compress, &block, last));
+        let Ok(Job { block, done }) = job else { return };
+        let _ = done.send(deflate(&mut compressor, &block));
     }
 }
 
-fn deflate(compress: &mut Compress, block: &[u8], last: bool) -> Deflated {
-    compress.reset();
-    let mut crc = Crc::new();
-    crc.update(block);
-    let mut out = Vec::with_capacity(block.len() + block.len() / 8 + 1024);
-    let flush = if last { FlushCompress::Finish } else { FlushCompress::Sync };
-    loop {
-        let read = usize::try_from(compress.total_in()).unwrap_or(usize::MAX);
-        let status = compress.compress_vec(&block[read.min(block.len())..], &mut out, flush)?;
-        let full = out.len() == out.capacity();
-        let all = compress.total_in() == block.len() as u64;
-        if (last && status == Status::StreamEnd) || (!last && all && !full) {
-            return Ok((out, crc));
-        }
-        out.reserve(out.capacity());
-    }
+/// One member. It has no name, no time and was made on an unknown system: as Go writes it.
+fn deflate(compressor: &mut Compressor, block: &[u8]) -> Deflated {
+    let mut member = vec![0; compressor.gzip_compress_bound(block.len())];
+    let length = compressor.gzip_compress(block, &mut member).map_err(io::Error::other)?;
+    member.truncate(length);
+    Ok(member)
 }
 
 #[cfg(test)]
@@ -297,7 +299,7 @@ mod tests {
             let (gzip, what) = packed(bytes, Packing::GZIP);
             assert_eq!(what, Packed { digest: Digest::of(&gzip), size: gzip.len() as u64 });
             let mut out = Vec::new();
-            flate2::read::GzDecoder::new(gzip.as_slice()).read_to_end(&mut out).unwrap();
+            flate2::read::MultiGzDecoder::new(gzip.as_slice()).read_to_end(&mut out).unwrap();
             assert!(out == bytes, "{} bytes", bytes.len());
             assert_eq!(packed(bytes, Packing::GZIP).1, what);
             let (zstd, _) = packed(bytes, Packing { compression: Compression::Zstd, level: Some(1) });

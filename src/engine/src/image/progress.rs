@@ -11,10 +11,15 @@ use crate::engine::{Error, Progress};
 
 /// Where work says how far it is.
 #[derive(Clone, Debug)]
-pub(super) struct Reporter<T = PullProgress>(UnboundedSender<T>);
+pub(crate) struct Reporter<T = PullProgress>(UnboundedSender<T>);
 
 impl<T> Reporter<T> {
-    pub(super) fn say(&self, progress: T) {
+    /// For work of which nobody wants to know how far it is.
+    pub(crate) fn to_nobody() -> Self {
+        Self(unbounded_channel().0)
+    }
+
+    pub(crate) fn say(&self, progress: T) {
         // Nobody listens any more: then the work is about to be aborted.
         let _ = self.0.send(progress);
     }
@@ -30,7 +35,7 @@ impl Drop for Task {
 }
 
 /// Starts `work` when the stream is first looked at. It goes on while nobody looks, and is dropped with the stream.
-pub(super) fn stream<T, F>(work: impl FnOnce(Reporter<T>) -> F + Send + 'static) -> Progress<T>
+pub(crate) fn stream<T, F>(work: impl FnOnce(Reporter<T>) -> F + Send + 'static) -> Progress<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<(), Error>> + Send + 'static,
@@ -43,6 +48,6 @@ where
         while let Some(progress) = receiver.recv().await {
             yield progress;
         }
-        (&mut task.0).await.map_err(|_| Error::Cancelled("the work on an image"))??;
+        (&mut task.0).await.map_err(|_| Error::Cancelled("long work"))??;
     })
 }

@@ -11,14 +11,14 @@ use super::install::{Incoming, IncomingLayer, Source, install};
 use super::manifest::{self, Config, Document, Manifest, ManifestError};
 use super::platform::Platform;
 use super::progress::Reporter;
-use super::reference::{Name, Reference};
+use super::reference::{Name, Reference, is_hex_id};
 use super::registry::{Fetched, RegistryError, Repository};
-use super::{PullOptions, PullProgress, announce};
+use super::{PullOptions, PullProgress, announce, announce_failure, signature};
 use crate::config::Folders;
-use crate::config::policy::Policy;
-use crate::config::registries::{Candidates, Registries};
+use crate::config::policy::Requirement;
+use crate::config::registries::{Candidates, Registries, remember_alias};
 use crate::digest::Digest;
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, chain};
 use crate::state::images;
 use crate::store::Turn;
 
@@ -88,20 +88,13 @@ fn bullets(messages: &[String]) -> String {
     messages.iter().map(|message| format!(" * {message}")).collect::<Vec<_>>().join("\n")
 }
 
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// What a name that someone typed may stand for. A transport may be before it.
 pub(super) async fn candidates(engine: &Engine, text: &str, asked: bool) -> Result<(Registries, Candidates), Error> {
-    let name: Name = text.strip_prefix("docker://").unwrap_or(text).parse()?;
+    let name: Name = match text.strip_prefix("docker://") {
+        // With the transport a short name is Docker's, as in containers-transports(5).
+        Some(name) => name.parse::<Reference>()?.to_string().parse()?,
+        None => text.parse()?,
+    };
     let telling = engine.clone();
     engine
         .blocking("reading registries.conf", move || {
@@ -116,29 +109,77 @@ pub(super) async fn candidates(engine: &Engine, text: &str, asked: bool) -> Resu
         .await
 }
 
-/// Tries every name that `text` may stand for until one is there.
+/// The full names that `text` may stand for when somebody has to choose one: none of them is here yet.
+pub(super) async fn choices(engine: &Engine, text: &str) -> Result<Vec<Reference>, Error> {
+    // What is no name is refused where it is to be pulled.
+    let Ok(name) = text.parse::<Name>() else { return Ok(Vec::new()) };
+    if name.full().is_some() || here(engine, text).await.is_some() {
+        return Ok(Vec::new());
+    }
+    let choices = engine.blocking("reading registries.conf", move || {
+        Ok(Registries::read(&Folders::from_environment())?.choices(&name))
+    });
+    choices.await
+}
+
+/// Notes which one somebody chose.
+pub(super) async fn remember(engine: &Engine, text: &str, chosen: &Reference) -> Result<(), Error> {
+    let (name, chosen): (Name, _) = (text.parse()?, chosen.repository_name());
+    let noted = engine.blocking("noting what a short name means", move || {
+        Ok(remember_alias(&Folders::from_environment(), name.repository(), &chosen)?)
+    });
+    noted.await
+}
+
+/// What a short name is the name of here: then that image is what is fetched anew, wherever else one of that name may be.
+async fn here(engine: &Engine, text: &str) -> Option<Reference> {
+    let name: Name = text.parse().ok()?;
+    if name.full().is_some() {
+        return None;
+    }
+    engine.images().find(text).await.ok()?.name.filter(|name| name.digest().is_none())
+}
+
+/// Whether it is an image's id, of which no registry knows.
+fn is_id(text: &str) -> bool {
+    is_hex_id(text.strip_prefix("sha256:").unwrap_or(text))
+}
+
+/// Tries every name that `text` may stand for until one is there. That none was is an event too.
 pub(super) async fn pull(engine: Engine, text: String, options: PullOptions, reporter: Reporter) -> Result<(), Error> {
-    let wanted = match &options.platform {
-        Some(text) => text.parse().map_err(Error::Invalid)?,
-        None => Platform::of_this_machine(),
-    };
+    let pulled = pull_one(&engine, &text, &options, &reporter).await;
+    if let Err(error) = &pulled {
+        announce_failure(&engine, &text, error);
+    }
+    pulled
+}
+
+async fn pull_one(engine: &Engine, text: &str, options: &PullOptions, reporter: &Reporter) -> Result<(), Error> {
+    let wanted = options.platform()?;
+    if is_id(text) {
+        return Err(Error::Invalid(format!("pull policy is always but image has been referred to by ID ({text})")));
+    }
     engine.steps().await?;
-    let (registries, candidates) = candidates(&engine, &text, false).await?;
+    let text = here(engine, text).await.map_or_else(|| text.to_owned(), |name| name.to_string());
+    let (registries, candidates) = candidates(engine, &text, false).await?;
+    if let Some(reason) = candidates.reason {
+        reporter.say(PullProgress::Resolved(reason));
+    }
     let mut errors: Vec<Error> = Vec::new();
     for reference in candidates.names {
-        reporter.say(PullProgress::Trying(reference.to_string()));
+        reporter.say(PullProgress::Trying(reference.stored().to_string()));
         let pull = Pull {
-            engine: &engine,
+            engine,
             reference: &reference,
             explicit: options.platform.is_some(),
             wanted: &wanted,
-            options: &options,
-            reporter: &reporter,
+            options,
+            reporter,
         };
         match pull.anywhere(&registries).await {
             Ok(id) => {
                 let name = reference.stored().to_string();
-                announce(&engine, "pull", &id, &name);
+                announce(engine, "pull", &id, &name);
                 reporter.say(PullProgress::Done { id, name });
                 return Ok(());
             }
@@ -164,11 +205,7 @@ struct Pull<'a> {
 impl Pull<'_> {
     /// From the first of its mirrors that has it, or the registry itself.
     async fn anywhere(&self, registries: &Registries) -> Result<Digest, Error> {
-        let reference = self.reference.clone();
-        let admitted = self.engine.blocking("reading policy.json", move || {
-            Ok(Policy::read(&Folders::from_environment())?.admit(&reference)?)
-        });
-        admitted.await?;
+        let signatures = signature::wanted(self.engine, self.reference).await?;
         let mut last = None;
         for mut endpoint in registries.endpoints(self.reference)? {
             if let Some(verify) = self.options.tls_verify {
@@ -180,7 +217,7 @@ impl Pull<'_> {
                 Err(error) => Err(error),
             };
             match answer {
-                Ok((repository, fetched)) => return self.take(repository, fetched).await,
+                Ok((repository, fetched)) => return self.take(repository, fetched, &signatures).await,
                 Err(error) => {
                     tracing::debug!("{} has it not: {error}", endpoint.reference);
                     last = Some(error);
@@ -194,7 +231,7 @@ impl Pull<'_> {
     }
 
     /// Takes the image that a registry answered with, or the one of its index that suits.
-    async fn take(&self, repository: Repository, answer: Fetched) -> Result<Digest, Error> {
+    async fn take(&self, repository: Repository, answer: Fetched, signatures: &[Requirement]) -> Result<Digest, Error> {
         let malformed = |source| PullError::Manifest { reference: self.reference.clone(), source };
         let copying = |source| PullError::Copy { reference: self.reference.clone(), source };
         let (fetched, index, manifest) = match Document::parse(&answer.bytes).map_err(malformed)? {
@@ -209,12 +246,15 @@ impl Pull<'_> {
                 }
             }
         };
+        signature::check(self.engine, &repository, self.reference, &fetched.digest, signatures).await?;
         // Whoever fetches the same image waits, and then finds it here.
         let _turn = Turn::take(self.engine.paths(), &fetched.digest).await?;
         let bytes = self.config(&repository, &manifest).await?;
         let config = Config::parse(&bytes, &manifest)
             .map_err(|source| PullError::Config { reference: self.reference.clone(), source })?;
-        if !config.platform.is(self.wanted) {
+        let other_variant =
+            self.explicit && self.wanted.variant.is_some() && self.wanted.variant != config.platform.variant;
+        if other_variant || !config.platform.is(self.wanted) {
             let warning =
                 format!("image platform ({}) does not match the expected platform ({})", config.platform, self.wanted);
             // As in Podman: an index has to have what is asked for, a lone image is taken as it is.

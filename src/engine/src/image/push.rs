@@ -16,20 +16,18 @@ use tokio::task::JoinSet;
 
 use super::document::{self, Part};
 use super::manifest::Document;
+use super::names::unless_gone;
 use super::packing::{self, Packing};
 use super::progress::Reporter;
 use super::reference::{Name, Reference};
 use super::registry::{RegistryError, Repository};
-use super::{Details, PullLayer, PullOptions, PushProgress, announce};
+use super::{Details, PullLayer, PullOptions, PushProgress, SignWith, announce, at_once, signature};
 use crate::config::Folders;
 use crate::config::registries::Registries;
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::state::images::{self, Place};
 use crate::step::Compression;
-
-/// So many layers at once, as Podman.
-const AT_ONCE: usize = 3;
 
 /// Every so many bytes a layer's progress is told.
 const REPORT_EVERY: u64 = 256 << 10;
@@ -80,6 +78,8 @@ pub struct PushOptions {
     pub packing: Option<Packing>,
     /// Packed anew even if the registry has the layer packed otherwise.
     pub force_compression: bool,
+    /// By whom it is signed.
+    pub sign: SignWith,
 }
 
 /// A repository by its name, as registries.conf says that it is spoken to. Nothing is sent yet.
@@ -116,10 +116,38 @@ pub(super) async fn push(
     let wanted: Name = destination.strip_prefix("docker://").unwrap_or(&destination).parse()?;
     let reference = wanted.full().map_or_else(|| destination.parse(), Ok)?;
     let repository = open(&engine, &reference, &options.access).await?;
+    let signer = options.sign.open(&engine).await?;
     let push = Push::of(engine.clone(), details, (reference, repository), options, reporter);
-    let Published { digest } = push.run(false).await?;
+    let pushed = push.run(false).await;
+    let Published { digest } = unless_gone(&engine, found.id, &name, pushed).await?;
+    push.say(PushProgress::Written);
+    let say = |words| push.say(PushProgress::Signing(words));
+    signer.sign(&engine, &push.repository, &push.reference, &digest, say).await?;
     announce(&engine, "push", &found.id, &push.reference.to_string());
     push.say(PushProgress::Done { digest });
+    Ok(())
+}
+
+/// Signs what a registry has by that name.
+pub(super) async fn sign(
+    engine: &Engine,
+    name: &str,
+    user: &str,
+    folder: Option<std::path::PathBuf>,
+    all: bool,
+    options: &PullOptions,
+) -> Result<(), Error> {
+    let name: Name = name.parse()?;
+    let reference = name.full().unwrap_or_else(|| name.or_local());
+    let repository = open(engine, &reference, options).await?;
+    let answer = repository.wanted().await?;
+    let mut digests = vec![answer.digest];
+    if all && let Ok(Document::Index(members)) = Document::parse(&answer.bytes) {
+        digests.extend(members.iter().map(|member| member.digest));
+    }
+    for digest in digests {
+        signature::sign_there(engine, &reference, &digest, user, folder.clone()).await?;
+    }
     Ok(())
 }
 
@@ -162,13 +190,13 @@ impl Push {
         for diff_id in &diff_ids {
             if !layers.iter().any(|layer| layer.blob == *diff_id) {
                 let layer = *diff_id;
-                let size = self.engine.state(move |database| images::tar_size(database.reader(), &layer)).await?;
+                let size = self.engine.state(move |database| database.tar_size(&layer)).await?;
                 layers.push(PullLayer { blob: layer, size: size.unwrap_or_default(), present: false });
             }
         }
         self.reporter.say(PushProgress::Layers(layers.clone()));
         let mut tasks = JoinSet::new();
-        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        let slots = Arc::new(Semaphore::new(at_once(&self.engine).await?));
         for layer in layers {
             let (push, slots) = (Arc::clone(self), Arc::clone(&slots));
             let described: Vec<Part> =
@@ -254,7 +282,11 @@ impl Push {
                 return Ok(*part);
             }
         }
-        let part = self.send(diff_id).await?;
+        let part = match self.send(diff_id).await {
+            // The token's time was up when the bytes were under way: the next session is begun with a new one.
+            Err(Error::Push(error)) if error.registry().is_of_a_stranger() => self.send(diff_id).await?,
+            sent => sent?,
+        };
         self.reporter.say(PushProgress::Copied { blob: diff_id });
         self.remember(diff_id, &part).await?;
         Ok(part)

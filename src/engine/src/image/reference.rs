@@ -562,4 +562,16 @@ mod tests {
             prop_assert_eq!(name.tag().unwrap().as_str(), tag);
         }
     }
+
+    #[test]
+    fn whatever_is_written_it_is_a_name_or_refused() {
+        haulout_fuzz::feed_text("reference", |text| {
+            if let Ok(name) = text.parse::<Name>() {
+                let _ = name.full();
+                let _ = name.clone().or_local();
+                let again: Name = name.to_string().parse().unwrap();
+                assert_eq!(again.to_string(), name.to_string());
+            }
+        });
+    }
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -13,27 +13,44 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 
 use super::document::{self, Part};
-use super::names::new_name;
+use super::names::{new_name, unless_gone};
 use super::packing::{self, Packed, Packing};
 use super::progress::Reporter;
-use super::{Details, PullLayer, PushProgress, announce};
+use super::reference::is_hex_id;
+use super::transport::Transport;
+use super::{Details, ManifestFormat, PullLayer, PushProgress, announce};
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
+use crate::step::Compression;
 
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// In which form images are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SaveFormat {
-    /// What `docker load` reads.
-    #[default]
-    DockerArchive,
-    /// An image layout in a tar.
-    OciArchive,
-    /// A folder of a manifest, a configuration and layers.
-    DockerDir,
-    /// An image layout.
-    OciDir,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaveAs {
+    /// What it is to be.
+    pub transport: Transport,
+    /// In which dress the manifest is. Nothing: in an image layout OCI's, in a `dir` that of the image.
+    pub manifest: Option<ManifestFormat>,
+    /// How layers are packed. Nothing: in an image layout with gzip, in a `dir` not at all. Those of a docker archive never are.
+    pub packing: Option<Packing>,
+}
+
+impl SaveAs {
+    fn packing(self) -> Packing {
+        self.packing.unwrap_or(match self.transport {
+            Transport::Oci | Transport::OciArchive => Packing::GZIP,
+            Transport::Dir | Transport::DockerArchive => Packing::NONE,
+        })
+    }
+
+    fn docker(self, image: &Details) -> bool {
+        match (self.manifest, self.transport) {
+            (Some(format), _) => format == ManifestFormat::Docker,
+            (None, Transport::Dir) => document::is_docker(&image.manifest_bytes),
+            (None, _) => false,
+        }
+    }
 }
 
 /// Where images are written.
@@ -52,6 +69,20 @@ pub struct SaveImage {
     pub name: String,
     /// What else it is to be called in a docker archive.
     pub tags: Vec<String>,
+    /// What an image layout calls it.
+    pub layout_name: LayoutName,
+}
+
+/// What an image layout calls an image (image-layout.md, `org.opencontainers.image.ref.name`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LayoutName {
+    /// By its own name, if it has one.
+    #[default]
+    Own,
+    /// This, as it is.
+    Said(String),
+    /// Nothing.
+    Nothing,
 }
 
 /// An image and what it is to be called.
@@ -59,6 +90,9 @@ struct Chosen {
     details: Details,
     diff_ids: Vec<Digest>,
     names: Vec<String>,
+    reference: Option<String>,
+    /// What it was asked for by.
+    asked: String,
 }
 
 /// Writes all of them.
@@ -66,8 +100,7 @@ pub(super) async fn save(
     engine: Engine,
     images: Vec<SaveImage>,
     to: SaveTo,
-    format: SaveFormat,
-    compress: bool,
+    form: SaveAs,
     reporter: Reporter<PushProgress>,
 ) -> Result<(), Error> {
     let mut chosen: Vec<Chosen> = Vec::new();
@@ -85,18 +118,27 @@ pub(super) async fn save(
         }
     }
     reporter.say(PushProgress::Layers(layers.clone()));
-    let saving = Saving { engine: &engine, images: &chosen, layers: &layers, reporter: &reporter };
-    match (format, to) {
-        (SaveFormat::DockerArchive, SaveTo::File(file)) => saving.docker_archive(File::from(file)).await?,
-        (SaveFormat::OciArchive, SaveTo::File(file)) => saving.oci_archive(File::from(file)).await?,
-        (SaveFormat::DockerDir, SaveTo::Folder(folder)) => saving.docker_folder(&folder, compress).await?,
-        (SaveFormat::OciDir, SaveTo::Folder(folder)) => saving.oci_folder(&folder).await?,
-        _ => return Err(Error::Invalid("an archive is written to a file, and a directory to a directory".to_owned())),
-    }
+    let saving = Saving { engine: &engine, images: &chosen, layers: &layers, form, reporter: &reporter };
+    let place = match &to {
+        SaveTo::File(file) => std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok(),
+        SaveTo::Folder(folder) => std::path::absolute(folder).ok(),
+    };
+    let mut saved = match (form.transport, to) {
+        (Transport::DockerArchive, SaveTo::File(file)) => saving.docker_archive(File::from(file)).await,
+        (Transport::OciArchive, SaveTo::File(file)) => saving.oci_archive(File::from(file)).await,
+        (Transport::Dir, SaveTo::Folder(folder)) => saving.folder(&folder).await,
+        (Transport::Oci, SaveTo::Folder(folder)) => saving.oci_folder(&folder).await,
+        _ => Err(Error::Invalid("an archive is written to a file, and a directory to a directory".to_owned())),
+    };
     for image in &chosen {
+        saved = unless_gone(&engine, image.details.summary.id, &image.asked, saved).await;
+    }
+    for (image, digest) in chosen.iter().zip(saved?) {
         let id = image.details.summary.id;
-        announce(&engine, "save", &id, image.names.first().map_or("", String::as_str));
-        reporter.say(PushProgress::Done { digest: image.details.summary.digest });
+        // What is written into has no name before it is whole.
+        let place = place.as_ref().filter(|path| path.exists()).map(|path| path.display().to_string());
+        announce(&engine, "save", &id, &place.or_else(|| image.names.first().cloned()).unwrap_or_default());
+        reporter.say(PushProgress::Done { digest });
     }
     Ok(())
 }
@@ -109,11 +151,16 @@ async fn choose(engine: &Engine, image: &SaveImage) -> Result<Chosen, Error> {
     names
         .extend(found.name.filter(|name| name.tag().is_some() && name.digest().is_none()).map(|name| name.to_string()));
     let diff_ids = super::diff_ids(&details)?;
-    Ok(Chosen { details, diff_ids, names })
+    let reference = match &image.layout_name {
+        LayoutName::Own => names.last().cloned(),
+        LayoutName::Said(name) => Some(name.clone()),
+        LayoutName::Nothing => None,
+    };
+    Ok(Chosen { details, diff_ids, names, reference, asked: image.name.clone() })
 }
 
 async fn tar_size(engine: &Engine, diff_id: Digest) -> Result<u64, Error> {
-    let size = engine.state(move |database| crate::state::images::tar_size(database.reader(), &diff_id)).await?;
+    let size = engine.state(move |database| database.tar_size(&diff_id)).await?;
     size.ok_or_else(|| Error::NoSuchImage(diff_id.to_string()))
 }
 
@@ -163,11 +210,13 @@ struct Saving<'a> {
     images: &'a [Chosen],
     /// Each once.
     layers: &'a [PullLayer],
+    form: SaveAs,
     reporter: &'a Reporter<PushProgress>,
 }
 
 impl Saving<'_> {
-    async fn docker_archive(&self, file: File) -> Result<(), Error> {
+    /// Answers what the digest of every image's manifest is there, as all of these do; an archive of Docker's has none.
+    async fn docker_archive(&self, file: File) -> Result<Vec<Digest>, Error> {
         let mut tar = Tar { file, mode: 0o444 };
         for layer in self.layers {
             let name = format!("{}.tar", layer.blob.hex());
@@ -198,10 +247,11 @@ impl Saving<'_> {
         repositories.sort_keys();
         tar.add("repositories", serde_json::Value::Object(repositories).to_string().as_bytes()).map_err(writing)?;
         tar.end().map_err(writing)?;
-        sync(&tar.file).map_err(writing)
+        sync(&tar.file).map_err(writing)?;
+        Ok(self.images.iter().map(|image| image.details.summary.digest).collect())
     }
 
-    async fn oci_archive(&self, file: File) -> Result<(), Error> {
+    async fn oci_archive(&self, file: File) -> Result<Vec<Digest>, Error> {
         // How long a layer is when it is packed, and what it is called, is known when it is written: its header is written last.
         let seekable = file.metadata().map_err(writing)?.is_file();
         let folder = self.engine.paths().layers();
@@ -211,7 +261,7 @@ impl Saving<'_> {
         for layer in self.layers {
             let at = tar.file.stream_position().map_err(writing)?;
             tar.file.write_all(&[0; 512]).map_err(writing)?;
-            let what = self.packed(layer, Packing::GZIP, &mut tar.file).await?;
+            let what = self.packed(layer, &mut tar.file).await?;
             tar.pad(what.size).map_err(writing)?;
             let end = tar.file.stream_position().map_err(writing)?;
             let header =
@@ -221,91 +271,106 @@ impl Saving<'_> {
             tar.file.seek(SeekFrom::Start(end)).map_err(writing)?;
             packed.insert(layer.blob, what);
         }
-        for (name, bytes) in self.oci_documents(&packed)? {
+        let (documents, digests) = self.oci_documents(&packed)?;
+        for (name, bytes) in documents {
             tar.add(&name, &bytes).map_err(writing)?;
         }
         tar.end().map_err(writing)?;
         if seekable {
-            return sync(&tar.file).map_err(writing);
+            sync(&tar.file).map_err(writing)?;
+            return Ok(digests);
         }
         tar.file.rewind().map_err(writing)?;
         let (mut from, mut to) = (tar.file, file);
         self.engine
             .blocking("writing an archive", move || io::copy(&mut from, &mut to).map(drop).map_err(writing))
-            .await
+            .await?;
+        Ok(digests)
     }
 
-    async fn oci_folder(&self, folder: &Path) -> Result<(), Error> {
+    async fn oci_folder(&self, folder: &Path) -> Result<Vec<Digest>, Error> {
         let at = |path: PathBuf| move |source| Error::Io { doing: format!("writing {}", path.display()), source };
         let blobs = folder.join("blobs/sha256");
         fs::create_dir_all(&blobs).map_err(at(blobs.clone()))?;
         let mut packed = HashMap::new();
         for layer in self.layers {
             let mut file = tempfile::Builder::new().prefix(".layer-").tempfile_in(&blobs).map_err(at(blobs.clone()))?;
-            let what = self.packed(layer, Packing::GZIP, file.as_file_mut()).await?;
+            let what = self.packed(layer, file.as_file_mut()).await?;
             place(file, &blobs.join(what.digest.hex())).map_err(at(blobs.clone()))?;
             packed.insert(layer.blob, what);
         }
-        for (name, mut bytes) in self.oci_documents(&packed)? {
+        let (documents, digests) = self.oci_documents(&packed)?;
+        for (name, mut bytes) in documents {
             let path = folder.join(&name);
             if name == "index.json" {
                 bytes = merged(&path, bytes).map_err(at(path.clone()))?;
             }
             put(&path, &bytes).map_err(at(path.clone()))?;
         }
-        sync_folder(folder).map_err(at(folder.to_owned()))
+        sync_folder(folder).map_err(at(folder.to_owned()))?;
+        Ok(digests)
     }
 
-    async fn docker_folder(&self, folder: &Path, compress: bool) -> Result<(), Error> {
+    /// Writes a `dir`. What another image left there goes when this one is whole.
+    async fn folder(&self, folder: &Path) -> Result<Vec<Digest>, Error> {
         let at = |path: PathBuf| move |source| Error::Io { doing: format!("writing {}", path.display()), source };
-        fs::create_dir_all(folder).map_err(at(folder.to_owned()))?;
         let [image] = self.images else {
             return Err(Error::Invalid("a folder of this kind holds one image".to_owned()));
         };
-        let packing = if compress { Packing::GZIP } else { Packing::NONE };
+        fs::create_dir_all(folder).map_err(at(folder.to_owned()))?;
+        let before = previous(folder).map_err(at(folder.to_owned()))?.ok_or_else(|| {
+            Error::Invalid(format!(
+                "initializing destination dir:{}: not a containers image directory, don't want to overwrite important data",
+                folder.display()
+            ))
+        })?;
         let mut parts = HashMap::new();
         for layer in self.layers {
             let mut file =
                 tempfile::Builder::new().prefix(".layer-").tempfile_in(folder).map_err(at(folder.to_owned()))?;
-            let what = if compress {
-                self.packed(layer, packing, file.as_file_mut()).await?
-            } else {
-                let to = file.as_file().try_clone().map_err(at(folder.to_owned()))?;
-                packing::write(self.engine, layer.blob, to.into()).await?;
-                self.reporter.say(PushProgress::Copied { blob: layer.blob });
-                Packed { digest: layer.blob, size: layer.size }
-            };
+            let what = self.packed(layer, file.as_file_mut()).await?;
             place(file, &folder.join(what.digest.hex())).map_err(at(folder.to_owned()))?;
             parts.insert(layer.blob, what);
         }
-        let layers = layers(image, &parts, packing)?;
-        let manifest = document::manifest(&image.details.manifest_bytes, &image.details.config_bytes, &layers, true);
-        self.reporter.say(PushProgress::Config(image.details.summary.id));
+        let docker = self.form.docker(&image.details);
+        let layers = layers(image, &parts, self.form.packing())?;
+        let manifest = document::manifest(&image.details.manifest_bytes, &image.details.config_bytes, &layers, docker);
+        let digest = Digest::of(&manifest);
+        let id = image.details.summary.id;
+        self.reporter.say(PushProgress::Config(id));
         for (name, bytes) in [
-            (image.details.summary.id.hex(), image.details.config_bytes.clone().into()),
+            (id.hex(), image.details.config_bytes.clone().into()),
             ("version".to_owned(), Bytes::from_static(b"Directory Transport Version: 1.1\n")),
             ("manifest.json".to_owned(), manifest),
         ] {
             let path = folder.join(name);
             put(&path, &bytes).map_err(at(path.clone()))?;
         }
-        sync_folder(folder).map_err(at(folder.to_owned()))
+        let ours: Vec<String> = parts.values().map(|part| part.digest.hex()).chain([id.hex()]).collect();
+        for stale in before.into_iter().filter(|name| !ours.contains(name)) {
+            fs::remove_file(folder.join(&stale)).map_err(at(folder.join(&stale)))?;
+        }
+        sync_folder(folder).map_err(at(folder.to_owned()))?;
+        Ok(vec![digest])
     }
 
     /// Configurations, manifests, the index and the file that says what it is, by their names in the layout.
-    fn oci_documents(&self, packed: &HashMap<Digest, Packed>) -> Result<Vec<(String, Bytes)>, Error> {
+    fn oci_documents(&self, packed: &HashMap<Digest, Packed>) -> Result<Written, Error> {
         let mut documents = Vec::new();
+        let mut digests = Vec::new();
         let mut index = Vec::new();
         for image in self.images {
-            let layers = layers(image, packed, Packing::GZIP)?;
+            let layers = layers(image, packed, self.form.packing())?;
             let config = Bytes::from(image.details.config_bytes.clone());
-            let manifest = document::manifest(&image.details.manifest_bytes, &config, &layers, false);
+            let docker = self.form.docker(&image.details);
+            let manifest = document::manifest(&image.details.manifest_bytes, &config, &layers, docker);
+            digests.push(Digest::of(&manifest));
             let mut entry = json!({
-                "mediaType": document::OCI_MANIFEST,
+                "mediaType": if docker { document::DOCKER_MANIFEST } else { document::OCI_MANIFEST },
                 "digest": Digest::of(&manifest).to_string(),
                 "size": manifest.len(),
             });
-            if let Some(name) = image.names.last() {
+            if let Some(name) = &image.reference {
                 entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
             }
             index.push(entry);
@@ -316,11 +381,18 @@ impl Saving<'_> {
         let index = json!({"schemaVersion": 2, "manifests": index});
         documents.push(("index.json".to_owned(), index.to_string().into()));
         documents.push(("oci-layout".to_owned(), Bytes::from_static(LAYOUT)));
-        Ok(documents)
+        Ok((documents, digests))
     }
 
     /// Writes a layer, packed, to `file` where it is.
-    async fn packed(&self, layer: &PullLayer, packing: Packing, file: &mut File) -> Result<Packed, Error> {
+    async fn packed(&self, layer: &PullLayer, file: &mut File) -> Result<Packed, Error> {
+        let packing = self.form.packing();
+        if packing.compression == Compression::None {
+            let to = file.try_clone().map_err(writing)?;
+            packing::write(self.engine, layer.blob, to.into()).await?;
+            self.reporter.say(PushProgress::Copied { blob: layer.blob });
+            return Ok(Packed { digest: layer.blob, size: layer.size });
+        }
         let mut outgoing = packing::outgoing(self.engine, layer.blob, packing).await?;
         while let Some(bytes) = outgoing.bytes.next().await {
             // Not worth a thread: it goes to the page cache.
@@ -329,6 +401,23 @@ impl Saving<'_> {
         self.reporter.say(PushProgress::Copied { blob: layer.blob });
         outgoing.packed.await.map_err(|_| Error::Cancelled("packing a layer"))
     }
+}
+
+/// Documents by their names, and the digest of every image's manifest.
+type Written = (Vec<(String, Bytes)>, Vec<Digest>);
+
+/// What a `dir` is made of already, apart from what every one has: nothing when it is something else, and full.
+fn previous(folder: &Path) -> io::Result<Option<Vec<String>>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    let known = fs::read_to_string(folder.join("version")).is_ok_and(|text| text.starts_with("Directory Transport"));
+    if !known && !names.is_empty() {
+        return Ok(None);
+    }
+    names.retain(|name| is_hex_id(name) || name.starts_with("signature-") || name.ends_with(".manifest.json"));
+    Ok(Some(names))
 }
 
 /// The layers as a manifest lists them.
@@ -344,7 +433,7 @@ fn blob_name(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-/// What an index that is there already says beside ours: an image of the same name is replaced.
+/// What an index that is there already says beside ours: an image of the same name is replaced, one without a name stays.
 fn merged(path: &Path, ours: Bytes) -> io::Result<Bytes> {
     let there = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -358,7 +447,10 @@ fn merged(path: &Path, ours: Bytes) -> io::Result<Bytes> {
     let Some(entries) = index["manifests"].as_array_mut() else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no image index"));
     };
-    entries.retain(|entry| !new.iter().any(|new| name(new) == name(entry)));
+    let same = |one: &serde_json::Value, other: &serde_json::Value| {
+        name(one) == name(other) && (!name(one).is_null() || one["digest"] == other["digest"])
+    };
+    entries.retain(|entry| !new.iter().any(|new| same(new, entry)));
     entries.extend(new);
     Ok(index.to_string().into())
 }

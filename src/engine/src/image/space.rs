@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Images, Summary};
 use crate::engine::Error;
-use crate::state::images;
+use crate::state::Database;
 
 /// The bytes of an image's layers unpacked.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Space {
 impl Images {
     pub(super) async fn measure(&self) -> Result<Vec<Space>, Error> {
         let summaries = self.all().await?;
-        let layers = self.engine.state(|database| images::layers_of_all(database.reader())).await?;
+        let layers = self.engine.state(Database::layers_of_all).await?;
         let mut users: BTreeMap<&str, u64> = BTreeMap::new();
         let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
         for (_, layer, size) in &layers {

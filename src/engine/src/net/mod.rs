@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A container's network: pasta's arguments, published ports, `/etc/hosts` and `/etc/resolv.conf`.
+//! A container's network: the arguments of pasta and slirp4netns, published ports, `/etc/hosts` and `/etc/resolv.conf`.
 
 pub mod hosts;
 pub mod pasta;
 pub mod ports;
 pub mod resolv;
+pub mod slirp;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! pasta's arguments: as pasta(1) has them, and as Podman passes them.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{fs, io};
@@ -35,46 +36,90 @@ pub fn abilities(program: &Path, cache: &Path) -> io::Result<Abilities> {
     Ok(abilities)
 }
 
-/// pasta's arguments, without program, namespace, pid file and foreground. `configured` (containers.conf) and `asked` (`--network
-/// pasta:…`) come before the defaults, which stand back where they say otherwise.
-pub fn arguments(ports: &[Publish], configured: &[String], asked: &[String], abilities: Abilities) -> Vec<String> {
-    let mut arguments = vec!["--config-net".to_owned()];
-    arguments.extend(configured.iter().chain(asked).filter(|option| *option != "--map-gw").cloned());
-    let said = |names: &[&str]| {
-        configured.iter().chain(asked).any(|option| {
+/// A network of pasta's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pasta {
+    /// The program's arguments, without namespace, pid file and foreground.
+    pub arguments: Vec<String>,
+    /// Where the container finds the host; nothing when it does not.
+    pub host: Option<IpAddr>,
+    /// The container's address, when it is not the host's own.
+    pub own: Option<IpAddr>,
+    /// Where questions for names are passed on to the host's first server.
+    pub name_servers: Vec<IpAddr>,
+}
+
+impl Pasta {
+    /// `configured` (containers.conf) and `asked` (`--network pasta:…`) come before the defaults, which stand back where they say
+    /// otherwise.
+    pub fn new(ports: &[Publish], configured: &[String], asked: &[String], abilities: Abilities) -> Self {
+        let said = Said([configured, asked].concat());
+        let mut arguments = vec!["--config-net".to_owned()];
+        arguments.extend(said.0.iter().filter(|option| *option != "--map-gw").cloned());
+        for port in ports {
+            arguments.push(if port.protocol == Protocol::Tcp { "-t" } else { "-u" }.to_owned());
+            arguments.push(forwarding(port));
+        }
+        let mut name_servers = said.addresses(&["--dns-forward"]);
+        if !said.has(&["--dns-forward"]) {
+            arguments.extend(["--dns-forward".to_owned(), DNS_FORWARD.to_string()]);
+            name_servers.push(DNS_FORWARD.into());
+        }
+        // Of IPv6 it may be of no use: the container need not have an address of it.
+        name_servers.retain(IpAddr::is_ipv4);
+        let published = |protocol| ports.iter().any(|port| port.protocol == protocol);
+        for (names, published) in [
+            (["-t", "--tcp-ports"], published(Protocol::Tcp)),
+            (["-u", "--udp-ports"], published(Protocol::Udp)),
+            (["-T", "--tcp-ns"], false),
+            (["-U", "--udp-ns"], false),
+        ] {
+            if !published && !said.has(&names) {
+                arguments.extend([names[0].to_owned(), "none".to_owned()]);
+            }
+        }
+        if !said.has(&["--map-gw", "--no-map-gw"]) {
+            arguments.push("--no-map-gw".to_owned());
+        }
+        arguments.push("--quiet".to_owned());
+        let mut host = said.addresses(&["--map-guest-addr"]).first().copied();
+        if abilities.map_guest_addr && !said.has(&["--map-guest-addr"]) {
+            arguments.extend(["--map-guest-addr".to_owned(), HOST_ADDRESS.to_string()]);
+            host = Some(HOST_ADDRESS.into());
+        }
+        let own = said.addresses(&["-a", "--address"]).into_iter().find(IpAddr::is_ipv4);
+        Self { arguments, host, own, name_servers }
+    }
+}
+
+/// Options of pasta's as somebody wrote them: `-a`, `10.0.0.5`; `--address=10.0.0.5`; `-a10.0.0.5`.
+struct Said(Vec<String>);
+
+impl Said {
+    fn has(&self, names: &[&str]) -> bool {
+        self.0.iter().any(|option| {
             let name = option.split_once('=').map_or(option.as_str(), |(name, _)| name);
             names.contains(&name)
         })
-    };
-    for port in ports {
-        arguments.push(if port.protocol == Protocol::Tcp { "-t" } else { "-u" }.to_owned());
-        arguments.push(forwarding(port));
     }
-    if !said(&["--dns-forward"]) {
-        arguments.extend(["--dns-forward".to_owned(), DNS_FORWARD.to_string()]);
+
+    /// The addresses that an option of one of these names has.
+    fn addresses(&self, names: &[&str]) -> Vec<IpAddr> {
+        let next = self.0.iter().skip(1).map(Some).chain([None]);
+        let values = self.0.iter().zip(next).filter_map(|(option, next)| {
+            names.iter().find_map(|name| {
+                let rest = option.strip_prefix(name)?;
+                let is_short = !name.starts_with("--");
+                match rest.strip_prefix('=') {
+                    _ if rest.is_empty() => next.map(String::as_str),
+                    Some(value) if !is_short => Some(value),
+                    _ if is_short => Some(rest),
+                    _ => None,
+                }
+            })
+        });
+        values.filter_map(|value| value.split('/').next()?.parse().ok()).collect()
     }
-    let published = |protocol| ports.iter().any(|port| port.protocol == protocol);
-    let nothing = |flag: &str| [flag.to_owned(), "none".to_owned()];
-    if !published(Protocol::Tcp) && !said(&["-t", "--tcp-ports"]) {
-        arguments.extend(nothing("-t"));
-    }
-    if !published(Protocol::Udp) && !said(&["-u", "--udp-ports"]) {
-        arguments.extend(nothing("-u"));
-    }
-    if !said(&["-T", "--tcp-ns"]) {
-        arguments.extend(nothing("-T"));
-    }
-    if !said(&["-U", "--udp-ns"]) {
-        arguments.extend(nothing("-U"));
-    }
-    if !said(&["--map-gw", "--no-map-gw"]) {
-        arguments.push("--no-map-gw".to_owned());
-    }
-    arguments.push("--quiet".to_owned());
-    if abilities.map_guest_addr && !said(&["--map-guest-addr"]) {
-        arguments.extend(["--map-guest-addr".to_owned(), HOST_ADDRESS.to_string()]);
-    }
-    arguments
 }
 
 /// `[ADDRESS/]FIRST-LAST:FIRST-LAST`, the host's ports before the container's.
@@ -90,6 +135,10 @@ mod tests {
     use super::*;
 
     const NEW: Abilities = Abilities { map_guest_addr: true };
+
+    fn arguments(ports: &[Publish], configured: &[String], asked: &[String], abilities: Abilities) -> Vec<String> {
+        Pasta::new(ports, configured, asked, abilities).arguments
+    }
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
@@ -121,6 +170,22 @@ mod tests {
         let got = arguments(&[], &words("--mtu 1400"), &words("-T auto --map-gw --dns-forward=10.0.0.1"), NEW);
         let expected = "--config-net --mtu 1400 -T auto --dns-forward=10.0.0.1 -t none -u none -U none --quiet --map-guest-addr 169.254.1.2";
         assert_eq!(got, words(expected));
+    }
+
+    #[test]
+    fn names_and_addresses_are_where_the_options_say() {
+        let found = |text: &str| {
+            let pasta = Pasta::new(&[], &[], &words(text), NEW);
+            let text = |addresses: Vec<IpAddr>| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            [text(pasta.name_servers), text(pasta.host.into_iter().collect()), text(pasta.own.into_iter().collect())]
+        };
+        assert_eq!(found(""), ["169.254.1.1", "169.254.1.2", ""]);
+        assert_eq!(found("--dns-forward 10.1.1.1 -a 10.9.9.9"), ["10.1.1.1", "169.254.1.2", "10.9.9.9"]);
+        assert_eq!(found("--dns-forward=10.1.1.1 -a10.9.9.9/24"), ["10.1.1.1", "169.254.1.2", "10.9.9.9"]);
+        assert_eq!(found("--dns-forward fd00::1 --address=fd00::2"), ["", "169.254.1.2", ""]);
+        assert_eq!(found("--map-guest-addr 10.5.5.5"), ["169.254.1.1", "10.5.5.5", ""]);
+        assert_eq!(found("--map-guest-addr none --map-gw"), ["169.254.1.1", "", ""]);
+        assert_eq!(found("-a"), ["169.254.1.1", "169.254.1.2", ""]);
     }
 
     #[test]

@@ -43,7 +43,8 @@ fn free(port: &Publish, taken: &[Publish]) -> io::Result<u16> {
 fn bind(port: &Publish, number: u16) -> io::Result<u16> {
     let address = SocketAddr::new(port.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), number);
     let bound = match port.protocol {
-        Protocol::Tcp => TcpListener::bind(address)?.local_addr()?,
+        // Of SCTP the standard library knows nothing, and nobody else uses it: any number is free.
+        Protocol::Tcp | Protocol::Sctp => TcpListener::bind(address)?.local_addr()?,
         Protocol::Udp => UdpSocket::bind(address)?.local_addr()?,
     };
     Ok(bound.port())

@@ -49,17 +49,15 @@ impl Resolv {
         resolv
     }
 
-    /// For a network namespace of its own: without the servers that only the host reaches, `first` (pasta's) before the rest.
+    /// For a network namespace of its own: without the servers that only the host reaches, `first` (pasta's or slirp4netns's) before the rest.
     #[must_use]
-    pub fn for_own_network(mut self, first: Option<IpAddr>) -> Self {
+    pub fn for_own_network(mut self, first: &[IpAddr]) -> Self {
         self.servers.retain(|server| {
             let (address, zone) =
                 server.split_once('%').map_or((server.as_str(), None), |(address, zone)| (address, Some(zone)));
             zone.is_none() && address.parse().is_ok_and(|address: IpAddr| !address.is_loopback())
         });
-        if let Some(first) = first {
-            self.servers.insert(0, first.to_string());
-        }
+        self.servers.splice(..0, first.iter().map(IpAddr::to_string));
         self
     }
 
@@ -104,7 +102,7 @@ mod tests {
     fn a_container_behind_pasta_asks_pasta_first_and_no_loopback() {
         let host = "# by hand\nnameserver 127.0.0.1\nnameserver 10.77.0.2 ; ours\nnameserver fe80::1%eth0\nnameserver ::1\n\
             domain old\nsearch lan example.org\noptions edns0 trust-ad\n";
-        let resolv = Resolv::parse(host).for_own_network(Some(IpAddr::from([169, 254, 1, 1])));
+        let resolv = Resolv::parse(host).for_own_network(&[IpAddr::from([169, 254, 1, 1])]);
         let expected = "search lan example.org\nnameserver 169.254.1.1\nnameserver 10.77.0.2\noptions edns0 trust-ad\n";
         assert_eq!(resolv.text(), expected);
     }

@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_secret_is_two_files_of_its_owners_alone_and_removed_it_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths { data: folder.path().join("data"), runtime: folder.path().join("run") };
+        let paths = Paths::at(folder.path().join("data"), folder.path().join("run"));
         assert!(Keep::open(&paths, false).unwrap().all().unwrap().is_empty());
         let keep = Keep::open(&paths, true).unwrap();
         let one = record(&paths, &format!(".{}", "x".repeat(252)));
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_a_killed_one_left_goes_with_the_next_change() {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths { data: folder.path().join("data"), runtime: folder.path().join("run") };
+        let paths = Paths::at(folder.path().join("data"), folder.path().join("run"));
         let keep = Keep::open(&paths, true).unwrap();
         let (lost, kept) = (record(&paths, "lost"), record(&paths, "kept"));
         driver::put(&lost, b"hidden").unwrap();
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_file_that_is_broken_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Paths { data: folder.path().join("data"), runtime: folder.path().join("run") };
+        let paths = Paths::at(folder.path().join("data"), folder.path().join("run"));
         drop(Keep::open(&paths, true).unwrap());
         fs::write(paths.secrets().join("x.json"), "{").unwrap();
         let error = Keep::open(&paths, false).unwrap().all().unwrap_err();

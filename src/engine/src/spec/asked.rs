@@ -57,6 +57,11 @@ pub(crate) fn stages(paths: &Paths, id: &ContainerId) -> PathBuf {
     paths.container(id).join("mounts")
 }
 
+/// Where `/dev/shm` of the container whose messages it shares (`--ipc container:`) is made for it.
+pub(crate) fn shared_memory(paths: &Paths, id: &ContainerId) -> PathBuf {
+    stages(paths, id).join("shm")
+}
+
 /// All of them; of two for one place the later, as a later flag does.
 pub(crate) fn asked(record: &Record, paths: &Paths, known: &Known) -> Result<Vec<Asked>, SpecError> {
     let mut mounts: Vec<Asked> = Vec::new();
@@ -248,7 +253,13 @@ mod tests {
     }
 
     fn options(source: VolumeSource, destination: &str, options: &str) -> Options {
-        let volume = Volume { source, destination: destination.into(), options: words(options), subpath: None };
+        let volume = Volume {
+            source,
+            destination: destination.into(),
+            options: words(options),
+            subpath: None,
+            driver_options: BTreeMap::new(),
+        };
         Options { volumes: vec![volume], ..Options::default() }
     }
 

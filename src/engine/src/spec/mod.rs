@@ -6,6 +6,8 @@
 
 pub(crate) mod asked;
 pub mod capabilities;
+pub(crate) mod cdi;
+pub(crate) mod hooks;
 pub mod limits;
 pub mod mounts;
 pub mod process;
@@ -16,13 +18,14 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::{
-    Capabilities, Linux, LinuxCapabilities, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, PosixRlimit, Process,
-    Root, Spec, User,
+    Capabilities, Linux, LinuxCapabilities, LinuxIntelRdt, LinuxNamespace, LinuxNamespaceType, LinuxPersonality,
+    LinuxPersonalityBuilder, LinuxPersonalityDomain, LinuxSeccomp, PosixRlimit, Process, Root, Spec, User,
 };
 
 use crate::config::containers::Settings;
-use crate::container::options::{Cgroups, Namespace, Network, Seccomp};
+use crate::container::options::{Cgroups, Namespace, Network, SECCOMP_LABEL, Seccomp};
 use crate::container::{Options, Record};
+use crate::engine::os_words;
 use crate::net;
 use crate::paths::Paths;
 use crate::volume;
@@ -69,8 +72,11 @@ pub enum SpecError {
     /// The filter of system calls.
     #[error(transparent)]
     Seccomp(#[from] seccomp::SeccompError),
+    /// The image has no filter.
+    #[error("no seccomp policy defined by image")]
+    NoProfile,
     /// A mount's source; in Podman's words.
-    #[error("statfs {}: {}", path.display(), reason(source))]
+    #[error("statfs {}: {}", path.display(), os_words(source))]
     NoSource {
         /// What is to be mounted.
         path: PathBuf,
@@ -89,6 +95,17 @@ pub enum SpecError {
         /// The place.
         place: PathBuf,
     },
+    /// A device to which a limit is set.
+    #[error("could not parse throttle device at {}: {}", path.display(), os_words(error))]
+    NoDevice {
+        /// Its file.
+        path: PathBuf,
+        /// Why there is none.
+        error: std::io::Error,
+    },
+    /// An execution domain.
+    #[error("unknown persona specified `{0}`: it should be LINUX or LINUX32")]
+    Persona(String),
     /// The host's devices.
     #[error("reading {}: {source}", folder.display())]
     Devices {
@@ -109,12 +126,6 @@ pub enum SpecError {
     /// Something was left out that the specification needs.
     #[error("making the OCI specification: {0}")]
     Oci(#[from] oci_spec::OciSpecError),
-}
-
-/// What the kernel says, as Go and so Podman writes it: without number, in lower case.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
 /// What a specification is made of.
@@ -144,10 +155,14 @@ pub struct Shared {
     pub pid: Option<i32>,
     /// `--ipc`.
     pub ipc: Option<i32>,
+    /// Whether `/dev/shm` comes with that.
+    pub memory: bool,
     /// `--uts`.
     pub uts: Option<i32>,
     /// `--cgroupns`.
     pub cgroup: Option<i32>,
+    /// `--network`.
+    pub net: Option<i32>,
 }
 
 /// A specification and what is to be said of it.
@@ -180,6 +195,7 @@ pub fn make(request: &Request<'_>) -> Result<Made, SpecError> {
     let options = &record.options;
     let (capabilities, added) = chosen_capabilities(request)?;
     let asked = asked::asked(record, request.paths, request.volumes)?;
+    let shared_memory = request.shared.memory.then(|| asked::shared_memory(request.paths, &record.id));
     let mounts = mounts::all(
         request,
         &asked,
@@ -187,17 +203,19 @@ pub fn make(request: &Request<'_>) -> Result<Made, SpecError> {
             bundle: &request.paths.bundle(&record.id),
             shm_size: &shm_size(record, settings),
             privileged: options.privileged,
-            read_only: is_read_only(record, settings),
+            read_only: record.options.read_only,
             options,
+            shared_memory: shared_memory.as_deref(),
             host_network: options.network == Network::Host,
             terminals: record.mapping.as_ref().is_none_or(|mapping| mapping.group(TERMINALS).is_some()),
             init: request.init,
+            systemd: record.runs_systemd(),
         },
     )?;
     let (linux, warning) = linux(request, &capabilities, mounts::propagation(&mounts))?;
     let mut root = Root::default();
     root.set_path(request.paths.container(&record.id).join("merged"));
-    root.set_readonly(is_read_only(record, settings).then_some(true));
+    root.set_readonly(record.options.read_only.then_some(true));
     let mut spec = Spec::default();
     spec.set_version(VERSION.to_owned())
         .set_process(Some(process_of(request, &capabilities)?))
@@ -212,7 +230,7 @@ pub fn make(request: &Request<'_>) -> Result<Made, SpecError> {
 /// Whether its host name is its own to set.
 fn has_own_name(options: &Options) -> bool {
     match options.namespaces.uts {
-        Namespace::Host | Namespace::Container(_) => false,
+        Namespace::Host | Namespace::Container(_) | Namespace::Path(_) => false,
         Namespace::Private => true,
         _ => options.network != Network::Host || options.hostname.is_some(),
     }
@@ -224,10 +242,6 @@ fn shm_size(record: &Record, settings: &Settings) -> String {
         Some(bytes) => bytes.to_string(),
         None => settings.containers.shm_size.clone().unwrap_or_else(|| "64000k".to_owned()),
     }
-}
-
-fn is_read_only(record: &Record, settings: &Settings) -> bool {
-    record.options.read_only || settings.containers.read_only == Some(true)
 }
 
 fn chosen_capabilities(request: &Request<'_>) -> Result<(Capabilities, Capabilities), SpecError> {
@@ -255,8 +269,12 @@ fn process_of(request: &Request<'_>, chosen: &Capabilities) -> Result<Process, S
     if request.init.is_some() {
         command.splice(..0, [INIT_PLACE.to_owned(), "--".to_owned()]);
     }
-    let proxies = configured.http_proxy != Some(false) && !options.no_proxy;
+    let proxies = !options.no_proxy;
     let environment = process::environment(options, image, configured.env.items(), proxies, request.hostname);
+    let mut environment = environment;
+    if record.runs_systemd() {
+        environment.set(&format!("container_uuid={:.32}", record.id.to_string()));
+    }
     let workdir = options
         .workdir
         .clone()
@@ -282,23 +300,23 @@ fn process_of(request: &Request<'_>, chosen: &Capabilities) -> Result<Process, S
         .set_env(Some(environment.into_variables()))
         .set_cwd(workdir)
         .set_capabilities(Some(sets))
-        .set_rlimits(rlimits(options, configured.default_ulimits.items())?)
+        .set_rlimits(Some(rlimits(options, configured.default_ulimits.items())?))
         .set_no_new_privileges(options.security.no_new_privileges.then_some(true))
         .set_oom_score_adj(options.oom_score_adj.or(configured.oom_score_adj).map(at_least_own));
     Ok(process)
 }
 
-/// The limits of its processes; nothing for those of whoever starts it.
-fn rlimits(options: &Options, configured: &[String]) -> Result<Option<Vec<PosixRlimit>>, SpecError> {
+/// The limits of its processes: those asked for, those configured; or what whoever starts it could have.
+fn rlimits(options: &Options, configured: &[String]) -> Result<Vec<PosixRlimit>, SpecError> {
     if options.ulimits.iter().any(|limit| limit == "host") {
-        return Ok(None);
+        return limits::rlimits(&["nofile=-1".to_owned(), "nproc=-1".to_owned()]);
     }
     let name = |limit: &str| limit.split('=').next().unwrap_or_default().to_ascii_lowercase();
     let mut written: Vec<String> = options.ulimits.clone();
     written.extend(
         configured.iter().filter(|limit| !options.ulimits.iter().any(|asked| name(asked) == name(limit))).cloned(),
     );
-    limits::rlimits(&written).map(Some)
+    limits::rlimits(&written)
 }
 
 /// An ordinary user can only raise it.
@@ -338,7 +356,13 @@ fn linux(
         .set_seccomp(filter(request, chosen)?)
         .set_masked_paths(None)
         .set_readonly_paths(None)
-        .set_sysctl(Some(sysctls(request)));
+        .set_sysctl(Some(sysctls(request)))
+        .set_intel_rdt(options.limits.rdt_class.clone().map(|class| {
+            let mut rdt = LinuxIntelRdt::default();
+            rdt.set_clos_id(Some(class));
+            rdt
+        }))
+        .set_personality(personality(options)?);
     if !options.privileged {
         let mut masked: Vec<String> = MASKED.into_iter().chain([MASKED_SECURITY]).map(str::to_owned).collect();
         if host_network {
@@ -354,6 +378,17 @@ fn linux(
         linux.set_readonly_paths(Some(read_only));
     }
     Ok((linux, warning))
+}
+
+/// The execution domain of its processes (personality(2)).
+fn personality(options: &Options) -> Result<Option<LinuxPersonality>, SpecError> {
+    let Some(persona) = &options.personality else { return Ok(None) };
+    let domain = match persona.as_str() {
+        "LINUX" => LinuxPersonalityDomain::PerLinux,
+        "LINUX32" => LinuxPersonalityDomain::PerLinux32,
+        other => return Err(SpecError::Persona(other.to_owned())),
+    };
+    Ok(Some(LinuxPersonalityBuilder::default().domain(domain).build()?))
 }
 
 /// Whether `path` is what `pattern` stands for, in which `*` is any text without a slash.
@@ -381,7 +416,10 @@ fn namespaces(request: &Request<'_>) -> Vec<LinuxNamespace> {
             return;
         }
         let mut namespace = of(kind);
-        namespace.set_path(shared.map(|pid| PathBuf::from(format!("/proc/{pid}/ns/{name}"))));
+        namespace.set_path(match asked {
+            Namespace::Path(path) => Some(path.clone()),
+            _ => shared.map(|pid| of_process(pid, name)),
+        });
         namespaces.push(namespace);
     };
     let (asked, shared) = (&options.namespaces, &request.shared);
@@ -391,10 +429,18 @@ fn namespaces(request: &Request<'_>) -> Vec<LinuxNamespace> {
         user.set_path(Some(request.paths.bundle(&request.record.id).join("userns")));
         namespaces.push(user);
     }
-    match options.network {
+    match &options.network {
         Network::Host => {}
+        Network::Container(_) | Network::Path(_) => {
+            let mut network = of(LinuxNamespaceType::Network);
+            network.set_path(match &options.network {
+                Network::Path(path) => Some(path.clone()),
+                _ => shared.net.map(|pid| of_process(pid, "net")),
+            });
+            namespaces.push(network);
+        }
         Network::None => namespaces.push(of(LinuxNamespaceType::Network)),
-        Network::Default | Network::Pasta(_) => {
+        Network::Default | Network::Pasta(_) | Network::Slirp(_) => {
             let mut network = of(LinuxNamespaceType::Network);
             network.set_path(Some(request.paths.bundle(&request.record.id).join("netns")));
             namespaces.push(network);
@@ -402,7 +448,8 @@ fn namespaces(request: &Request<'_>) -> Vec<LinuxNamespace> {
     }
     add(&mut namespaces, LinuxNamespaceType::Ipc, "ipc", &asked.ipc, shared.ipc);
     namespaces.push(of(LinuxNamespaceType::Mount));
-    if has_own_name(options) || shared.uts.is_some() {
+    let uts_of_path = matches!(asked.uts, Namespace::Path(_));
+    if has_own_name(options) || shared.uts.is_some() || uts_of_path {
         add(&mut namespaces, LinuxNamespaceType::Uts, "uts", &asked.uts, shared.uts);
     }
     if options.cgroups != Cgroups::Disabled {
@@ -411,9 +458,16 @@ fn namespaces(request: &Request<'_>) -> Vec<LinuxNamespace> {
     namespaces
 }
 
+/// The file that stands for the namespace `name` of a process.
+fn of_process(pid: i32, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/ns/{name}"))
+}
+
 /// `ping` without a capability, for root's group alone, as Podman has it.
 fn sysctls(request: &Request<'_>) -> HashMap<String, String> {
-    let own_network = request.record.options.network != Network::Host;
+    // What is another's is as the other has it.
+    let network = &request.record.options.network;
+    let own_network = !matches!(network, Network::Host | Network::Container(_) | Network::Path(_));
     let default = (own_network, "net.ipv4.ping_group_range", "0 0");
     let mut sysctls = HashMap::new();
     match request.settings.containers.default_sysctls.get() {
@@ -437,6 +491,11 @@ fn filter(request: &Request<'_>, chosen: &Capabilities) -> Result<Option<LinuxSe
     let options = &request.record.options;
     Ok(match (&options.security.seccomp, request.settings.containers.seccomp_profile.as_deref()) {
         (Seccomp::Profile(path), _) => Some(seccomp::from_file(path, chosen)?),
+        (Seccomp::OfImage, _) => {
+            let labels = request.image.config().as_ref().and_then(|config| config.labels().as_ref());
+            let profile = labels.and_then(|labels| labels.get(SECCOMP_LABEL)).ok_or(SpecError::NoProfile)?;
+            Some(seccomp::from_text(Path::new(SECCOMP_LABEL), profile, chosen)?)
+        }
         (Seccomp::Unconfined, _) | (Seccomp::Default, Some("unconfined")) => None,
         (Seccomp::Default, _) if options.privileged => None,
         // Podman's own file is the value that distributions set: ours is stricter.
@@ -455,17 +514,19 @@ mod tests {
         let record = Record {
             id: "ab".repeat(32).parse().unwrap(),
             name: "brave_seal".parse().unwrap(),
-            image: crate::digest::Digest::of(b""),
+            image: Some(crate::digest::Digest::of(b"")),
             image_name: "i".into(),
             created: 0,
             options,
             command: vec!["sleep".into(), "9".into()],
+            entrypoint: 0,
             ports: Vec::new(),
             volumes: Vec::new(),
+            exposed: Vec::new(),
             mapping: None,
         };
         let settings = Settings::default();
-        let paths = Paths { data: "/data".into(), runtime: "/run/h".into() };
+        let paths = Paths::at("/data".into(), "/run/h".into());
         let hostname = hostname(&record, &settings);
         let request = Request {
             record: &record,

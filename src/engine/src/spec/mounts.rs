@@ -24,6 +24,9 @@ pub const FILES: [(&str, &str); 4] = [
 /// What `--read-only` leaves to be written to.
 const SCRATCH: [&str; 3] = ["/run", "/tmp", "/var/tmp"];
 
+/// What systemd wants to find empty and its own.
+const SYSTEMD: [&str; 4] = ["/run", "/run/lock", "/tmp", "/var/log/journal"];
+
 /// Kernel folders: what is mounted below one of these by default is not, when the user mounts the folder itself.
 const KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];
 
@@ -39,11 +42,15 @@ pub(super) struct Defaults<'a> {
     pub privileged: bool,
     pub read_only: bool,
     pub options: &'a Options,
+    /// Where another container's `/dev/shm` is, when it shares it.
+    pub shared_memory: Option<&'a Path>,
     pub host_network: bool,
     /// Whether the group of terminals is one of its ids.
     pub terminals: bool,
     /// The program of `--init`.
     pub init: Option<&'a Path>,
+    /// Whether it is made so that systemd can run in it.
+    pub systemd: bool,
 }
 
 /// Every mount of the container, each after those that it is below. `asked` are its user's.
@@ -110,6 +117,10 @@ pub(super) fn propagation(mounts: &[OciMount]) -> Option<&'static str> {
 
 fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
     let access = if defaults.privileged { "rw" } else { "ro" };
+    // What is below its own cgroup is systemd's to divide.
+    let shown = |pattern: &String| pattern == "ALL" || pattern == "/sys/fs/cgroup";
+    let is_shown = defaults.options.security.unmask.iter().any(shown);
+    let cgroup_access = if defaults.systemd || is_shown { "rw" } else { access };
     let strict = ["nosuid", "noexec", "nodev"];
     let options = defaults.options;
     let host_pid = options.namespaces.pid == Namespace::Host;
@@ -117,8 +128,12 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
         // A proc of its own would have to be of processes of its own.
         oci("bind", "/proc", "/proc", ["rbind", "nosuid", "noexec", "nodev"])?
     } else {
-        let more = options.security.proc.iter().map(String::as_str);
-        oci("proc", "proc", "/proc", strict.into_iter().chain(more))?
+        let asked = options.security.proc.iter().map(String::as_str);
+        if options.security.proc.is_empty() {
+            oci("proc", "proc", "/proc", strict)?
+        } else {
+            oci("proc", "proc", "/proc", asked)?
+        }
     }];
     mounts.push(if defaults.host_network {
         // The host's network is not this user namespace's: a sysfs of its own cannot be mounted.
@@ -126,13 +141,20 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
     } else {
         oci("sysfs", "sysfs", "/sys", ["nosuid", "noexec", "nodev", access])?
     });
+    // `--read-only --read-only-tmpfs=false`: there is no place to write to at all.
+    let sealed = (defaults.read_only && options.no_scratch).then_some("ro");
     let shm = format!("size={}", defaults.shm_size);
     let terminals: &[&str] = &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
     let terminals = terminals[..terminals.len() - usize::from(!defaults.terminals)].iter().copied();
     mounts.extend([
-        oci("tmpfs", "tmpfs", "/dev", ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"])?,
+        oci("tmpfs", "tmpfs", "/dev", ["nosuid", "strictatime", "mode=755", "size=65536k"].into_iter().chain(sealed))?,
         oci("devpts", "devpts", "/dev/pts", terminals)?,
-        oci("cgroup", "cgroup", "/sys/fs/cgroup", ["rprivate", "nosuid", "noexec", "nodev", "relatime", access])?,
+        oci(
+            "cgroup",
+            "cgroup",
+            "/sys/fs/cgroup",
+            ["rprivate", "nosuid", "noexec", "nodev", "relatime", cgroup_access],
+        )?,
     ]);
     match options.namespaces.ipc {
         Namespace::Host => {
@@ -141,10 +163,14 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
             }
         }
         Namespace::None => mounts.push(oci("mqueue", "mqueue", "/dev/mqueue", strict)?),
-        _ => mounts.extend([
-            oci("mqueue", "mqueue", "/dev/mqueue", strict)?,
-            oci("tmpfs", "shm", "/dev/shm", ["nosuid", "noexec", "nodev", "mode=1777", &shm])?,
-        ]),
+        _ => {
+            mounts.push(oci("mqueue", "mqueue", "/dev/mqueue", strict)?);
+            let words = ["nosuid", "noexec", "nodev"].into_iter();
+            mounts.push(match defaults.shared_memory {
+                Some(shared) => oci("bind", shared, "/dev/shm", words.chain(["bind", "rprivate"]).chain(sealed))?,
+                None => oci("tmpfs", "shm", "/dev/shm", words.chain(["mode=1777", &shm]).chain(sealed))?,
+            });
+        }
     }
     for (file, place) in FILES {
         let source = defaults.bundle.join(file);
@@ -156,11 +182,26 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
         } else {
             &["bind", "rprivate"]
         };
+        if ["hosts", "resolv.conf"].contains(&file) {
+            for folder in &defaults.options.chroot_dirs {
+                let place = folder.join(place.trim_start_matches('/'));
+                mounts.push(oci("bind", &source, place, options.iter().copied())?);
+            }
+        }
         mounts.push(oci("bind", source, place, options.iter().copied())?);
     }
     if defaults.read_only && !options.no_scratch {
         for place in SCRATCH {
             mounts.push(oci("tmpfs", "tmpfs", place, ["rw", "rprivate", "nosuid", "nodev", "tmpcopyup"])?);
+        }
+    }
+    if defaults.systemd {
+        let size = options.systemd_size.map(|bytes| format!("size={bytes}"));
+        for place in SYSTEMD {
+            if !mounts.iter().any(|mount| mount.destination() == Path::new(place)) {
+                let words = ["rw", "rprivate", "nosuid", "nodev", "tmpcopyup"].into_iter().chain(size.as_deref());
+                mounts.push(oci("tmpfs", "tmpfs", place, words)?);
+            }
         }
     }
     let secrets = secret::place::mounts(defaults.bundle, options);
@@ -256,32 +297,37 @@ mod tests {
             destination: place.into(),
             options: words(options),
             subpath: None,
+            driver_options: std::collections::BTreeMap::new(),
         });
         Record {
             id: "0".repeat(64).parse().unwrap(),
             name: "x".parse().unwrap(),
-            image: crate::digest::Digest::of(b""),
+            image: Some(crate::digest::Digest::of(b"")),
             image_name: "i".into(),
             created: 0,
             options: Options { volumes: volumes.collect(), ..Options::default() },
             command: Vec::new(),
+            entrypoint: 0,
             ports: Vec::new(),
             volumes: vec![("/anonymous".into(), "abc".into())],
+            exposed: Vec::new(),
             mapping: None,
         }
     }
 
     fn mounts(record: &Record) -> Vec<OciMount> {
-        let paths = Paths { data: "/data".into(), runtime: "/run/h".into() };
+        let paths = Paths::at("/data".into(), "/run/h".into());
         let defaults = Defaults {
             bundle: Path::new("/nowhere"),
             shm_size: "65536k",
             privileged: false,
             read_only: record.options.read_only,
             options: &record.options,
+            shared_memory: None,
             host_network: false,
             terminals: true,
             init: None,
+            systemd: false,
         };
         let request = Request {
             record,

@@ -13,17 +13,25 @@ const PROXY: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", 
 
 /// The command: the entrypoint, then the arguments. The image's arguments count only with the image's entrypoint.
 pub fn command(options: &Options, image: Option<&Config>) -> Vec<String> {
-    let of_image = |part: Option<&Option<Vec<String>>>| part.and_then(Option::as_deref).unwrap_or_default().to_vec();
-    let mut command = match &options.entrypoint {
-        Some(entrypoint) => entrypoint.clone(),
-        None => of_image(image.map(Config::entrypoint)),
-    };
+    let mut command = entrypoint(options, image);
     if !options.command.is_empty() {
         command.extend(options.command.iter().cloned());
     } else if options.entrypoint.as_ref().is_none_or(Vec::is_empty) {
-        command.extend(of_image(image.map(Config::cmd)));
+        command.extend(of_image(image.map(Config::cmd)).iter().cloned());
     }
     command
+}
+
+/// The words that come before it: those asked for, else the image's.
+pub fn entrypoint(options: &Options, image: Option<&Config>) -> Vec<String> {
+    match &options.entrypoint {
+        Some(entrypoint) => entrypoint.clone(),
+        None => of_image(image.map(Config::entrypoint)).to_vec(),
+    }
+}
+
+fn of_image(part: Option<&Option<Vec<String>>>) -> &[String] {
+    part.and_then(Option::as_deref).unwrap_or_default()
 }
 
 /// Variables in order; setting one again keeps its place.
@@ -84,6 +92,7 @@ pub fn environment(
 ) -> Environment {
     let mut environment = Environment::default();
     if options.unset_all_env {
+        environment.set(&format!("HOSTNAME={hostname}"));
         options.env.iter().for_each(|(name, value)| environment.set(&format!("{name}={value}")));
         return environment;
     }

@@ -29,7 +29,7 @@ pub enum SeccompError {
         source: io::Error,
     },
     /// It is no profile.
-    #[error("decoding seccomp profile {} failed: {source}", path.display())]
+    #[error("loading seccomp profile ({}) failed: decoding seccomp profile failed", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -160,8 +160,13 @@ impl Condition {
 /// The filter in the file `path` for a container that has `capabilities`.
 pub fn from_file(path: &Path, capabilities: &Capabilities) -> Result<LinuxSeccomp, SeccompError> {
     let text = fs::read_to_string(path).map_err(|source| SeccompError::Read { path: path.into(), source })?;
+    from_text(path, &text, capabilities)
+}
+
+/// The filter that the text of a profile describes; `path` is where it is from.
+pub fn from_text(path: &Path, text: &str, capabilities: &Capabilities) -> Result<LinuxSeccomp, SeccompError> {
     let foreign: Foreign =
-        serde_json::from_str(&text).map_err(|source| SeccompError::Malformed { path: path.into(), source })?;
+        serde_json::from_str(text).map_err(|source| SeccompError::Malformed { path: path.into(), source })?;
     let has = |word: &String| capabilities::parse(word).is_ok_and(|capability| capabilities.contains(&capability));
     let arch = crate::info::image_architecture();
     let counts = |rule: &ForeignRule| {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Containers in the database.
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Database, Doing as _, StateError};
 use crate::container::{ContainerId, ContainerName, Record};
@@ -38,14 +38,21 @@ impl Database {
         names: impl IntoIterator<Item = ContainerName>,
         volumes: &mut Vec<volume::Record>,
     ) -> Result<Added, StateError> {
+        // Nobody is kept from removing an image there: its start says so then.
+        let elsewhere = match &record.image {
+            Some(image) if !self.stores.is_empty() => self.is_read_only(image)?,
+            _ => false,
+        };
         self.write("adding a container", |transaction| {
-            let image = record.image.to_string();
-            let known = transaction
-                .prepare_cached("SELECT 1 FROM images WHERE id = ?1")
-                .and_then(|mut statement| statement.exists([&image]))
-                .doing("looking for an image")?;
-            if !known {
-                return Ok(Added::NoImage);
+            let image = record.image.as_ref().map(ToString::to_string).unwrap_or_default();
+            if record.image.is_some() {
+                let known = transaction
+                    .prepare_cached("SELECT 1 FROM images WHERE id = ?1")
+                    .and_then(|mut statement| statement.exists([&image]))
+                    .doing("looking for an image")?;
+                if !known && !elsewhere {
+                    return Ok(Added::NoImage);
+                }
             }
             let mut taken = String::new();
             for name in names {
@@ -146,6 +153,29 @@ impl Database {
         Ok(records)
     }
 
+    /// Takes away all containers that were to last as long as the runtime folder, which has gone. Their folders are garbage then.
+    pub(crate) fn remove_transient_containers(&mut self) -> Result<(), StateError> {
+        for record in self.containers()?.iter().filter(|record| record.options.transient) {
+            self.remove_container(&record.id)?;
+        }
+        Ok(())
+    }
+
+    /// Containers whose records cannot be read, and why.
+    pub fn unreadable_containers(&self) -> Result<Vec<(ContainerId, String)>, StateError> {
+        let doing = "listing the containers";
+        let mut statement = self.reader().prepare_cached("SELECT id, record FROM containers").doing(doing)?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+        let mut unreadable = Vec::new();
+        for row in rows.doing(doing)? {
+            let (id, record) = row.doing(doing)?;
+            if let Err(error) = parse(&record) {
+                unreadable.push((parse_id(&id)?, error.to_string()));
+            }
+        }
+        Ok(unreadable)
+    }
+
     /// The ids of all containers.
     pub fn container_ids(&self) -> Result<Vec<ContainerId>, StateError> {
         let doing = "listing the containers";
@@ -154,13 +184,17 @@ impl Database {
         ids.iter().map(|id| parse_id(id)).collect()
     }
 
-    /// How many images there are.
-    pub fn count_images(&self) -> Result<usize, StateError> {
-        let count: i64 = self
-            .reader()
-            .query_row("SELECT count(*) FROM images", [], |row| row.get(0))
-            .doing("counting the images")?;
-        Ok(usize::try_from(count).unwrap_or_default())
+    /// How many images there are, those of additional stores among them.
+    pub fn count_images(&mut self) -> Result<usize, StateError> {
+        let count = |connection: &Connection| {
+            let count = connection.query_row("SELECT count(*) FROM images", [], |row| row.get::<_, i64>(0));
+            Ok(usize::try_from(count.doing("counting the images")?).unwrap_or_default())
+        };
+        let mut all = count(self.reader())?;
+        for store in self.additional()? {
+            all += count(store.reader())?;
+        }
+        Ok(all)
     }
 
     /// Changes a container's record by `change`. Its name may be another one afterwards: who has that already is answered. Nothing
@@ -250,19 +284,35 @@ mod tests {
         Record {
             id: format!("{id:0<64}").parse().unwrap(),
             name: "x".parse().unwrap(),
-            image: image(),
+            image: Some(image()),
             image_name: "i".into(),
             created: 1,
             options: Options::default(),
             command: vec!["sh".into()],
+            entrypoint: 0,
             ports: Vec::new(),
             volumes: Vec::new(),
+            exposed: Vec::new(),
             mapping: None,
         }
     }
 
     fn names(names: &[&str]) -> Vec<ContainerName> {
         names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = database(&folder);
+        database.add_container(&mut record("a"), ["a".parse().unwrap()], &mut Vec::new()).unwrap();
+        assert_eq!(database.unreadable_containers().unwrap(), []);
+        database
+            .write("breaking a record", |transaction| {
+                transaction.execute("UPDATE containers SET record = '{'", []).doing("breaking a record").map(drop)
+            })
+            .unwrap();
+        assert_eq!(database.unreadable_containers().unwrap()[0].0, record("a").id);
     }
 
     #[test]
@@ -319,7 +369,7 @@ mod tests {
     fn a_container_of_an_image_that_is_not_there_is_not_added() {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(&folder);
-        let mut orphan = Record { image: Digest::of(b"other"), ..record("1") };
+        let mut orphan = Record { image: Some(Digest::of(b"other")), ..record("1") };
         assert_eq!(database.add_container(&mut orphan, names(&["a"]), &mut Vec::new()).unwrap(), Added::NoImage);
         assert_eq!(database.find_container("a").unwrap(), Found::None);
     }

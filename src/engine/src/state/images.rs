@@ -9,7 +9,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{Doing as _, StateError};
 use crate::digest::Digest;
 use crate::image::reference::{Name, Reference};
+use crate::paths::Paths;
 use crate::step::Compression;
+use crate::store::Stack;
+use crate::store::podman::{Held, PodmanError};
 
 /// An image as a list needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) created: i64,
     pub(crate) size: u64,
     pub(crate) containers: usize,
+    /// Of an additional store.
+    pub(crate) read_only: bool,
 }
 
 /// What a container's start needs to know of an image.
@@ -38,6 +43,27 @@ pub(crate) struct ForStart {
     /// Its layers, the uppermost first, each once: the kernel refuses to stack a folder on itself, and what a lower
     /// occurrence would add, the upper one already has.
     pub(crate) layers: Vec<Digest>,
+    /// Where those of an additional store are, and whether that is one of Podman's.
+    pub(crate) elsewhere: Option<(Stack, bool)>,
+}
+
+impl ForStart {
+    /// Where its layers are.
+    pub(crate) fn stack(&self, paths: &Paths) -> Stack {
+        match &self.elsewhere {
+            Some((stack, _)) => stack.clone(),
+            None => Stack::own(paths, &self.layers),
+        }
+    }
+
+    /// Keeps its layers where they are as long as the answer is held: of an additional store of Podman's they may be removed by others.
+    /// Blocks.
+    pub(crate) fn hold(&self) -> Result<Option<Held>, PodmanError> {
+        match &self.elsewhere {
+            Some((stack, true)) => Held::take(stack).map(Some),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// How an image was asked for.
@@ -109,7 +135,7 @@ const SELECT_ENTRY: &str = "SELECT id, digest, config, created, size, \
 /// All of them, the newest first.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<Entry>, StateError> {
     const DOING: &str = "listing the images";
-    let sql = format!("{SELECT_ENTRY} ORDER BY created DESC, id");
+    let sql = format!("{SELECT_ENTRY} ORDER BY created DESC, rowid");
     let mut statement = connection.prepare_cached(&sql).doing(DOING)?;
     let mut rows = statement.query([]).doing(DOING)?;
     let mut entries = Vec::new();
@@ -143,6 +169,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, StateError> {
         created: row.get(3).doing(DOING)?,
         size: row.get::<_, i64>(4).doing(DOING)?.max(0).unsigned_abs(),
         containers: usize::try_from(row.get::<_, i64>(7).doing(DOING)?).unwrap_or(0),
+        read_only: false,
     })
 }
 
@@ -280,7 +307,7 @@ pub(crate) fn for_start(connection: &Connection, found: &Found) -> Result<Option
         }
     }
     let name = found.name.as_ref().map(ToString::to_string).or(newest);
-    Ok(Some(ForStart { id: found.id, name, config, layers }))
+    Ok(Some(ForStart { id: found.id, name, config, layers, elsewhere: None }))
 }
 
 /// Which of `diff_ids` are not here.
@@ -306,13 +333,6 @@ pub(crate) fn layers_of_all(connection: &Connection) -> Result<Vec<(String, Stri
         Ok((row.get(0)?, row.get(1)?, u64::try_from(size).unwrap_or_default()))
     };
     statement.query_map([], row).and_then(Iterator::collect).doing(DOING)
-}
-
-/// The lengths of the tars of layers, each of which has to be here.
-pub(crate) fn tar_sizes(connection: &Connection, diff_ids: &[Digest]) -> Result<Vec<u64>, StateError> {
-    let missing =
-        |layer: &Digest| StateError::Corrupt { what: format!("an image whose layer {layer} is not recorded") };
-    diff_ids.iter().map(|layer| tar_size(connection, layer)?.ok_or_else(|| missing(layer))).collect()
 }
 
 /// Records a layer; one that is recorded already stays as it is.
@@ -422,8 +442,25 @@ pub(crate) fn add(connection: &Connection, image: &New<'_>) -> Result<(), StateE
     Ok(())
 }
 
-/// Gives an image one more name, its newest. The image that had it loses it.
+/// The image of that full name.
+pub(crate) fn named(connection: &Connection, name: &str) -> Result<Option<Digest>, StateError> {
+    const DOING: &str = "looking for an image by its name";
+    let mut statement = connection.prepare_cached("SELECT image FROM image_names WHERE name = ?1").doing(DOING)?;
+    let found: Option<String> = statement.query_row([name], |row| row.get(0)).optional().doing(DOING)?;
+    found.map(|text| parse_digest(&text)).transpose()
+}
+
+/// The image whose manifest has that digest, named or not.
+pub(crate) fn with_digest(connection: &Connection, digest: &Digest) -> Result<Option<Digest>, StateError> {
+    const DOING: &str = "looking for an image by a digest";
+    let mut statement = connection.prepare_cached("SELECT image FROM image_digests WHERE digest = ?1").doing(DOING)?;
+    let found: Option<String> = statement.query_row([digest.to_string()], |row| row.get(0)).optional().doing(DOING)?;
+    found.map(|text| parse_digest(&text)).transpose()
+}
+
+/// Gives an image one more name, its newest. The image, or the manifest list, that had it loses it.
 pub(crate) fn give_name(connection: &Connection, id: &Digest, name: &Reference) -> Result<(), StateError> {
+    super::lists::remove(connection, &name.to_string())?;
     // A row of its own and not the old one changed: its number says that it is the newest.
     connection
         .execute("INSERT OR REPLACE INTO image_names (name, image) VALUES (?1, ?2)", [name.to_string(), id.to_string()])

@@ -8,10 +8,12 @@
 //!
 //! A [`Database`] must not live across a `fork`, and its calls block: `Engine::state` keeps both rules.
 
+mod additional;
 mod containers;
 pub(crate) mod images;
 pub(crate) mod lists;
 mod reserve;
+pub(crate) mod updates;
 mod volumes;
 
 use std::path::{Path, PathBuf};
@@ -30,10 +32,16 @@ const VERSIONS: &[&str] = &[
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
 ];
 
 /// How long the log may be, in bytes: a first reader after everyone has closed it reads through it again.
 const LONGEST_LOG: u64 = 400_000;
+
+/// Said of a disk that is full, and of one on which the user may have no more.
+const NO_SPACE: &str = "no space left on device";
+const NO_QUOTA: &str = "disk quota exceeded";
 
 /// How long a writer waits for another one.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +50,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
+    /// Nobody else can open it as long as this one is: there was no room for what those share who have it open. This is the lock of the
+    /// folder by which those who are alone take turns: SQLite has two of them wait for one another.
+    alone: Option<fs::File>,
+    /// The folder of our own layers.
+    layers: PathBuf,
+    /// Where additional stores are.
+    stores: Vec<PathBuf>,
+    /// Those, opened by the first who needs them.
+    additional: Option<Vec<additional::Additional>>,
 }
 
 /// Why the database could not be used.
@@ -57,8 +74,16 @@ pub enum StateError {
         source: rusqlite::Error,
     },
     /// There is no room for it.
-    #[error("{doing} in the database: no space left on device")]
+    #[error("{doing} in the database: {why}")]
     Full {
+        /// What was being done.
+        doing: &'static str,
+        /// What there is none of: space on the device, or of the user's own share of it.
+        why: &'static str,
+    },
+    /// The file system takes nothing.
+    #[error("{doing} in the database: read-only file system (`dmesg` may say why it is)")]
+    ReadOnly {
         /// What was being done.
         doing: &'static str,
     },
@@ -69,6 +94,14 @@ pub enum StateError {
         path: PathBuf,
         /// What came back.
         source: rusqlite::Error,
+    },
+    /// Others could not be kept out of it.
+    #[error("locking the database {}", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What came back.
+        source: io::Error,
     },
     /// It could not be made.
     #[error("making the database {}", path.display())]
@@ -88,6 +121,9 @@ pub enum StateError {
         /// Ours.
         known: usize,
     },
+    /// An additional store.
+    #[error(transparent)]
+    Additional(Box<crate::store::podman::PodmanError>),
     /// What is in it is not what we write.
     #[error("the database holds something that is not ours: {what}")]
     Corrupt {
@@ -104,7 +140,8 @@ pub(crate) trait Doing<T> {
 impl<T> Doing<T> for Result<T, rusqlite::Error> {
     fn doing(self, doing: &'static str) -> Result<T, StateError> {
         self.map_err(|source| match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => StateError::Full { doing },
+            Some(ErrorCode::DiskFull) => StateError::Full { doing, why: NO_SPACE },
+            Some(ErrorCode::ReadOnly) => StateError::ReadOnly { doing },
             _ => StateError::Sql { doing, source },
         })
     }
@@ -113,19 +150,42 @@ impl<T> Doing<T> for Result<T, rusqlite::Error> {
 impl Database {
     /// Opens `path`, which is made when it is not there, as are the folders above it.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = match Connection::open_with_flags(path, flags) {
-            Ok(connection) => connection,
+        let mut database = match Self::connect(path, None) {
+            Ok(database) => database,
             Err(_) if !path.exists() => {
                 Self::make(path)?;
-                Connection::open_with_flags(path, flags).map_err(|source| open_error(path, source))?
+                Self::connect(path, None).map_err(|source| open_error(path, source))?
             }
+            // What is shared is a file, which takes room too; who is alone has it in memory.
+            Err(source) if needs_room_to_share(&source) => Self::connect_alone(path)?,
             Err(source) => return Err(open_error(path, source)),
         };
-        let mut database = Self { connection };
-        database.set_up().map_err(|source| open_error(path, source))?;
         database.migrate(path)?;
         Ok(database)
+    }
+
+    fn connect_alone(path: &Path) -> Result<Self, StateError> {
+        let folder = fs::File::open(path.parent().unwrap_or(Path::new(".")));
+        let turn = folder.and_then(|folder| folder.lock().map(|()| folder));
+        let turn = turn.map_err(|source| StateError::Lock { path: path.to_owned(), source })?;
+        Self::connect(path, Some(turn)).map_err(|source| open_error(path, source))
+    }
+
+    fn connect(path: &Path, alone: Option<fs::File>) -> Result<Self, rusqlite::Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        let mut database = Self { connection, alone, layers: PathBuf::new(), stores: Vec::new(), additional: None };
+        database.set_up()?;
+        if database.alone.is_some() {
+            database.connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        }
+        version(&database.connection)?;
+        Ok(database)
+    }
+
+    /// Whether it must not be kept open longer than it is used, because nobody else can use it meanwhile.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone.is_some()
     }
 
     /// What belongs to a connection, not to the file: none of it writes.
@@ -194,28 +254,47 @@ impl Database {
         doing: &'static str,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.attempt(doing, job)?
+    }
+
+    /// The same for a job that removes something: it has room on a full disk. It may be done a second time, the first having failed.
+    pub(crate) fn remove<T, E: From<StateError>>(
+        &mut self,
+        doing: &'static str,
+        mut job: impl FnMut(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self.attempt(doing, &mut job) {
+            Err(StateError::Full { .. })
+                if self.connection.path().is_some_and(|path| reserve::give_up(Path::new(path))) =>
+            {
+                self.attempt(doing, job)?
+            }
+            done => done?,
+        }
+    }
+
+    /// Does a job in a transaction. What the database itself says stands apart from what the job does.
+    fn attempt<T, E>(
+        &mut self,
+        doing: &'static str,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StateError> {
+        let path = self.connection.path().map(PathBuf::from);
+        let failed = |error| explained(error, path.as_deref());
         // Immediate: a transaction that begins by reading and writes later cannot wait for another writer.
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(doing)?;
-        let answer = job(&transaction)?;
-        transaction.commit().doing(doing)?;
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(doing).map_err(failed)?;
+        let answer = match job(&transaction) {
+            Ok(answer) => answer,
+            Err(error) => return Ok(Err(error)),
+        };
+        transaction.commit().doing(doing).map_err(failed)?;
         // The change is on disk already. Where it does not work now, as beside a reader, it does after another one.
         let _ = self.shorten_log();
         if let Some(path) = self.connection.path() {
             reserve::keep(Path::new(path));
         }
-        Ok(answer)
-    }
-
-    /// The same for a job that removes something: it has room on a full disk.
-    pub(crate) fn remove<T, E: From<StateError>>(
-        &mut self,
-        doing: &'static str,
-        job: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        if let Some(path) = self.connection.path() {
-            reserve::give_up(Path::new(path));
-        }
-        self.change(doing, job)
+        Ok(Ok(answer))
     }
 
     /// Writes the log back and empties it if it is long, waiting for nobody.
@@ -233,6 +312,26 @@ impl Database {
 
 fn open_error(path: &Path, source: rusqlite::Error) -> StateError {
     StateError::Open { path: path.to_owned(), source }
+}
+
+/// Whether there is no room for the file in which those who have the database open say what they read of its log.
+fn needs_room_to_share(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMOPEN, SQLITE_IOERR_SHMSIZE};
+    error.sqlite_error().is_some_and(|error| {
+        [SQLITE_FULL, SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMOPEN, SQLITE_IOERR_SHMSIZE].contains(&error.extended_code)
+    })
+}
+
+/// SQLite does not tell a broken disk from one on which the user may have no more; the disk does.
+fn explained(error: StateError, database: Option<&Path>) -> StateError {
+    match (&error, database) {
+        (StateError::Sql { doing, source }, Some(path))
+            if source.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) && reserve::is_over_quota(path) =>
+        {
+            StateError::Full { doing, why: NO_QUOTA }
+        }
+        _ => error,
+    }
 }
 
 fn version(connection: &Connection) -> Result<usize, rusqlite::Error> {
@@ -306,6 +405,36 @@ mod tests {
         let database = Database::open(&path).unwrap();
         let count: i64 = database.reader().query_row("SELECT count(*) FROM layers", [], |row| row.get(0)).unwrap();
         assert_eq!(count, 8);
+    }
+
+    #[test]
+    fn those_who_have_it_alone_take_turns_also_with_those_who_share_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        drop(Database::open(&path).unwrap());
+        let insert = |database: &mut Database, id: String| {
+            let sql = "INSERT INTO layers VALUES (?1, 0, 0, 0)";
+            database.write("writing", |transaction| transaction.execute(sql, [id]).doing("writing").map(drop)).unwrap();
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..6 {
+                let path = &path;
+                scope.spawn(move || {
+                    for number in 0..20 {
+                        let mut database = if thread % 3 == 0 {
+                            Database::open(path).unwrap()
+                        } else {
+                            Database::connect_alone(path).unwrap()
+                        };
+                        assert_eq!(database.is_alone(), thread % 3 != 0);
+                        insert(&mut database, format!("{thread}-{number}"));
+                    }
+                });
+            }
+        });
+        let database = Database::open(&path).unwrap();
+        let count: i64 = database.reader().query_row("SELECT count(*) FROM layers", [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 120);
     }
 
     #[test]

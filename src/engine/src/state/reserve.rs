@@ -5,6 +5,7 @@
 //! room; whoever removes something where there is none gives it up, and the next change that finds room again makes it anew.
 
 use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
@@ -26,11 +27,20 @@ pub(super) fn keep(database: &Path) {
     }
 }
 
-/// Gives the room up if there is next to no other.
-pub(super) fn give_up(database: &Path) {
-    if free(database).is_some_and(|free| free < SIZE) {
-        let _ = fs::remove_file(path(database));
-    }
+/// Gives the room up; whether there was any.
+pub(super) fn give_up(database: &Path) -> bool {
+    fs::remove_file(path(database)).is_ok()
+}
+
+/// Whether the user may have no more on the disk of `database`, though it has room.
+pub(super) fn is_over_quota(database: &Path) -> bool {
+    let Some(folder) = database.parent() else { return false };
+    // Not only a file, which may be had when its contents may not.
+    let written = tempfile::tempfile_in(folder).and_then(|mut file| {
+        file.write_all(&vec![1; 1 << 16])?;
+        file.sync_all()
+    });
+    written.is_err_and(|error| error.kind() == io::ErrorKind::QuotaExceeded)
 }
 
 /// How many bytes an ordinary user may still write there.
@@ -50,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_kept_once_and_given_up_only_where_there_is_no_other() {
+    fn room_is_kept_once_and_given_up_once() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("state.db");
         File::create(&database).unwrap();
@@ -59,7 +69,9 @@ mod tests {
         let Ok(kept) = kept else { return eprintln!("skipped: this file system promises no room") };
         assert_eq!(kept.len(), SIZE);
         keep(&database);
-        give_up(&database);
-        assert!(path(&database).exists());
+        assert!(give_up(&database));
+        assert!(!path(&database).exists());
+        assert!(!give_up(&database));
+        assert!(!is_over_quota(&database));
     }
 }

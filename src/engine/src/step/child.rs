@@ -2,11 +2,12 @@
 //! The child that does one step.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
 use super::wire::{self, Request};
-use super::{Answer, Step, fork, reap, remove};
+use super::{Answer, Failure, Step, fork, reap, remove};
 use crate::container::{changes, copy, files, start};
 use crate::store::{mapped, pack, unpack};
 use crate::userns::{self, anchor};
@@ -15,23 +16,23 @@ use crate::userns::{self, anchor};
 pub(super) fn run(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>) -> ! {
     let keep: Vec<RawFd> = descriptors.iter().chain([reply]).map(AsRawFd::as_raw_fd).collect();
     fork::close_all_but(&keep);
-    let answer = perform(request, descriptors).unwrap_or_else(Answer::Failed);
+    let answer = perform(request, descriptors).unwrap_or_else(Answer::from);
     wire::answer(reply, &answer);
     fork::exit(0)
 }
 
-fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String> {
+fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, Failure> {
     let Request { anchor, step } = request;
     if let Step::Reap(remains) = step {
         // The container may live in another namespace than the anchor's: its own is joined, if any.
-        return reap::reap(&remains).map(|()| Answer::Done);
+        return Ok(reap::reap(&remains).map(|()| Answer::Done)?);
     }
     if let Some(process) = step.lives_with()
         && !userns::is_root()
     {
         // The namespace of a running container is its monitor's: the anchor may have been made anew since.
         if !anchor::join_process(process) {
-            return Err("the container has just ended".to_owned());
+            return Err(Failure::Ended);
         }
         die_with_parent();
         return reach(step, descriptors);
@@ -39,16 +40,16 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String
     let joined = anchor::join(&anchor).map_err(|error| error.to_string())?;
     die_with_parent();
     let mut descriptors = descriptors.into_iter();
-    let mut descriptor = || descriptors.next().ok_or_else(|| "the step lacks a descriptor".to_owned());
+    let mut descriptor = || descriptors.next().ok_or(Failure::from("the step lacks a descriptor"));
     match step {
         Step::Anchor => Ok(Answer::Anchor {
             pid: joined.anchor.map_or(0, |anchor| anchor.pid),
             made: joined.made,
             warning: joined.warning,
         }),
-        Step::Unpack { into, compression } => {
-            let unpacked = unpack::unpack(descriptor()?, &into, compression, &unpack::Limits::default())
-                .map_err(|error| error.to_string())?;
+        Step::Unpack { into, compression, length, limits } => {
+            let from = unpack::Packed { from: descriptor()?, length: length.unwrap_or(u64::MAX), compression };
+            let unpacked = unpack::unpack(from, &into, &limits).map_err(|error| error.to_string())?;
             Ok(Answer::Unpacked {
                 diff_id: unpacked.diff_id,
                 tar_size: unpacked.tar_size,
@@ -56,8 +57,13 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String
                 entries: unpacked.entries,
             })
         }
-        Step::Pack { layer, diff_id } => {
-            pack::pack(&layer, descriptor()?, &diff_id).map_err(|error| error.to_string())?;
+        Step::Pack { layer, parts, diff_id } => {
+            let (to, held) = (descriptor()?, descriptor().ok());
+            let (layer, parts) = match &held {
+                Some(folder) => through(folder, &layer, parts),
+                None => (layer, parts),
+            };
+            pack::pack(&layer, &parts, to, &diff_id).map_err(|error| error.to_string())?;
             Ok(Answer::Done)
         }
         Step::Remove { path } => {
@@ -75,7 +81,7 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String
         }
         Step::Start(plan) => {
             let (starter, lock) = (descriptor()?, descriptor()?);
-            start::child::begin(*plan, &starter, &lock)
+            Ok(start::child::begin(*plan, &starter, &lock, &descriptors.collect::<Vec<_>>())?)
         }
         Step::Reap(_) => Ok(Answer::Done),
         step => reach(step, descriptors.collect()),
@@ -83,16 +89,24 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, String
 }
 
 /// What reaches into a container's files.
-fn reach(step: Step, descriptors: Vec<OwnedFd>) -> Result<Answer, String> {
+fn reach(step: Step, descriptors: Vec<OwnedFd>) -> Result<Answer, Failure> {
     let mut descriptors = descriptors.into_iter();
-    let done = match step {
-        Step::Copy(job) => copy::child::copy(&job, descriptors.next()),
-        Step::Export(place) => files::export(&place, descriptors.next()),
-        Step::Commit { upper, mapping } => files::commit(&upper, mapping.as_ref(), descriptors.next()),
-        Step::Changes { upper, lower } => changes::list(&upper, &lower, descriptors.next()),
-        _ => Err("this is no step that reaches into a container".to_owned()),
-    };
-    done.map(|()| Answer::Done)
+    match step {
+        Step::Copy(job) => copy::child::copy(&job, descriptors.next())?,
+        Step::Export(place) => files::export(&place, descriptors.next())?,
+        Step::Commit { root, mapping } => files::commit(&root, mapping.as_ref(), descriptors.next())?,
+        Step::Changes { upper, lower } => changes::list(&upper, &lower, descriptors.next())?,
+        Step::Compare { ours, theirs } => changes::list_differences(&ours, &theirs, descriptors.next())?,
+        _ => return Err("this is no step that reaches into a container".into()),
+    }
+    Ok(Answer::Done)
+}
+
+/// A layer's folder, and what is kept of its tar, by a descriptor of that folder.
+fn through(folder: &OwnedFd, layer: &Path, parts: PathBuf) -> (PathBuf, PathBuf) {
+    let here = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+    let parts = parts.strip_prefix(layer).map(|below| here.join(below)).unwrap_or(parts);
+    (here, parts)
 }
 
 /// Ends when the zygote does. After the namespace was joined, because a change of credentials forgets it.

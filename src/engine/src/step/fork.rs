@@ -9,7 +9,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::process::{Pid, PidfdFlags};
 
@@ -130,6 +132,24 @@ pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// A copy of the descriptor `number` that whoever started this process left open in it; nothing when there is none. What this
+/// process has opened itself is closed over an `execve`, and so told apart.
+pub(crate) fn left_open(number: u32) -> io::Result<Option<OwnedFd>> {
+    let Ok(number) = RawFd::try_from(number) else { return Ok(None) };
+    // SAFETY: asks about a number.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+        return Ok(None);
+    }
+    // SAFETY: a number to the kernel.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made it, and nothing else knows it.
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(copy) }))
+}
+
 /// Becomes `program`. Returns only why not.
 pub(crate) fn execute(program: &Path, arguments: &[OsString], environment: &[(OsString, OsString)]) -> io::Error {
     fn c_string(bytes: &[u8]) -> io::Result<CString> {
@@ -161,6 +181,18 @@ pub(crate) fn execute(program: &Path, arguments: &[OsString], environment: &[(Os
 /// The environment as it is.
 pub(crate) fn environment() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
+}
+
+/// Has what `command` starts inherit the standard three descriptors and no other: what is kept open for the program that this process
+/// becomes is not for those that it starts before.
+pub(crate) fn alone(command: &mut Command) {
+    // SAFETY: one system call between fork and exec, on plain numbers. Marked only: an error of the exec is still told.
+    unsafe {
+        command.pre_exec(|| {
+            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            Ok(())
+        });
+    }
 }
 
 /// Names this process, in `ps` and `top` both: its command (15 bytes at most) and its arguments, which would else show those

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 
 use crate::digest::Digest;
+use crate::store::unpack::Limits;
 use fork::Fork;
 
 /// One piece of work.
@@ -34,11 +35,18 @@ pub enum Step {
         into: PathBuf,
         /// How the stream is packed.
         compression: Compression,
+        /// So many bytes of it are the layer, if it does not end with that.
+        length: Option<u64>,
+        /// What it may not exceed.
+        limits: Limits,
     },
-    /// Writes a layer's tar, put together again, to descriptor 0. Answer: [`Answer::Done`].
+    /// Writes a layer's tar, put together again, to descriptor 0; descriptor 1, if there is one, is the layer's folder, which may have
+    /// another name by now. Answer: [`Answer::Done`].
     Pack {
-        /// The layer's folder, `layers/<diffID>`.
+        /// The layer's folder: `layers/<diffID>`, or where another store has it.
         layer: PathBuf,
+        /// What was kept of its tar.
+        parts: PathBuf,
         /// What the tar has to hash to.
         diff_id: Digest,
     },
@@ -67,8 +75,8 @@ pub enum Step {
     Export(crate::container::files::Place),
     /// Writes what a container changed to descriptor 0 as the tar of a layer. Answer: [`Answer::Done`].
     Commit {
-        /// The upper folder of its overlay.
-        upper: PathBuf,
+        /// Its root filesystem.
+        root: Box<crate::container::start::Root>,
         /// Its user namespace's map, if it has one of its own.
         mapping: Option<crate::userns::modes::Mapping>,
     },
@@ -78,6 +86,13 @@ pub enum Step {
         upper: PathBuf,
         /// Its layers, the uppermost first.
         lower: Vec<PathBuf>,
+    },
+    /// Writes what is other in one root than in another to descriptor 0, as [`Self::Changes`] does. Answer: [`Answer::Done`].
+    Compare {
+        /// The folders that are the one, the uppermost first.
+        ours: Vec<PathBuf>,
+        /// Those that are the other.
+        theirs: Vec<PathBuf>,
     },
     /// Ends what a killed monitor left: kills the container's cgroup or process, removes the runtime's state.
     Reap(crate::container::start::Remains),
@@ -134,8 +149,40 @@ pub enum Answer {
         /// How many files there are.
         entries: u64,
     },
+    /// The container whose files were wanted ended before anything was read or written.
+    Ended,
     /// It failed, and this is why.
     Failed(String),
+}
+
+/// Why the child could not do a step.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The container whose files were wanted has ended; nothing was read or written.
+    Ended,
+    /// Anything else, in words.
+    Words(String),
+}
+
+impl From<String> for Failure {
+    fn from(words: String) -> Self {
+        Self::Words(words)
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(words: &str) -> Self {
+        Self::Words(words.to_owned())
+    }
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Ended => Self::Ended,
+            Failure::Words(words) => Self::Failed(words),
+        }
+    }
 }
 
 /// The way to a zygote. Clones share it; the zygote ends with the last of them.
@@ -151,6 +198,9 @@ pub enum StepError {
     /// The zygote (or the worker) is gone, or the child that did the step was killed.
     #[error("the process that enters the user namespace is gone")]
     Gone,
+    /// The container whose files were wanted ended before anything was read or written: they are elsewhere now.
+    #[error("the container has just ended")]
+    Ended,
     /// The step itself failed; the words are its own.
     #[error("{0}")]
     Failed(String),
@@ -214,6 +264,7 @@ impl Steps {
         drop(lifeline);
         match answer? {
             Some(Answer::Failed(why)) => Err(StepError::Failed(why)),
+            Some(Answer::Ended) => Err(StepError::Ended),
             Some(answer) => Ok(answer),
             None => Err(StepError::Gone),
         }

@@ -18,6 +18,8 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, S
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::Stack;
+use super::driver::Driver;
 use super::overlay::{self, OverlayError};
 use super::tree::{self, READ_FOLDER};
 use crate::container::start::Root;
@@ -41,6 +43,9 @@ pub struct Wanted {
     pub lower: Vec<PathBuf>,
     /// The map.
     pub mapping: Mapping,
+    /// The contents are copied even where the kernel would find them in the layers: for who reads the files without overlay.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// Why it could not be made.
@@ -91,22 +96,23 @@ pub enum MappedError {
 
 impl Wanted {
     /// What `layers`, the uppermost first, are for a container with `mapping`.
-    pub(crate) fn new(paths: &Paths, image: &Digest, layers: &[Digest], mapping: &Mapping) -> Self {
+    pub(crate) fn new(paths: &Paths, image: &Digest, layers: &Stack, mapping: &Mapping) -> Self {
         let words = format!("{:?}", (&mapping.users, &mapping.groups));
         let map = Digest::of(words.as_bytes());
         let name = format!("{}-{}", image.hex(), &map.hex()[..16]);
         Self {
             folder: paths.mapped().join(name),
-            layers: paths.layers(),
-            lower: layers.iter().map(|layer| Path::new(&layer.hex()).join("diff")).collect(),
+            layers: layers.root.clone(),
+            lower: layers.layers.clone(),
             mapping: mapping.clone(),
+            whole: paths.driver() == Driver::Vfs,
         }
     }
 
     /// The layers to mount, and the folder of data below them, if it is there.
     pub(crate) fn found(&self) -> Option<(PathBuf, Option<PathBuf>)> {
         let (meta, copy) = (self.folder.join("meta"), self.folder.join("copy"));
-        if meta.is_dir() {
+        if meta.is_dir() && !self.whole {
             return Some((meta, Some(self.layers.clone())));
         }
         copy.is_dir().then_some((copy, None))
@@ -139,13 +145,25 @@ pub(crate) fn make(wanted: &Wanted) -> Result<(), MappedError> {
         work: place("work"),
         target: place("seen"),
         volatile: true,
-        data: None,
+        ..Root::default()
     };
     overlay::mount(&seen)?;
     let mut kind = "meta";
     let mut maker = Maker { wanted, meta: true, links: HashMap::new(), sample: None };
-    maker.whole(&seen.target, &staging)?;
-    if !reads(wanted, &staging, &place("probe"), &seen.target, maker.sample.take().as_deref()) {
+    let works = match (!wanted.whole).then(|| maker.whole(&seen.target, &staging)) {
+        None => false,
+        // A file system that keeps no attributes of overlay's.
+        Some(Err(MappedError::File { source, .. }))
+            if source.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) =>
+        {
+            false
+        }
+        Some(made) => {
+            made?;
+            reads(wanted, &staging, &place("probe"), &seen.target, maker.sample.take().as_deref())
+        }
+    };
+    if !works {
         remove::remove(&staging)?;
         kind = "copy";
         maker = Maker { wanted, meta: false, links: HashMap::new(), sample: None };
@@ -171,6 +189,7 @@ fn reads(wanted: &Wanted, meta: &Path, probe: &Path, seen: &Path, sample: Option
         target: probe.join("merged"),
         volatile: true,
         data: Some(wanted.layers.clone()),
+        ..Root::default()
     };
     let read = || -> Option<()> {
         fs::create_dir(probe).ok()?;
@@ -236,6 +255,8 @@ impl<'a> Maker<'a> {
                     self.like(&made, &lower, &stat, &here)?;
                 }
                 FileType::RegularFile => self.file(from, to, top, name, &stat, &here)?,
+                FileType::Symlink | FileType::Fifo
+                    if self.link_again(to, top, name, &stat, &here).map_err(failed(&here))? => {}
                 FileType::Symlink => {
                     let target = rustix::fs::readlinkat(from, name, Vec::new()).map_err(failed(&here))?;
                     rustix::fs::symlinkat(target.as_c_str(), to, name).map_err(failed(&here))?;
@@ -251,6 +272,26 @@ impl<'a> Maker<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Makes what has several names, and no contents, one more name, if it was made under another already.
+    fn link_again(
+        &mut self,
+        to: &OwnedFd,
+        top: &OwnedFd,
+        name: &CStr,
+        stat: &Stat,
+        here: &Path,
+    ) -> Result<bool, Errno> {
+        if stat.st_nlink < 2 {
+            return Ok(false);
+        }
+        let key = (stat.st_dev, stat.st_ino);
+        if let Some(first) = self.links.get(&key) {
+            return rustix::fs::linkat(top, first, to, name, AtFlags::empty()).map(|()| true);
+        }
+        self.links.insert(key, here.to_owned());
+        Ok(false)
     }
 
     fn file(
@@ -289,8 +330,7 @@ impl<'a> Maker<'a> {
             return self.like(&made, &open, stat, here);
         }
         let (mut open, mut made) = (File::from(open), File::from(made));
-        // By copy_file_range(2) where that works: shares the bytes where the file system can.
-        io::copy(&mut open, &mut made)
+        tree::contents(&mut open, &mut made)
             .map_err(|source| MappedError::File { path: Path::new("/").join(here), source })?;
         self.like(&OwnedFd::from(made), &OwnedFd::from(open), stat, here)
     }

@@ -7,12 +7,19 @@
 //! removes it.
 
 mod commit;
+pub mod driver;
+pub(crate) mod layered;
+mod lease;
 pub mod mapped;
+pub mod mounting;
 pub mod overlay;
 pub mod pack;
 mod parts;
+pub(crate) mod podman;
+mod stack;
 mod staging;
 pub(crate) mod tar;
+mod tar_split;
 pub(crate) mod tree;
 mod turn;
 pub mod unpack;
@@ -24,8 +31,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 pub(crate) use commit::{Commit, Committed, commit, sync};
+pub(crate) use lease::Lease;
+pub(crate) use stack::{Kept, Stack};
 pub use staging::LayerError;
-pub(crate) use staging::{Staging, UnpackFailure, Unpacked, compression};
+pub(crate) use staging::{MAGIC_LENGTH, Staging, UnpackFailure, Unpacked, compression};
 pub(crate) use turn::Turn;
 
 use crate::digest::Digest;
@@ -99,22 +108,27 @@ impl Guard {
         self.folder.join(diff_id.hex())
     }
 
-    /// Makes a layer's folder garbage: it is there no more, but not yet gone.
+    /// Makes a layer's folder garbage: it is there no more, but not yet gone. Where the disk has no room even for another name it keeps
+    /// its own, and [`Guard::collect`] finds it.
     pub(crate) fn discard(&self, diff_id: &Digest) -> Result<(), StoreError> {
-        self.throw_away(&self.layer(diff_id))
+        self.throw_away(&self.layer(diff_id)).map(drop)
     }
 
-    fn throw_away(&self, folder: &Path) -> Result<(), StoreError> {
+    /// Whether it is called garbage now.
+    fn throw_away(&self, folder: &Path) -> Result<bool, StoreError> {
+        use io::ErrorKind::{NotFound, QuotaExceeded, StorageFull};
         let garbage = self.folder.join(format!("{GARBAGE}{}", random()?));
         match fs::rename(folder, &garbage) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("renaming", folder)(error)),
-            _ => Ok(()),
+            Err(error) if matches!(error.kind(), QuotaExceeded | StorageFull) => Ok(false),
+            Err(error) if error.kind() != NotFound => Err(failed("renaming", folder)(error)),
+            _ => Ok(true),
         }
     }
 
     /// Finds what a killed process left, and all garbage; the folders that are to be removed, which nobody needs any more.
     pub(crate) fn collect(&self, connection: &Connection) -> Result<Vec<PathBuf>, StoreError> {
         let entries = fs::read_dir(&self.folder).map_err(failed("reading", &self.folder))?;
+        let mut unnamed = Vec::new();
         for entry in entries {
             let path = entry.map_err(failed("reading", &self.folder))?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
@@ -129,19 +143,23 @@ impl Guard {
             } else {
                 false
             };
-            if left {
-                self.throw_away(&path)?;
+            if left && !self.throw_away(&path)? && !lease::is_leased(&path) {
+                unnamed.push(path);
             }
         }
-        self.garbage()
+        let mut garbage = self.garbage()?;
+        garbage.append(&mut unnamed);
+        Ok(garbage)
     }
 
-    /// What is called garbage already.
+    /// What is called garbage already and is not read by anyone who began when it was a layer.
     pub(crate) fn garbage(&self) -> Result<Vec<PathBuf>, StoreError> {
         let mut garbage = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(failed("reading", &self.folder))? {
             let path = entry.map_err(failed("reading", &self.folder))?.path();
-            if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(GARBAGE)) {
+            if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(GARBAGE))
+                && !lease::is_leased(&path)
+            {
                 garbage.push(path);
             }
         }
@@ -166,6 +184,27 @@ pub(crate) async fn remove(steps: &Steps, folders: Vec<PathBuf>) -> Result<(), S
     for path in folders {
         let step = Step::Remove { path: path.clone() };
         steps.run(&step, Vec::new()).await.map_err(|source| StoreError::Remove { path, source })?;
+    }
+    Ok(())
+}
+
+/// Has the images of a store that has none yet kept in a folder of its own below `images`: links in the store lead there, so that it
+/// finds them whatever it is told later. A folder that two stores had would be swept by each of what is the other's.
+pub(crate) fn settle_images(paths: &Paths) -> Result<(), StoreError> {
+    let Some(images) = &paths.elsewhere.image_store else { return Ok(()) };
+    let of = Digest::of(paths.data.as_os_str().as_encoded_bytes()).hex();
+    let place = images.join(format!("haulout-{}", &of[..16]));
+    for link in [paths.mapped(), paths.layers()] {
+        if fs::symlink_metadata(&link).is_ok() {
+            continue;
+        }
+        let folder = place.join(link.file_name().unwrap_or_default());
+        fs::create_dir_all(&folder).map_err(failed("making", &folder))?;
+        fs::create_dir_all(&paths.data).map_err(failed("making", &paths.data))?;
+        match std::os::unix::fs::symlink(&folder, &link) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed("making", &link)(error)),
+            _ => {}
+        }
     }
     Ok(())
 }

@@ -2,18 +2,22 @@
 //! Mounting a root filesystem: the kernel's overlay, as an ordinary user may mount it (`userxattr`).
 
 use std::ffi::{CString, OsStr};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, MemfdFlags, Mode, OFlags, Uid};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags};
 
+use super::mounting::Flag;
 use crate::container::start::Root;
-use crate::step::remove;
+use crate::engine::os_words;
+use crate::step::{fork, remove};
 
 /// The smallest page that a kernel has: mount(2) takes no longer options.
 const PAGE: usize = 4096;
@@ -38,13 +42,20 @@ fn doing<E: Into<io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> Fail
     move |source| Failure { doing, source: source.into() }
 }
 
-/// Mounts `root` in this process's mount namespace. Its `upper`, `work` and `target` are made when they are missing.
+/// Mounts `root` in this process's mount namespace. Its `upper`, `work` and `target` are made when they are missing; of one that is
+/// a folder itself, only the last.
 ///
 /// # Errors
 /// What the kernel refused.
 pub fn mount(root: &Root) -> Result<(), OverlayError> {
     let failed = |Failure { doing, source }| OverlayError { target: root.target.clone(), doing, source };
+    if let ([folder], true) = (root.lower.as_slice(), root.bare) {
+        return bind(folder, &root.target).map_err(failed);
+    }
     let lower = prepare(root).map_err(failed)?;
+    if let Some(program) = &root.mounting.program {
+        return mount_by(program, root, &lower).map_err(failed);
+    }
     match mount_new(root, &lower) {
         // Linux before 6.8 does not know `lowerdir+`, before 5.2 there is none of it, and a seccomp filter may forbid it.
         Err(Failure { source, .. }) if root.data.is_none() && is_too_old(&source) => {
@@ -52,6 +63,20 @@ pub fn mount(root: &Root) -> Result<(), OverlayError> {
         }
         other => other.map_err(failed),
     }
+}
+
+/// Mounts one folder at `target`, as it is.
+pub(super) fn mount_bare(folder: &Path, target: &Path) -> Result<(), OverlayError> {
+    let failed = |Failure { doing, source }| OverlayError { target: target.to_owned(), doing, source };
+    bind(folder, target).map_err(failed)
+}
+
+/// With everything that is mounted in it; what is mounted there from now on stays there.
+fn bind(folder: &Path, target: &Path) -> Result<(), Failure> {
+    make_folder(target, 0o700)?;
+    rustix::mount::mount_bind_recursive(folder, target).map_err(doing(format!("mounting {}", folder.display())))?;
+    rustix::mount::mount_change(target, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(doing("making the mount its own"))
 }
 
 fn is_too_old(error: &io::Error) -> bool {
@@ -185,11 +210,74 @@ fn mount_new(root: &Root, lower: &[PathBuf]) -> Result<(), Failure> {
     if root.volatile {
         rustix::mount::fsconfig_set_flag(&overlay, "volatile").map_err(doing("setting volatile"))?;
     }
+    for (key, value) in root.mounting.keys() {
+        let set = match value {
+            Some(value) => rustix::mount::fsconfig_set_string(&overlay, key, value),
+            None => rustix::mount::fsconfig_set_flag(&overlay, key),
+        };
+        // Not by its number: an older way of mounting would not know the option either, and its error does not name it.
+        let words = |errno: Errno| io::Error::other(os_words(&errno.into()));
+        set.map_err(words).map_err(doing(format!("setting {key}, as mountopt of storage.conf says")))?;
+    }
     rustix::mount::fsconfig_create(&overlay).map_err(doing("making the overlay"))?;
-    let mounted = rustix::mount::fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-        .map_err(doing("mounting"))?;
+    let attributes = attributes(&root.mounting.flags);
+    let mounted =
+        rustix::mount::fsmount(&overlay, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(doing("mounting"))?;
     rustix::mount::move_mount(&mounted, c"", CWD, &root.target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(doing("putting the mount in its place"))
+}
+
+fn attributes(flags: &[Flag]) -> MountAttrFlags {
+    let attribute = |flag: &Flag| match flag {
+        Flag::NoDev => MountAttrFlags::MOUNT_ATTR_NODEV,
+        Flag::NoSuid => MountAttrFlags::MOUNT_ATTR_NOSUID,
+        Flag::NoExec => MountAttrFlags::MOUNT_ATTR_NOEXEC,
+        Flag::Ro => MountAttrFlags::MOUNT_ATTR_RDONLY,
+        Flag::NoAtime => MountAttrFlags::MOUNT_ATTR_NOATIME,
+        Flag::NoDirAtime => MountAttrFlags::MOUNT_ATTR_NODIRATIME,
+        Flag::StrictAtime => MountAttrFlags::MOUNT_ATTR_STRICTATIME,
+    };
+    flags.iter().map(attribute).collect()
+}
+
+fn old_flags(flags: &[Flag]) -> MountFlags {
+    let flag = |flag: &Flag| match flag {
+        Flag::NoDev => MountFlags::NODEV,
+        Flag::NoSuid => MountFlags::NOSUID,
+        Flag::NoExec => MountFlags::NOEXEC,
+        Flag::Ro => MountFlags::RDONLY,
+        Flag::NoAtime => MountFlags::NOATIME,
+        Flag::NoDirAtime => MountFlags::NODIRATIME,
+        Flag::StrictAtime => MountFlags::STRICTATIME,
+    };
+    flags.iter().map(flag).collect()
+}
+
+/// By a program that is called as fuse-overlayfs(1) is. What it leaves running is its own business: it ends with the mount.
+fn mount_by(program: &Path, root: &Root, lower: &[PathBuf]) -> Result<(), Failure> {
+    let whole = format!("running {}, the mount_program of storage.conf", program.display());
+    if root.data.is_some() {
+        return Err(Failure { doing: whole, source: io::Error::other("it cannot mount files of another owner") });
+    }
+    let mut options = old_options(lower, root);
+    // The kernel's own word.
+    options.drain(.."userxattr,".len());
+    // A file and no pipe: what it leaves running may keep it open.
+    let words = rustix::fs::memfd_create("words", MemfdFlags::CLOEXEC).map_err(doing("making a file for its words"))?;
+    let mut words = File::from(words);
+    let heard = words.try_clone().map_err(doing("making a file for its words"))?;
+    let mut command = Command::new(program);
+    command.arg("-o").arg(OsStr::from_bytes(&options)).arg(&root.target);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(heard);
+    fork::alone(&mut command);
+    let status = command.status().map_err(doing(whole.clone()))?;
+    if status.success() {
+        return Ok(());
+    }
+    let mut text = String::new();
+    let _ = words.rewind().and_then(|()| words.read_to_string(&mut text));
+    let why = if text.trim().is_empty() { status.to_string() } else { text.trim().to_owned() };
+    Err(Failure { doing: whole, source: io::Error::other(why) })
 }
 
 /// Whether the kernel takes a path as it stands: `fsconfig` has 256 bytes for a value, and takes backslashes away from some keys
@@ -232,7 +320,7 @@ fn mount_old(root: &Root, lower: &[PathBuf]) -> Result<(), Failure> {
 
 fn mount_with(options: &[u8], root: &Root) -> Result<(), Failure> {
     let options = CString::new(options).map_err(doing("writing its options"))?;
-    rustix::mount::mount("overlay", &root.target, "overlay", MountFlags::empty(), options.as_c_str())
+    rustix::mount::mount("overlay", &root.target, "overlay", old_flags(&root.mounting.flags), options.as_c_str())
         .map_err(doing("mounting"))
 }
 
@@ -252,6 +340,10 @@ fn old_options(lower: &[PathBuf], root: &Root) -> Vec<u8> {
     options.extend(escaped(root.upper.as_os_str()));
     options.extend_from_slice(b",workdir=");
     options.extend(escaped(root.work.as_os_str()));
+    for option in &root.mounting.options {
+        options.push(b',');
+        options.extend_from_slice(option.as_bytes());
+    }
     options
 }
 
@@ -307,14 +399,7 @@ mod tests {
             fs::write(layer.join(number.to_string()), "").unwrap();
             fs::write(layer.join("who"), number.to_string()).unwrap();
         }
-        Root {
-            lower,
-            upper: odd.join("upper"),
-            work: odd.join("work"),
-            target: odd.join("merged"),
-            volatile: false,
-            data: None,
-        }
+        Root { lower, upper: odd.join("upper"), work: odd.join("work"), target: odd.join("merged"), ..Root::default() }
     }
 
     /// Unmounts it, and removes what the kernel keeps in the work folder, which is nobody's to read.

@@ -2,7 +2,7 @@
 //! Putting a layer's tar together again: the bytes that [`super::parts`] kept and the contents of the layer's files, checked
 //! against the layer's digest.
 //!
-//! Two threads: one reads, one hashes and writes.
+//! Two threads: one reads and hashes, one writes.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::parts::{KEPT, PARTS, Part, Parts};
+use super::tar_split::{self, TarSplit};
 use crate::digest::Digest;
 
 const BLOCK: usize = 256 << 10;
@@ -33,6 +34,11 @@ pub enum PackError {
         /// What came back.
         source: io::Error,
     },
+    /// Nothing was.
+    #[error(
+        "nothing was kept of the layer's tar: it was stored by an older Haulout, or its file {PARTS} was removed; remove the image and pull it again (haulout rmi --force IMAGE; haulout pull IMAGE)"
+    )]
+    NotKept,
     /// One of its files.
     #[error("reading {path:?} of the layer: {source}")]
     File {
@@ -56,47 +62,46 @@ pub enum PackError {
     Write(io::Error),
 }
 
-/// Writes the tar of the layer in the folder `layer` to `to`. When it fails, something that is not that tar was written.
+/// Writes the tar of the layer in the folder `layer`, of which `parts` was kept, to `to`. When it fails, something that is not that
+/// tar was written.
 ///
 /// # Errors
 /// See [`PackError`].
-pub fn pack(layer: &Path, to: OwnedFd, expected: &Digest) -> Result<(), PackError> {
+pub fn pack(layer: &Path, parts: &Path, to: OwnedFd, expected: &Digest) -> Result<(), PackError> {
     let (blocks, filled) = sync_channel(BLOCKS);
     let (empty, recycled) = channel();
-    let layer = layer.to_owned();
+    let (layer, parts) = (layer.to_owned(), parts.to_owned());
     let reader = std::thread::spawn(move || {
-        let mut blocks = Blocks { block: Vec::with_capacity(BLOCK), sender: blocks, recycled };
-        read(&layer, &mut blocks)?;
+        let block = Vec::with_capacity(BLOCK);
+        let mut blocks = Blocks { block, hash: Sha256::new(), sender: blocks, recycled };
+        read(&layer, &parts, &mut blocks)?;
         blocks.flush();
-        Ok(())
+        Ok(Digest::from_bytes(blocks.hash.finalize().into()))
     });
     let written = write(to, &filled, &empty);
     // Whoever fills blocks that nobody takes any more is not to wait for ever.
     drop(filled);
-    match reader.join() {
-        Ok(read) => read?,
-        Err(_) => return Err(PackError::Write(io::ErrorKind::BrokenPipe.into())),
-    }
-    let found = written.map_err(PackError::Write)?;
+    let found = reader.join().map_err(|_| PackError::Write(io::ErrorKind::BrokenPipe.into()))??;
+    written.map_err(PackError::Write)?;
     if found != *expected {
         return Err(PackError::Changed { expected: *expected, found });
     }
     Ok(())
 }
 
-fn write(to: OwnedFd, filled: &Receiver<Vec<u8>>, empty: &Sender<Vec<u8>>) -> io::Result<Digest> {
-    let (mut to, mut hash) = (File::from(to), Sha256::new());
+fn write(to: OwnedFd, filled: &Receiver<Vec<u8>>, empty: &Sender<Vec<u8>>) -> io::Result<()> {
+    let mut to = File::from(to);
     while let Ok(block) = filled.recv() {
-        hash.update(&block);
         to.write_all(&block)?;
         let _ = empty.send(block);
     }
-    Ok(Digest::from_bytes(hash.finalize().into()))
+    Ok(())
 }
 
 /// What is sent to the thread that writes.
 struct Blocks {
     block: Vec<u8>,
+    hash: Sha256,
     sender: SyncSender<Vec<u8>>,
     recycled: Receiver<Vec<u8>>,
 }
@@ -106,6 +111,7 @@ impl Blocks {
         let mut next = self.recycled.try_recv().unwrap_or_default();
         next.clear();
         next.reserve(BLOCK);
+        self.hash.update(&self.block);
         // One who wants no more says why itself.
         let _ = self.sender.send(std::mem::replace(&mut self.block, next));
     }
@@ -145,12 +151,21 @@ struct Replaced {
     kept: u64,
 }
 
-fn read(layer: &Path, blocks: &mut Blocks) -> Result<(), PackError> {
-    let path = layer.join(PARTS);
-    let failed = |source| PackError::Parts { path: path.clone(), source };
+/// What was kept, in our own form or in Podman's.
+fn records(path: &Path) -> io::Result<Box<dyn Iterator<Item = io::Result<Part>>>> {
+    let is_podmans = path.to_str().is_some_and(|path| path.ends_with(tar_split::EXTENSION));
+    Ok(if is_podmans { Box::new(TarSplit::open(path)?) } else { Box::new(Parts::open(path)?) })
+}
+
+fn read(layer: &Path, path: &Path, blocks: &mut Blocks) -> Result<(), PackError> {
+    let failed = |source| PackError::Parts { path: path.to_owned(), source };
     let mut replaced = Vec::new();
     let mut contents = 0;
-    for part in Parts::open(&path).map_err(failed)? {
+    let opened = records(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => PackError::NotKept,
+        _ => failed(error),
+    });
+    for part in opened? {
         match part.map_err(failed)? {
             Part::Raw(_) => {}
             Part::Content { .. } => contents += 1,
@@ -159,13 +174,19 @@ fn read(layer: &Path, blocks: &mut Blocks) -> Result<(), PackError> {
     }
     let root = File::open(layer).map_err(failed)?;
     let mut index = 0;
-    for part in Parts::open(&path).map_err(failed)? {
+    for part in records(path).map_err(failed)? {
         match part.map_err(failed)? {
             Part::Raw(bytes) => blocks.put(&bytes),
             Part::Replaced { .. } => {}
             Part::Content { path, regions, size } => {
                 let unread = |source| PackError::File { path: String::from_utf8_lossy(&path).into_owned(), source };
                 let file = open(&root, &place(&path, index, &replaced)).map_err(unread)?;
+                // One that was written to at its end would pass otherwise.
+                let length = file.metadata().map_err(unread)?.len();
+                if regions.is_empty() && length != size {
+                    let what = format!("it is {length} bytes long and was {size}");
+                    return Err(unread(io::Error::new(io::ErrorKind::InvalidData, what)));
+                }
                 if regions.is_empty() {
                     blocks.put_file(&file, 0, size).map_err(unread)?;
                 }

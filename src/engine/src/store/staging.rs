@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
@@ -14,7 +14,9 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe;
 
+use super::unpack::Limits;
 use super::{Guard, STAGING, StoreError, failed, random};
+use crate::config::{Folders, limits};
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::state::images;
@@ -29,14 +31,18 @@ const PIPE_SIZE: usize = 1 << 20;
 const AHEAD: usize = 64 << 20;
 
 /// Enough of a stream to see how it is packed.
-const MAGIC_LENGTH: usize = 6;
+pub(crate) const MAGIC_LENGTH: usize = 6;
 
 /// A folder that is ours as long as this lives; it is removed with everything left in it.
 pub(crate) struct Staging {
     engine: Engine,
     path: PathBuf,
+    /// What a layer may not exceed.
+    limits: Limits,
     /// Bytes of all its layers that wait to be unpacked.
     ahead: AtomicUsize,
+    /// Bytes of the files of all layers that are unpacked.
+    brought: AtomicU64,
     /// Held by the steps too, so that the folder stays ours until the last of them has ended.
     lock: Option<OwnedFd>,
 }
@@ -73,6 +79,17 @@ pub enum LayerError {
         /// What it is.
         found: Digest,
     },
+    /// It is not here any more: its image was removed.
+    #[error("its image has been removed")]
+    Gone,
+    /// Together with those that came before it there is too much.
+    #[error(
+        "with the layers before it the image is over the limit of {limit} bytes of files of an image: image-size below [limits] in ~/.config/haulout/config.toml raises it"
+    )]
+    Image {
+        /// How much there may be.
+        limit: u64,
+    },
     /// The unpacking step's own words.
     #[error("{0}")]
     Unpack(String),
@@ -82,6 +99,8 @@ impl Staging {
     /// Makes one, and finds what killed processes left (to be given to [`super::remove`]).
     pub(crate) async fn make(engine: &Engine) -> Result<(Self, Vec<PathBuf>), Error> {
         let paths = engine.paths().clone();
+        let any_owner = engine.paths().elsewhere.any_owner;
+        let limits = Limits { any_owner, ..limits::read(&Folders::from_environment())? };
         let made = engine.state(move |database| {
             Ok((|| {
                 let guard = Guard::take(&paths)?;
@@ -97,7 +116,15 @@ impl Staging {
             })())
         });
         let (path, lock, garbage) = made.await??;
-        Ok((Self { engine: engine.clone(), path, ahead: AtomicUsize::new(0), lock: Some(lock.into()) }, garbage))
+        let staging = Self {
+            engine: engine.clone(),
+            path,
+            limits,
+            ahead: AtomicUsize::new(0),
+            brought: AtomicU64::new(0),
+            lock: Some(lock.into()),
+        };
+        Ok((staging, garbage))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -111,11 +138,6 @@ impl Staging {
         name: &str,
         source: impl Stream<Item = Result<Bytes, Error>>,
     ) -> Result<Unpacked, UnpackFailure> {
-        let folder = self.path.join(name);
-        let into = folder.join("diff");
-        for path in [&folder, &into] {
-            fs::create_dir(path).map_err(|error| Error::from(failed("making", path)(error)))?;
-        }
         // Its end is looked for more than once.
         let mut source = std::pin::pin!(source.fuse());
         let beginning = beginning(&mut source).await?;
@@ -124,13 +146,7 @@ impl Staging {
         let io = |error: io::Error| Error::Io { doing: format!("a pipe for the layer {name}"), source: error };
         let (reader, writer) = pipe().map_err(io)?;
         let mut writer = pipe::Sender::from_owned_fd(writer).map_err(io)?;
-        let mut descriptors = vec![reader];
-        if let Some(lock) = &self.lock {
-            descriptors.push(lock.try_clone().map_err(io)?);
-        }
-        let step = Step::Unpack { into, compression };
-        let steps = self.engine.steps().await?;
-        let mut unpacking = std::pin::pin!(steps.run(&step, descriptors));
+        let mut unpacking = std::pin::pin!(self.unpack_from(name, reader, compression, None));
         let feeding = async {
             let mut waiting = Waiting::with(&self.ahead, beginning);
             let mut all_came = false;
@@ -152,9 +168,9 @@ impl Staging {
             drop(writer);
             Ok::<(), Error>(())
         };
-        let answer = tokio::select! {
+        tokio::select! {
             // It cannot end well before it was fed to the end, so whatever it says is why it stopped.
-            answer = &mut unpacking => answer,
+            unpacked = &mut unpacking => unpacked,
             fed = feeding => match fed {
                 // Nobody reads any more: the step itself says why.
                 Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => unpacking.await,
@@ -163,9 +179,36 @@ impl Staging {
                     unpacking.await
                 }
             }
-        };
-        match answer {
+        }
+    }
+
+    /// Unpacks a layer that comes out of `from`, all of it or so many bytes, into a folder of its own, which `name` names.
+    pub(crate) async fn unpack_from(
+        &self,
+        name: &str,
+        from: OwnedFd,
+        compression: Compression,
+        length: Option<u64>,
+    ) -> Result<Unpacked, UnpackFailure> {
+        let folder = self.path.join(name);
+        let into = folder.join("diff");
+        for path in [&folder, &into] {
+            fs::create_dir(path).map_err(|error| Error::from(failed("making", path)(error)))?;
+        }
+        let mut descriptors = vec![from];
+        if let Some(lock) = &self.lock {
+            let copied = lock.try_clone();
+            descriptors.push(copied.map_err(|error| Error::from(failed("locking", &self.path)(error)))?);
+        }
+        let limits = Limits { before: self.brought.load(Ordering::Relaxed), ..self.limits.clone() };
+        let step = Step::Unpack { into, compression, length, limits };
+        match self.engine.steps().await?.run(&step, descriptors).await {
             Ok(Answer::Unpacked { diff_id, tar_size, size, entries }) => {
+                // Of layers that come at once each sees those that were there before it, so all are asked once more.
+                let all = self.brought.fetch_add(size, Ordering::Relaxed).saturating_add(size);
+                if all > self.limits.image {
+                    return Err(LayerError::Image { limit: self.limits.image }.into());
+                }
                 let layer = images::Layer { diff_id, size, tar_size, entries };
                 Ok(Unpacked { layer, blob: None, compression, place: None, folder })
             }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What copying a tree has to keep of each file.
 
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{OFlags, Stat, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
@@ -38,4 +41,59 @@ pub(crate) fn attributes(made: &OwnedFd, like: &OwnedFd) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// Whether `copy_file_range(2)` is of no use between the two places of this process: it copies one tree, and another one ends with it.
+static APART: AtomicBool = AtomicBool::new(false);
+
+/// So much at once, where the kernel does not copy.
+const CHUNK: usize = 1 << 20;
+
+/// Copies the rest of `from` to `to`: by `copy_file_range(2)`, which shares the bytes where the file system can, or else by hand. That
+/// two file systems are apart (EXDEV) is asked once, not for every file.
+pub(crate) fn contents(from: &mut File, to: &mut File) -> io::Result<()> {
+    let mut copied = false;
+    while !APART.load(Ordering::Relaxed) {
+        match rustix::fs::copy_file_range(&*from, None, &*to, None, 1 << 30) {
+            Ok(0) if copied => return Ok(()),
+            // Empty, or a file whose length the kernel does not know.
+            Ok(0) => break,
+            Ok(_) => copied = true,
+            Err(Errno::INTR) => {}
+            Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::PERM) if !copied => {
+                APART.store(true, Ordering::Relaxed);
+            }
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => to.write_all(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_are_copied_within_a_file_system_and_from_one_to_another() {
+        let here = tempfile::tempdir().unwrap();
+        // Another file system than that of the folder, or the same: it comes out the same.
+        for folder in [here.path(), std::path::Path::new("/dev/shm")] {
+            for length in [0, 5, 3 << 20] {
+                let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
+                std::fs::write(here.path().join("from"), &bytes).unwrap();
+                let mut from = File::open(here.path().join("from")).unwrap();
+                let mut to = tempfile::NamedTempFile::new_in(folder).unwrap();
+                contents(&mut from, to.as_file_mut()).unwrap();
+                assert_eq!(std::fs::read(to.path()).unwrap(), bytes);
+            }
+        }
+    }
 }

@@ -3,10 +3,10 @@
 //! done.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::lease::is_at;
 use super::{StoreError, TURN, failed};
 use crate::digest::Digest;
 use crate::paths::Paths;
@@ -24,6 +24,7 @@ pub(crate) struct Turn {
 impl Turn {
     /// Waits for it.
     pub(crate) async fn take(paths: &Paths, image: &Digest) -> Result<Self, StoreError> {
+        super::settle_images(paths)?;
         let folder = paths.layers();
         fs::create_dir_all(&folder).map_err(failed("making", &folder))?;
         let path = folder.join(format!("{TURN}{}", image.hex()));
@@ -48,14 +49,6 @@ impl Drop for Turn {
     }
 }
 
-/// Whether an open file is still what its name leads to.
-fn is_at(file: &File, path: &std::path::Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
-}
-
 /// Removes the file of someone who was killed.
 pub(super) fn clear(path: &std::path::Path) {
     if let Ok(lock) = OpenOptions::new().write(true).open(path)
@@ -71,7 +64,7 @@ mod tests {
     use super::*;
 
     fn paths(folder: &tempfile::TempDir) -> Paths {
-        Paths { data: folder.path().to_owned(), runtime: folder.path().join("run") }
+        Paths::at(folder.path().to_owned(), folder.path().join("run"))
     }
 
     #[tokio::test]

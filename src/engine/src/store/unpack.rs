@@ -20,12 +20,13 @@ use super::parts::{self, Recorder};
 use crate::digest::Digest;
 use crate::step::Compression;
 use entry::Entry;
+use serde::{Deserialize, Serialize};
 use stream::{Blocks, Hashed, StreamError};
 use tar_core::parse::{ParseError, ParseEvent, Parser};
 use tree::Tree;
 
-/// What an archive may not exceed.
-#[derive(Clone, Debug)]
+/// What an archive may not exceed (the user may raise it: [`crate::config::limits`]), and whose its files may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Entries.
     pub entries: u64,
@@ -33,17 +34,36 @@ pub struct Limits {
     pub tar_size: u64,
     /// Bytes of the files, holes not counted.
     pub size: u64,
+    /// Bytes of the files of all layers of an image that come at once.
+    pub image: u64,
+    /// Bytes of the layers that came before this one.
+    #[serde(default)]
+    pub before: u64,
     /// Bytes of a name.
     pub name: u32,
     /// Folders above an entry.
     pub depth: usize,
     /// Bytes of an entry's extended headers.
     pub extended: u32,
+    /// Whether owners that the user namespace does not have become its root (`ignore_chown_errors` of storage.conf), instead of
+    /// being refused.
+    #[serde(default)]
+    pub any_owner: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries: 16_000_000, tar_size: 1 << 40, size: 1 << 40, name: 4095, depth: 256, extended: 1 << 20 }
+        Self {
+            entries: 16_000_000,
+            tar_size: 1 << 40,
+            size: 1 << 40,
+            image: 4 << 40,
+            before: 0,
+            name: 4095,
+            depth: 256,
+            extended: 1 << 20,
+            any_owner: false,
+        }
     }
 }
 
@@ -88,12 +108,18 @@ pub enum UnpackError {
         why: String,
     },
     /// Too much of something.
-    #[error("the layer is over the limit of {limit} {what}")]
+    #[error(
+        "the layer is over the limit of {limit} {what} at its entry {entry:?}: {key} below [limits] in ~/.config/haulout/config.toml raises it"
+    )]
     Limit {
         /// What there is too much of.
         what: &'static str,
         /// How much there may be.
         limit: u64,
+        /// Where it was noticed; the one before, where its own name is not known.
+        entry: String,
+        /// What the setting is called.
+        key: &'static str,
     },
     /// An owner that the user namespace does not have. Begins with podman's words.
     #[error(
@@ -129,12 +155,23 @@ pub enum UnpackError {
     },
 }
 
-/// Unpacks the tar that `from` carries into the empty folder `into`, and reads `from` to its end. What `into` has no place for goes
+/// A tar on its way in.
+#[derive(Debug)]
+pub struct Packed {
+    /// Where it comes from.
+    pub from: OwnedFd,
+    /// How many bytes of that it is, if that does not end before.
+    pub length: u64,
+    /// What it is packed with.
+    pub compression: Compression,
+}
+
+/// Unpacks the tar that `packed` carries into the empty folder `into`, and reads it to its end. What `into` has no place for goes
 /// beside it, so that [`super::pack`] can put the same tar together again. Nothing is synced.
 ///
 /// # Errors
 /// What stopped it; the folder holds a part of the layer then.
-pub fn unpack(from: OwnedFd, into: &Path, compression: Compression, limits: &Limits) -> Result<Unpacked, UnpackError> {
+pub fn unpack(packed: Packed, into: &Path, limits: &Limits) -> Result<Unpacked, UnpackError> {
     let parts = into.with_file_name(parts::PARTS);
     let unrecorded = |source| UnpackError::Folder { path: into.with_file_name(parts::PARTS), source };
     let recorder = Recorder::create(&parts).map_err(unrecorded)?;
@@ -142,7 +179,7 @@ pub fn unpack(from: OwnedFd, into: &Path, compression: Compression, limits: &Lim
     let (blocks, filled) = mpsc::sync_channel(stream::BLOCKS);
     let (empty, recycled) = mpsc::channel();
     let most = limits.tar_size;
-    let source = std::thread::spawn(move || stream::pump(from, compression, most, &blocks, &recycled));
+    let source = std::thread::spawn(move || stream::pump(packed, most, &blocks, &recycled));
     let mut blocks = Blocks::new(filled, empty, Some(recorder));
     let written = write(&mut blocks, &mut tree, limits);
     if !matches!(written, Ok(_) | Err(UnpackError::Short(_))) {
@@ -154,17 +191,23 @@ pub fn unpack(from: OwnedFd, into: &Path, compression: Compression, limits: &Lim
     match source.join() {
         Ok(Ok(())) => {}
         Ok(Err(StreamError::Io(error))) => return Err(UnpackError::Stream(error)),
-        Ok(Err(StreamError::TooLong)) => return Err(UnpackError::Limit { what: "bytes of tar", limit: most }),
+        Ok(Err(StreamError::TooLong)) => {
+            let entry = match written {
+                Ok((_, last)) | Err(UnpackError::Short(last)) => last,
+                Err(_) => String::new(),
+            };
+            return Err(UnpackError::Limit { what: "bytes of tar", limit: most, entry, key: "tar-size" });
+        }
         Ok(Err(StreamError::Closed)) | Err(_) => return Err(UnpackError::Stream(io::ErrorKind::BrokenPipe.into())),
     }
-    let entries = written?;
+    let (entries, _) = written?;
     let Hashed { diff_id, tar_size } = drained.map_err(unrecorded)?;
     let size = tree.finish()?;
     Ok(Unpacked { diff_id, tar_size, size, entries })
 }
 
-/// Reads entries and writes them, to the end of the archive. Answers how many there were.
-fn write(blocks: &mut Blocks, tree: &mut Tree<'_>, limits: &Limits) -> Result<u64, UnpackError> {
+/// Reads entries and writes them, to the end of the archive. Answers how many there were, and the name of the last.
+fn write(blocks: &mut Blocks, tree: &mut Tree<'_>, limits: &Limits) -> Result<(u64, String), UnpackError> {
     let mut parser = Parser::new(tar_core::parse::Limits {
         max_metadata_size: limits.extended,
         max_path_len: Some(limits.name),
@@ -187,18 +230,19 @@ fn write(blocks: &mut Blocks, tree: &mut Tree<'_>, limits: &Limits) -> Result<u6
                 if short {
                     // An archive may end without its two empty blocks, but not within a header.
                     return if bytes.iter().all(|byte| *byte == 0) {
-                        Ok(entries)
+                        Ok((entries, last))
                     } else {
                         Err(UnpackError::Short(last))
                     };
                 }
                 if min_bytes > most {
-                    return Err(UnpackError::Limit { what: "bytes of headers of one entry", limit: most as u64 });
+                    let what = "bytes of headers of the entry after it,";
+                    return Err(UnpackError::Limit { what, limit: most as u64, entry: last, key: "headers" });
                 }
                 needed = min_bytes.max(bytes.len() + 1);
                 continue;
             }
-            ParseEvent::End { .. } => return Ok(entries),
+            ParseEvent::End { .. } => return Ok((entries, last)),
             // As podman: what a global header says of all entries is not for us.
             ParseEvent::GlobalExtensions { consumed, .. } => (consumed, None),
             ParseEvent::Entry { consumed, entry } => (consumed, Some(Entry::read(&entry, None)?)),
@@ -211,7 +255,8 @@ fn write(blocks: &mut Blocks, tree: &mut Tree<'_>, limits: &Limits) -> Result<u6
         let Some(entry) = entry else { continue };
         entries += 1;
         if entries > limits.entries {
-            return Err(UnpackError::Limit { what: "entries", limit: limits.entries });
+            let limit = limits.entries;
+            return Err(UnpackError::Limit { what: "entries", limit, entry: entry.name, key: "entries" });
         }
         tree.write(&entry, blocks)?;
         last = entry.name;

@@ -2,10 +2,10 @@
 //! The manager on its bus, by zbus.
 
 use futures_util::StreamExt as _;
-use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue};
+use zbus::zvariant::{DynamicType, OwnedObjectPath};
 use zbus::{Connection, MatchRule, MessageStream};
 
-use super::{JobRemoved, MANAGER, MANAGER_PATH, PROPERTIES};
+use super::{JobRemoved, MANAGER, MANAGER_PATH};
 
 const NAME: &str = "org.freedesktop.systemd1";
 
@@ -28,7 +28,7 @@ impl Bus {
         B: serde::Serialize + DynamicType,
     {
         // Before the call: the job may end before its answer is read.
-        let mut signals = self.jobs().await.map_err(|error| words(&error))?;
+        let mut signals = self.signals(Some("JobRemoved")).await.map_err(|error| words(&error))?;
         let answer = self.connection.call_method(Some(NAME), MANAGER_PATH, Some(MANAGER), method, body).await;
         let answer = answer.map_err(|error| words(&error))?;
         let job: OwnedObjectPath = answer.body().deserialize().map_err(|error| error.to_string())?;
@@ -43,27 +43,32 @@ impl Bus {
         Err("the bus closed the connection".to_owned())
     }
 
-    async fn jobs(&self) -> Result<MessageStream, zbus::Error> {
-        let rule = MatchRule::builder()
-            .msg_type(zbus::message::Type::Signal)
-            .sender(NAME)?
-            .interface(MANAGER)?
-            .member("JobRemoved")?
-            .build();
+    /// The manager's signals: those of one name, or all, and its units' too.
+    pub(super) async fn signals(&self, member: Option<&'static str>) -> Result<MessageStream, zbus::Error> {
+        let rule = MatchRule::builder().msg_type(zbus::message::Type::Signal).sender(NAME)?;
+        let rule = match member {
+            Some(member) => rule.interface(MANAGER)?.member(member)?.build(),
+            None => rule.path_namespace(MANAGER_PATH)?.build(),
+        };
         let stream = MessageStream::for_match_rule(rule, &self.connection, None).await?;
         // systemd sends signals on a bus only to those who say that they want them. That it was said before is no failure.
         let _ = self.connection.call_method(Some(NAME), MANAGER_PATH, Some(MANAGER), "Subscribe", &()).await;
         Ok(stream)
     }
 
-    pub(super) async fn property(&self, which: &(&str, &str)) -> Result<OwnedValue, String> {
-        let answer = self.connection.call_method(Some(NAME), MANAGER_PATH, Some(PROPERTIES), "Get", which).await;
+    /// Calls a method of an object, and answers what it gives.
+    pub(super) async fn ask<B, T>(&self, path: &str, interface: &str, method: &str, body: &B) -> Result<T, String>
+    where
+        B: serde::Serialize + DynamicType,
+        T: serde::de::DeserializeOwned + zbus::zvariant::Type,
+    {
+        let answer = self.connection.call_method(Some(NAME), path, Some(interface), method, body).await;
         answer.map_err(|error| words(&error))?.body().deserialize().map_err(|error| error.to_string())
     }
 }
 
 /// systemd's own words, without D-Bus's name for them.
-fn words(error: &zbus::Error) -> String {
+pub(super) fn words(error: &zbus::Error) -> String {
     match error {
         zbus::Error::MethodError(_, Some(text), _) => text.clone(),
         other => other.to_string(),

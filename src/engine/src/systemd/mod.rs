@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The user's systemd over D-Bus (org.freedesktop.systemd1(5)), of root the machine's: a scope for every container.
+//! The user's systemd over D-Bus (org.freedesktop.systemd1(5)), of root the machine's: a scope for every container, and how
+//! units are.
 //!
 //! A container that stayed in the cgroup of whoever started it would be killed with that: an app that D-Bus started takes its
 //! cgroup along when it ends. The manager is spoken to on its private socket, without a bus daemon between, and on its bus where there
 //! is no such socket.
 
 mod bus;
+mod changes;
+pub mod journal;
+pub mod login;
+mod own;
 mod private;
 pub(crate) mod remains;
+mod unit;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +23,10 @@ use haulout_monitor::process::is_root_of_machine;
 use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Value};
 
 use bus::Bus;
+pub use changes::{UnitChange, changes};
+pub use own::{OwnUnits, OwnUnitsError};
 use private::{Body, Incoming, Private};
+pub use unit::{Job, JobResult};
 
 use crate::paths::folder_of_login;
 
@@ -29,7 +38,7 @@ const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// What a scope is of: the slice that Podman's are in too.
-fn slice() -> &'static str {
+pub fn slice() -> &'static str {
     if is_root_of_machine() { "machine.slice" } else { "user.slice" }
 }
 
@@ -54,7 +63,7 @@ enum Way {
     Bus(Bus),
 }
 
-/// Why a scope is not to be had.
+/// Why the manager did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SystemdError {
@@ -66,6 +75,14 @@ pub enum SystemdError {
     Refused {
         /// The unit.
         unit: String,
+        /// What it says.
+        reason: String,
+    },
+    /// It could not, or would not.
+    #[error("{doing}, systemd says: {reason}")]
+    Failed {
+        /// What it was to do.
+        doing: &'static str,
         /// What it says.
         reason: String,
     },
@@ -92,19 +109,21 @@ impl UserManager {
 
     /// Makes the transient, delegated scope `unit` with the process `pid` in it, and answers when it is there: the process is in
     /// the scope's cgroup then.
-    /// What is in it and has not ended `patience` after it is stopped is killed; after systemd's own when nothing.
+    /// What is in it and has not ended `patience` after it is stopped is killed; after systemd's own when nothing. It is in the slice
+    /// `parent`, or in the usual one.
     pub async fn start_scope(
         &mut self,
         unit: &str,
         description: &str,
         pid: i32,
         patience: Option<Duration>,
+        parent: Option<&str>,
     ) -> Result<(), SystemdError> {
         let pids = vec![u32::try_from(pid).unwrap_or_default()];
         let mut properties: Vec<(&str, Value<'_>)> = vec![
             ("Description", description.into()),
             ("PIDs", pids.into()),
-            ("Slice", slice().into()),
+            ("Slice", parent.unwrap_or(slice()).into()),
             ("Delegate", true.into()),
             ("CollectMode", "inactive-or-failed".into()),
         ];
@@ -113,7 +132,7 @@ impl UserManager {
         }
         let auxiliary: Vec<(&str, Vec<(&str, Value<'_>)>)> = Vec::new();
         let body = (unit, "fail", properties, auxiliary);
-        match tokio::time::timeout(PATIENCE, self.job("StartTransientUnit", unit, &body)).await {
+        match tokio::time::timeout(PATIENCE, self.job("StartTransientUnit", &body)).await {
             Ok(Ok(result)) if result == "done" => Ok(()),
             Ok(Ok(result)) => {
                 Err(SystemdError::Refused { unit: unit.to_owned(), reason: format!("its job was {result}") })
@@ -125,14 +144,14 @@ impl UserManager {
 
     /// Ends the scope `unit`, which may have gone by itself.
     pub async fn stop_scope(&mut self, unit: &str) {
-        let stopped = tokio::time::timeout(PATIENCE, self.job("StopUnit", unit, &(unit, "replace"))).await;
+        let stopped = tokio::time::timeout(PATIENCE, self.job("StopUnit", &(unit, "replace"))).await;
         if let Ok(Err(reason)) = stopped {
             tracing::debug!("stopping {unit}: {reason}");
         }
     }
 
     /// Calls what makes a job, and answers the job's result.
-    async fn job<B>(&mut self, method: &str, unit: &str, body: &B) -> Result<String, String>
+    async fn job<B>(&mut self, method: &str, body: &B) -> Result<String, String>
     where
         B: serde::Serialize + DynamicType,
     {
@@ -140,15 +159,16 @@ impl UserManager {
             Way::Bus(bus) => bus.call_and_wait(method, body).await,
             Way::Private(private) => {
                 let serial = private.call_manager(method, body).await.map_err(|error| error.to_string())?;
-                answer(private, serial).await?;
+                let job: OwnedObjectPath =
+                    answer(private, serial).await?.read().map_err(|error: io::Error| error.to_string())?;
                 let removed = |error: io::Error| error.to_string();
                 loop {
                     // The job ends after its call was answered: the signal comes later on the one socket.
                     if let Incoming::Signal { member, body } = private.next().await.map_err(removed)?
                         && member == "JobRemoved"
                     {
-                        let (_, _, of, result): JobRemoved = body.read().map_err(removed)?;
-                        if of == unit {
+                        let (_, ended, _, result): JobRemoved = body.read().map_err(removed)?;
+                        if ended == job {
                             return Ok(result);
                         }
                     }
@@ -159,21 +179,120 @@ impl UserManager {
 
     /// Its version, to know that it answers.
     pub async fn version(&mut self) -> Result<String, SystemdError> {
-        let body = (MANAGER, "Version");
-        let value = match &mut self.way {
-            Way::Bus(bus) => bus.property(&body).await,
-            Way::Private(private) => {
-                async {
-                    let call = private.call(PROPERTIES, "Get", &body).await;
-                    let serial = call.map_err(|error| error.to_string())?;
-                    answer(private, serial).await?.read::<OwnedValue>().map_err(|error| error.to_string())
+        let value: OwnedValue =
+            self.ask(MANAGER_PATH, PROPERTIES, "Get", &(MANAGER, "Version")).await.map_err(SystemdError::NoManager)?;
+        String::try_from(value).map_err(|error| SystemdError::NoManager(error.to_string()))
+    }
+
+    /// Has it read all units anew, generators included.
+    pub async fn reload(&mut self) -> Result<(), SystemdError> {
+        self.ask(MANAGER_PATH, MANAGER, "Reload", &())
+            .await
+            .map_err(|reason| SystemdError::Failed { doing: "reading units anew", reason })
+    }
+
+    /// How the units of these names are; those that it does not know have [`UnitState::load`] `not-found`. Of templates (`web@.service`)
+    /// nothing is said: only their instances are in some state.
+    pub async fn units(&mut self, names: &[String]) -> Result<Vec<UnitState>, SystemdError> {
+        let names: Vec<&String> = names.iter().filter(|name| !name.contains("@.")).collect();
+        let listed: Vec<Listed> = self
+            .ask(MANAGER_PATH, MANAGER, "ListUnitsByNames", &(names,))
+            .await
+            .map_err(|reason| SystemdError::Failed { doing: "listing units", reason })?;
+        Ok(listed.into_iter().map(UnitState::from).collect())
+    }
+
+    /// The same for who follows [`changes`]: [`Self::units`] has systemd read what it has not in memory, which is a change to the units
+    /// that those name, and who asks at each change would ask for ever. What is wrong with a unit that is not in memory is not found.
+    pub async fn states(&mut self, names: &[String]) -> Result<Vec<UnitState>, SystemdError> {
+        // A slice: an array would be a structure on the bus.
+        const ANY: &[&str] = &[];
+        let failed = |reason| SystemdError::Failed { doing: "listing units", reason };
+        let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !name.contains("@.")).collect();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let listed: Vec<Listed> =
+            self.ask(MANAGER_PATH, MANAGER, "ListUnitsByPatterns", &(ANY, &names)).await.map_err(failed)?;
+        let mut states: Vec<UnitState> = listed.into_iter().map(UnitState::from).collect();
+        let others: Vec<&str> =
+            names.into_iter().filter(|name| states.iter().all(|state| state.name != *name)).collect();
+        if others.is_empty() {
+            return Ok(states);
+        }
+        let wanted: Vec<String> = others.iter().flat_map(|name| [(*name).to_owned(), template(name)]).collect();
+        let files: Vec<(String, String)> =
+            self.ask(MANAGER_PATH, MANAGER, "ListUnitFilesByPatterns", &(ANY, wanted)).await.map_err(failed)?;
+        states.extend(others.into_iter().map(|name| UnitState::of_file(name, &files)));
+        Ok(states)
+    }
+
+    /// Calls a method, and answers what it gives.
+    async fn ask<B, T>(&mut self, path: &str, interface: &str, method: &str, body: &B) -> Result<T, String>
+    where
+        B: serde::Serialize + DynamicType,
+        T: serde::de::DeserializeOwned + zbus::zvariant::Type,
+    {
+        let asked = async {
+            match &mut self.way {
+                Way::Bus(bus) => bus.ask(path, interface, method, body).await,
+                Way::Private(private) => {
+                    let serial =
+                        private.call(path, interface, method, body).await.map_err(|error| error.to_string())?;
+                    answer(private, serial).await?.read().map_err(|error| error.to_string())
                 }
-                .await
             }
         };
-        value
-            .and_then(|value| String::try_from(value).map_err(|error| error.to_string()))
-            .map_err(SystemdError::NoManager)
+        let late = |_| format!("no answer within {} seconds", PATIENCE.as_secs());
+        tokio::time::timeout(PATIENCE, asked).await.map_err(late)?
+    }
+}
+
+/// What `ListUnitsByNames` says of a unit (org.freedesktop.systemd1(5)).
+type Listed = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
+/// How a unit is, in systemd's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitState {
+    /// Its name.
+    pub name: String,
+    /// `loaded`, `not-found`, `bad-setting`, `error`, `masked`.
+    pub load: String,
+    /// `active`, `inactive`, `failed`, `activating`, …
+    pub active: String,
+    /// What that means for its kind: `running`, `dead`, `exited`, …
+    pub sub: String,
+}
+
+impl UnitState {
+    /// How one is that is not in memory, by the files there are and their states (org.freedesktop.systemd1(5), `ListUnitFiles`).
+    fn of_file(name: &str, files: &[(String, String)]) -> Self {
+        let template = template(name);
+        let file = files.iter().find(|(path, _)| {
+            let file = path.rsplit('/').next().unwrap_or(path);
+            file == name || file == template
+        });
+        let load = match file.map(|(_, state)| state.as_str()) {
+            None => "not-found",
+            Some("masked" | "masked-runtime") => "masked",
+            Some("bad") => "bad-setting",
+            Some(_) => "loaded",
+        };
+        Self { name: name.to_owned(), load: load.to_owned(), active: "inactive".to_owned(), sub: "dead".to_owned() }
+    }
+}
+
+/// The template of an instance; of other units, itself.
+fn template(name: &str) -> String {
+    match (name.split_once('@'), name.rsplit_once('.')) {
+        (Some((base, _)), Some((_, kind))) => format!("{base}@.{kind}"),
+        _ => name.to_owned(),
+    }
+}
+
+impl From<Listed> for UnitState {
+    fn from((name, _, load, active, sub, ..): Listed) -> Self {
+        Self { name, load, active, sub }
     }
 }
 
@@ -227,10 +346,10 @@ mod tests {
         let began = Instant::now();
         let mut manager = UserManager::connect().await.unwrap();
         let connected = began.elapsed();
-        manager.start_scope(&unit, "A test", pid, None).await.unwrap();
+        manager.start_scope(&unit, "A test", pid, None, None).await.unwrap();
         eprintln!("{:?} connected in {connected:?}, made in {:?}", manager.way, began.elapsed());
         assert!(cgroup_of(pid).unwrap().ends_with(&format!("/user.slice/{unit}")), "{:?}", cgroup_of(pid));
-        let twice = manager.start_scope(&unit, "A test", pid, None).await.unwrap_err();
+        let twice = manager.start_scope(&unit, "A test", pid, None, None).await.unwrap_err();
         assert!(twice.to_string().contains("was already loaded"), "{twice}");
         assert!(!manager.version().await.unwrap().is_empty());
         process.kill().unwrap();

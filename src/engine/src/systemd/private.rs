@@ -83,12 +83,12 @@ impl Private {
         Ok(Self { stream })
     }
 
-    /// Calls a method of the manager's; the answer comes with the serial that this gives.
-    pub(super) async fn call<B>(&mut self, interface: &str, method: &str, body: &B) -> io::Result<u32>
+    /// Calls a method of an object; the answer comes with the serial that this gives.
+    pub(super) async fn call<B>(&mut self, path: &str, interface: &str, method: &str, body: &B) -> io::Result<u32>
     where
         B: serde::Serialize + DynamicType,
     {
-        let message = Message::method_call(MANAGER_PATH, method)
+        let message = Message::method_call(path, method)
             .and_then(|message| message.interface(interface))
             .and_then(|message| message.build(body))
             .map_err(invalid)?;
@@ -96,12 +96,12 @@ impl Private {
         Ok(message.primary_header().serial_num().get())
     }
 
-    /// The same, of its own interface.
+    /// The same, of the manager's own interface.
     pub(super) async fn call_manager<B>(&mut self, method: &str, body: &B) -> io::Result<u32>
     where
         B: serde::Serialize + DynamicType,
     {
-        self.call(MANAGER, method, body).await
+        self.call(MANAGER_PATH, MANAGER, method, body).await
     }
 
     /// The next message.

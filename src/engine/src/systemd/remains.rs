@@ -22,20 +22,22 @@ pub(crate) fn kill_scopes(id: &ContainerId) {
     }
 }
 
-/// The scopes of containers in which no process is: who asked for them was killed before the monitor was in them. `is_known` says of
-/// which containers something is there.
-pub(crate) fn empty_scopes(is_known: impl Fn(&ContainerId) -> bool) -> Vec<String> {
+/// The scopes of containers in which no process is: who asked for them was killed before the monitor was in them. Or they are
+/// about to get one.
+pub(crate) fn empty_scopes() -> Vec<(ContainerId, String)> {
     let entries = fs::read_dir(scopes()).into_iter().flatten().flatten();
     let empty = entries.filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
         let id: ContainerId = name.strip_prefix("haulout-")?.strip_suffix(".scope")?.get(..64)?.parse().ok()?;
-        let is_empty = || {
-            let events = fs::read_to_string(entry.path().join("cgroup.events")).unwrap_or_default();
-            events.lines().any(|line| line == "populated 0")
-        };
-        (!is_known(&id) && is_empty()).then_some(name)
+        is_empty(&name).then_some((id, name))
     });
     empty.collect()
+}
+
+/// Whether no process is in the scope of that name, which is there.
+pub(crate) fn is_empty(scope: &str) -> bool {
+    let events = fs::read_to_string(scopes().join(scope).join("cgroup.events")).unwrap_or_default();
+    events.lines().any(|line| line == "populated 0")
 }
 
 /// Where the containers' scopes are.

@@ -86,6 +86,12 @@ pub enum ModeError {
     /// Not an option of a mode.
     #[error("unknown option specified: {0:?}")]
     Option(String),
+    /// An option without a value.
+    #[error("invalid option specified: {0:?}")]
+    NoValue(String),
+    /// Whose namespace is not said.
+    #[error("invalid config provided: namespace mode container requires a value")]
+    NoContainer,
     /// Not a number.
     #[error("strconv.ParseUint: parsing {0:?}: invalid syntax")]
     Number(String),
@@ -149,7 +155,8 @@ impl FromStr for Userns {
                         Some(("uid", value)) => uid = Some(number(value)?),
                         Some(("gid", value)) => gid = Some(number(value)?),
                         Some(("size", value)) => size = Some(number(value)?),
-                        other => return Err(ModeError::Option(other.map_or(word, |(key, _)| key).to_owned())),
+                        Some((key, _)) => return Err(ModeError::Option(key.to_owned())),
+                        None => return Err(ModeError::NoValue(word.to_owned())),
                     }
                 }
                 Ok(Self::KeepId { uid, gid, size })
@@ -160,12 +167,14 @@ impl FromStr for Userns {
                 for word in words() {
                     match word.split_once('=') {
                         Some(("size", value)) => size = Some(number(value)?),
-                        other => return Err(ModeError::Option(other.map_or(word, |(key, _)| key).to_owned())),
+                        Some((key, _)) => return Err(ModeError::Option(key.to_owned())),
+                        None => return Err(ModeError::NoValue(word.to_owned())),
                     }
                 }
                 Ok(Self::Auto { size })
             }
             ("container", Some(name)) if !name.is_empty() => Ok(Self::Container(name.to_owned())),
+            ("container", Some(_)) => Err(ModeError::NoContainer),
             ("private", None) => Err(ModeError::Empty),
             _ => Err(ModeError::Unknown(text.to_owned())),
         }
@@ -185,8 +194,10 @@ impl Asked {
         let (Some(inside), Some(outside)) = (parts.next(), parts.next()) else { return Err(malformed()) };
         let (count, None) = (parts.next().unwrap_or("1"), parts.next()) else { return Err(malformed()) };
         let (of_host, outside) = outside.strip_prefix('@').map_or((false, outside), |outside| (true, outside));
-        let number = |text: &str| text.parse().map_err(|_| malformed());
+        let number = |text: &str| text.parse::<u32>().map_err(|_| malformed());
         let (inside, outside, count) = (number(inside)?, number(outside)?, number(count)?);
+        // No range goes past the last id.
+        inside.checked_add(count).and(outside.checked_add(count)).ok_or_else(malformed)?;
         Ok(Self { inside, outside, count, of_host, extends: flags.contains('+') })
     }
 }
@@ -398,7 +409,11 @@ fn merged(mut extents: Vec<(u32, u32, u32)>) -> Vec<(u32, u32, u32)> {
     let mut merged: Vec<(u32, u32, u32)> = Vec::new();
     for extent in extents {
         match merged.last_mut() {
-            Some(last) if last.0 + last.2 == extent.0 && last.1 + last.2 == extent.1 => last.2 += extent.2,
+            Some(last)
+                if last.0.checked_add(last.2) == Some(extent.0) && last.1.checked_add(last.2) == Some(extent.1) =>
+            {
+                last.2 += extent.2;
+            }
             _ => merged.push(extent),
         }
     }
@@ -416,7 +431,8 @@ fn subordinate(name: &str, kind: Kind, outer: &[Extent]) -> Result<Vec<(u32, u32
     let (mut extents, mut inside) = (Vec::new(), 0);
     for range in ranges {
         extents.push((inside, from_host(range.first, outer)?, range.count));
-        inside += range.count;
+        inside = u32::checked_add(inside, range.count)
+            .ok_or_else(|| ModeError::NoRanges { kind: text, name: name.to_owned() })?;
     }
     Ok(extents)
 }
@@ -501,5 +517,19 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Userns>().unwrap_err().to_string(), message);
         }
+    }
+
+    #[test]
+    fn whatever_is_written_it_is_a_mode_or_refused() {
+        let outer = outer();
+        haulout_fuzz::feed_text("userns", |text| {
+            if let Ok(mode) = text.parse::<Userns>() {
+                let _ = mapping(&mode, &outer, 1024, &[]);
+            }
+            if let Ok(asked) = Asked::parse(text, "UID") {
+                let (users, groups, user_name, group_name) = (vec![asked], Vec::new(), None, None);
+                let _ = mapping(&Userns::Maps { users, groups, user_name, group_name }, &outer, 1024, &[]);
+            }
+        });
     }
 }

@@ -226,4 +226,15 @@ mod tests {
             [IdRange { first: 100_000, count: 65536 }]
         );
     }
+
+    #[test]
+    fn whatever_is_in_the_file_it_is_read_or_refused() {
+        haulout_fuzz::feed_text("subid", |text| {
+            for range in read(text).unwrap_or_default() {
+                assert!(range.count > 0 && range.first.checked_add(range.count).is_some());
+            }
+            parse_getsubids(text);
+            asks_elsewhere(text);
+        });
+    }
 }

@@ -2,7 +2,9 @@
 //! A volume's files as a tar, out and in.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 
 use super::{Mark, Volumes};
 use crate::container::copy::{CopyOptions, Job, Side};
@@ -16,8 +18,11 @@ impl Volumes {
     /// Writes the files of the volume `name` to `to`, as a tar; their owners are those that a container sees. When it fails, half a
     /// tar may have been written.
     pub async fn export(&self, name: &str, to: OwnedFd) -> Result<(), Error> {
-        let (_, from) = self.side(name).await?;
-        self.copy(Job { from, to: Side::Tar, options: WHOLE }, to).await
+        let (name, from) = self.side(name).await?;
+        let folder = self.folder(&name).await?;
+        let copied = self.copy(Job { from, to: Side::Tar, options: WHOLE }, to).await;
+        self.is_still_there(&name, &folder).await?;
+        copied
     }
 
     /// Unpacks a tar, which may be packed by gzip or zstd, over the files of the volume `name`. What the tar has takes the place of
@@ -26,19 +31,41 @@ impl Volumes {
     pub async fn import(&self, name: &str, from: OwnedFd) -> Result<(), Error> {
         let (name, to) = self.side(name).await?;
         let (engine, of) = (self.engine.clone(), name.clone());
+        let folder = self.folder(&name).await?;
         let held = self.engine.blocking("filling a volume", move || {
             let failed = |source| Error::Io { doing: format!("waiting for who fills volume {of}"), source };
             // Two at once would take one another's files for what was there before.
-            let folder = File::open(engine.paths().volume(&of)).map_err(failed)?;
             folder.lock().map_err(failed)?;
             Ok((folder, Mark::take(engine.paths(), &of).map_err(failed)?))
         });
         // Held until it is filled: a container that mounts it meanwhile waits, and adds nothing of its image then.
-        let (_folder, mark) = held.await?;
-        self.copy(Job { from: Side::Tar, to, options: WHOLE }, from).await?;
+        let (folder, mark) = held.await?;
+        let copied = self.copy(Job { from: Side::Tar, to, options: WHOLE }, from).await;
+        self.is_still_there(&name, &folder).await?;
+        copied?;
         mark.map_or(Ok(()), |mark| {
             mark.remove().map_err(|source| Error::Io { doing: format!("noting that volume {name} is filled"), source })
         })
+    }
+
+    /// The volume's folder, which is another one once the volume has been removed and made again.
+    async fn folder(&self, name: &str) -> Result<File, Error> {
+        let (engine, name) = (self.engine.clone(), name.to_owned());
+        let opened = self.engine.blocking("opening a volume", move || match File::open(engine.paths().volume(&name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoSuchVolume(name)),
+            opened => opened.map_err(|source| Error::Io { doing: format!("opening volume {name}"), source }),
+        });
+        opened.await
+    }
+
+    /// Fails when the volume was removed while it was read or written.
+    async fn is_still_there(&self, name: &str, folder: &File) -> Result<(), Error> {
+        let now = self.folder(name).await?;
+        let number = |file: &File| file.metadata().map(|metadata| metadata.ino());
+        match (number(folder), number(&now)) {
+            (Ok(before), Ok(after)) if before == after => Ok(()),
+            _ => Err(Error::NoSuchVolume(name.to_owned())),
+        }
     }
 
     /// The volume's whole name, and its files.

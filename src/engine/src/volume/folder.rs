@@ -51,6 +51,42 @@ impl<'a> Guard<'a> {
     }
 }
 
+/// Folders that were made for volumes that are not in the database yet. Those that are not kept go.
+pub(crate) struct Made<'a> {
+    guard: &'a Guard<'a>,
+    names: Vec<String>,
+}
+
+impl<'a> Made<'a> {
+    /// None yet.
+    pub(crate) fn of(guard: &'a Guard<'a>) -> Self {
+        Self { guard, names: Vec::new() }
+    }
+
+    /// Makes the folder of the volume `name`, unless it is there.
+    pub(crate) fn make(&mut self, name: &str) -> io::Result<()> {
+        let there = self.guard.paths.volume(name).exists();
+        if !there {
+            self.names.push(name.to_owned());
+        }
+        make(self.guard.paths, name)
+    }
+
+    /// They are in the database.
+    pub(crate) fn keep(mut self) {
+        self.names.clear();
+    }
+}
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        for name in &self.names {
+            // Nobody has mounted it: what is in it is ours.
+            let _ = fs::remove_dir_all(self.guard.paths.volume(name));
+        }
+    }
+}
+
 /// The mark of a volume that was never mounted, locked: whoever fills the volume holds it until it is filled, and removes it then.
 pub(crate) struct Mark {
     path: PathBuf,

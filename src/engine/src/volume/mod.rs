@@ -18,7 +18,7 @@ use crate::event::{self, Event};
 use crate::state::Removed;
 use crate::step::Step;
 use folder::NEW;
-pub(crate) use folder::{Guard, Mark, make};
+pub(crate) use folder::{Guard, Made, Mark, make};
 
 /// The operations on volumes.
 #[derive(Clone)]
@@ -103,16 +103,7 @@ impl Record {
     }
 
     pub(crate) fn event(&self, action: &str) -> Event {
-        Event {
-            time: event::now(),
-            kind: event::Kind::Volume,
-            action: action.to_owned(),
-            id: String::new(),
-            name: self.name.clone(),
-            image: None,
-            exit: None,
-            labels: BTreeMap::new(),
-        }
+        Event { name: self.name.clone(), ..Event::of(event::Kind::Volume, action, event::now()) }
     }
 }
 
@@ -153,12 +144,14 @@ impl Volumes {
         let made = self.engine.blocking("making a volume", move || {
             let paths = engine.paths();
             let failed = |source| Error::Io { doing: format!("making volume {}", record.name), source };
-            let _guard = Guard::take(paths).map_err(failed)?;
+            let guard = Guard::take(paths).map_err(failed)?;
             if let Some(there) = engine.with_database(|database| Ok(database.volume(&record.name)?))? {
                 return if ignore { Ok((there, false)) } else { Err(Error::VolumeExists(record.name)) };
             }
-            make(paths, &record.name).map_err(failed)?;
+            let mut made = Made::of(&guard);
+            made.make(&record.name).map_err(failed)?;
             engine.with_database(|database| Ok(database.add_volume(&record)?))?;
+            made.keep();
             event::append(paths, &record.event("create"));
             Ok((record, true))
         });
@@ -226,15 +219,35 @@ impl Volumes {
                 return Ok((removed, Vec::new()));
             }
             event::append(paths, &Record { name: name.clone(), ..Record::default() }.event("remove"));
-            let known = engine.with_database(|database| Ok(database.volumes()?))?;
-            let garbage = guard.garbage(|name| known.iter().any(|volume| volume.name == name)).map_err(failed)?;
-            Ok((removed, garbage))
+            Ok((removed, garbage(&engine, &guard)?))
         });
         let (removed, garbage) = taken.await?;
+        self.clear(garbage).await?;
+        Ok(removed)
+    }
+
+    /// Removes what killed commands have left, as every removal does: for who found nothing to remove.
+    ///
+    /// # Errors
+    /// A folder that cannot be removed.
+    pub async fn tidy(&self) -> Result<(), Error> {
+        let engine = self.engine.clone();
+        let found = self.engine.blocking("looking for what killed commands left", move || {
+            let paths = engine.paths();
+            if !paths.volumes().exists() {
+                return Ok(Vec::new());
+            }
+            let failed = |source| Error::Io { doing: "locking the volumes".to_owned(), source };
+            garbage(&engine, &Guard::take(paths).map_err(failed)?)
+        });
+        self.clear(found.await?).await
+    }
+
+    async fn clear(&self, garbage: Vec<PathBuf>) -> Result<(), Error> {
         for path in garbage {
             self.engine.steps().await?.run(&Step::Remove { path }, Vec::new()).await?;
         }
-        Ok(removed)
+        Ok(())
     }
 
     /// Notes that one was removed because nobody used it.
@@ -242,6 +255,13 @@ impl Volumes {
         let record = Record { name: name.to_owned(), ..Record::default() };
         event::append(self.engine.paths(), &record.event("prune"));
     }
+}
+
+/// The folders of no volume.
+fn garbage(engine: &Engine, guard: &Guard<'_>) -> Result<Vec<PathBuf>, Error> {
+    let known = engine.with_database(|database| Ok(database.volumes()?))?;
+    let failed = |source| Error::Io { doing: "looking for what removed volumes left".to_owned(), source };
+    guard.garbage(|name| known.iter().any(|volume| volume.name == name)).map_err(failed)
 }
 
 /// Blocks.
@@ -264,7 +284,7 @@ fn details(engine: &Engine) -> Result<Vec<Details>, Error> {
 }
 
 /// Whether the driver knows the options; in Podman's words.
-fn check(options: &BTreeMap<String, String>) -> Result<(), Error> {
+pub(crate) fn check(options: &BTreeMap<String, String>) -> Result<(), Error> {
     for (key, value) in options {
         match key.as_str() {
             "type" | "device" | "copy" | "nocopy" => {}

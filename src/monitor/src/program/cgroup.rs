@@ -18,7 +18,9 @@ pub struct Cgroup {
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
     /// There is no cgroup2 mount.
-    #[error("no cgroup2 file system is mounted")]
+    #[error(
+        "no cgroup2 file system is mounted here, without which the OCI runtime runs nothing (`ip netns exec` hides it; `nsenter --net=/run/netns/NAME` does not)"
+    )]
     NoMount,
     /// A path that is no cgroup's.
     #[error("{0:?} is no path of a cgroup")]
@@ -79,6 +81,11 @@ impl Cgroup {
     pub fn oom_killed(&self) -> bool {
         let events = fs::read_to_string(self.folder.join("container/memory.events")).unwrap_or_default();
         events.lines().any(|line| line.strip_prefix("oom_kill ").is_some_and(|count| count.trim() != "0"))
+    }
+
+    /// Kills every process in the container's part.
+    pub fn kill_container(&self) {
+        let _ = fs::write(self.folder.join("container/cgroup.kill"), "1");
     }
 
     /// Removes the container's part and what the container made below it.

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What the runtime changes in a running container: it is paused and let go on.
+//! What the runtime changes in a running container: it is paused and let go on, its limits become others.
 
 use std::fs;
 use std::path::Path;
 
-use haulout_monitor::frame::{Failure, Kind};
+use haulout_monitor::config::Restart;
+use haulout_monitor::frame::{Failure, Health, Kind, Update};
 
 use crate::monitor::Monitor;
+use crate::phase::Phase;
 use crate::runtime::{Call, Streams, failure};
 
 /// In the bundle as long as the container is paused.
 pub const PAUSED: &str = "paused";
+
+/// In the bundle while the runtime reads the container's new limits.
+const RESOURCES: &str = "resources.json";
 
 /// A change that the runtime is making.
 #[derive(Debug)]
@@ -19,18 +24,25 @@ pub struct Change {
     kind: Kind,
     /// Who asked for it.
     client: u64,
+    /// What else changes with it.
+    also: Also,
+}
+
+/// What the monitor changes by itself: the restart policy, the health check.
+#[derive(Debug, Default)]
+struct Also {
+    restart: Option<Restart>,
+    health: Option<Health>,
 }
 
 impl Monitor {
     /// Has the runtime do it; the answer comes when it has.
     pub fn change(&mut self, client: u64, kind: Kind) -> Result<(), Failure> {
         self.running_init()?;
+        self.nobody_else_changes_it()?;
         let id = &self.config.id;
         let paused = Path::new(PAUSED).exists();
         let improper = |what: &str| Err(failure(125, format!("\"{id}\" {what}: container state improper")));
-        if !self.changes.is_empty() {
-            return improper("is being changed by somebody else");
-        }
         let verb = match kind {
             Kind::Pause if paused => return improper("is already paused"),
             Kind::Unpause if !paused => return improper("is not paused, can't unpause"),
@@ -38,8 +50,59 @@ impl Monitor {
             _ => "resume",
         };
         let call = Call::start(&self.config, verb, &[], Path::new("change.log"), Streams::default())?;
-        self.changes.push(Change { call, kind, client });
+        self.changes.push(Change { call, kind, client, also: Also::default() });
         Ok(())
+    }
+
+    /// Changes limits and restart policy; whether that is done: if not, the answer comes when the runtime has done it.
+    pub fn update(&mut self, client: u64, payload: &[u8]) -> Result<bool, Failure> {
+        let update: Update = serde_json::from_slice(payload)
+            .map_err(|error| failure(125, format!("reading what is to be changed in the container: {error}")))?;
+        let also = Also { restart: update.restart, health: update.health };
+        let Some(resources) = update.resources else {
+            self.change_also(also);
+            return Ok(true);
+        };
+        // The cgroup of one that waits is there as well.
+        if !self.waits() {
+            self.running_init()?;
+        }
+        self.nobody_else_changes_it()?;
+        fs::write(RESOURCES, resources.to_string())
+            .map_err(|error| failure(125, format!("writing the container's new limits: {error}")))?;
+        let call = Call::start(
+            &self.config,
+            "update",
+            &["--resources", RESOURCES],
+            Path::new("change.log"),
+            Streams::default(),
+        )?;
+        self.changes.push(Change { call, kind: Kind::Update, client, also });
+        Ok(false)
+    }
+
+    fn change_also(&mut self, also: Also) {
+        if let Some(restart) = also.restart {
+            self.policy.change(restart);
+        }
+        if let Some(health) = also.health {
+            self.config.health = match health {
+                Health::Checked(checks) => Some(*checks),
+                Health::Unchecked => None,
+            };
+            if matches!(self.phase, Phase::Running) {
+                self.end_checks();
+                self.begin_checks();
+            }
+        }
+    }
+
+    fn nobody_else_changes_it(&self) -> Result<(), Failure> {
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        let id = &self.config.id;
+        Err(failure(125, format!("\"{id}\" is being changed by somebody else: container state improper")))
     }
 
     /// Whether `pid` was the runtime making a change.
@@ -50,11 +113,32 @@ impl Monitor {
             let failed = |error| failure(125, format!("noting that the container is paused: {error}"));
             match change.kind {
                 Kind::Pause => fs::write(PAUSED, "").map_err(failed),
+                Kind::Update => Ok(()),
                 _ => fs::remove_file(PAUSED).map_err(failed),
             }
         });
+        let result = match self.running_init() {
+            // Whatever the runtime says of it.
+            Err(_) if result.is_err() => {
+                let verb = match change.kind {
+                    Kind::Pause => "pause",
+                    Kind::Update => "update",
+                    _ => "unpause",
+                };
+                Err(failure(125, format!("\"exited\" is not running, can't {verb}: container state improper")))
+            }
+            _ => result,
+        };
+        match (&result, change.kind) {
+            (_, Kind::Update) => {
+                let _ = fs::remove_file(RESOURCES);
+            }
+            (Ok(()), Kind::Pause) => self.event("pause", None),
+            (Ok(()), _) => self.event("unpause", None),
+            (Err(_), _) => {}
+        }
         if result.is_ok() {
-            self.event(if change.kind == Kind::Pause { "pause" } else { "unpause" }, None);
+            self.change_also(change.also);
         }
         if let Some(client) = self.client(change.client) {
             match &result {

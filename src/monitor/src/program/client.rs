@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An outbox is not kept larger than this.
 const KEPT: usize = 32 << 10;
 
-/// So many descriptors may come with a frame.
-const MAX_DESCRIPTORS: usize = 3;
+/// So many descriptors may come with a frame: the standard three, and those that are passed on.
+const MAX_DESCRIPTORS: usize = 3 + haulout_monitor::config::MAX_PASSED as usize;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -52,12 +52,14 @@ impl Exec {
         init: i32,
         number: u64,
         request: &ExecRequest,
-        descriptors: Vec<OwnedFd>,
+        mut descriptors: Vec<OwnedFd>,
     ) -> Result<Self, Failure> {
         let name = |extension: &str| PathBuf::from(format!("exec-{number}.{extension}"));
         let files = Files { process: name("json"), pid: name("pid") };
         let failed = |doing: &str, error: &dyn std::fmt::Display| failure(125, format!("{doing} a command: {error}"));
-        let streams = streams(descriptors)?;
+        let standard = descriptors.len().saturating_sub(request.passed.len());
+        let passed = request.passed.iter().copied().zip(descriptors.split_off(standard)).collect();
+        let streams = Streams { passed, ..streams(descriptors)? };
         let process = process(init, request)?;
         fs::write(&files.process, process.to_string()).map_err(|error| failed("describing", &error))?;
         let console = if request.terminal {
@@ -131,7 +133,7 @@ fn streams(descriptors: Vec<OwnedFd>) -> Result<Streams, Failure> {
         }
     }
     let mut descriptors = descriptors.into_iter();
-    Ok(Streams { input: descriptors.next(), output: descriptors.next(), error: descriptors.next() })
+    Ok(Streams { input: descriptors.next(), output: descriptors.next(), error: descriptors.next(), passed: Vec::new() })
 }
 
 /// The `process` of the OCI runtime specification, with the user looked up.

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use haulout_monitor::config::USERNS;
+use haulout_monitor::config::{MAX_PASSED, PASSED, USERNS};
 use rustix::pipe::PipeFlags;
 
 /// The descriptor of the starter's socket.
@@ -20,15 +20,15 @@ const STARTER: i32 = 3;
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
 
 /// Takes the starter's socket and closes every descriptor after it, which could be anything: a lock, a terminal. Only the container's
-/// user namespace stays, under its number.
-pub fn starter() -> io::Result<OwnedFd> {
+/// user namespace stays, under its number, and the `passed` ones after it.
+pub fn starter(passed: u32) -> io::Result<OwnedFd> {
     // SAFETY: nothing has opened a descriptor yet, so none that is closed here has an owner.
     unsafe {
         // ioctl_nsfs(2): what is no namespace has no type.
         if libc::ioctl(USERNS, NS_GET_NSTYPE) != libc::CLONE_NEWUSER {
             libc::close(USERNS);
         }
-        libc::close_range(USERNS.cast_unsigned() + 1, u32::MAX, 0)
+        libc::close_range(PASSED.cast_unsigned() + passed.min(MAX_PASSED), u32::MAX, 0)
     };
     // SAFETY: only asks whether the number is a descriptor.
     if unsafe { libc::fcntl(STARTER, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
@@ -171,6 +171,45 @@ pub fn network_namespace(userns: Option<i32>) -> io::Result<OwnedFd> {
         libc::waitpid(pid, std::ptr::null_mut(), 0);
     }
     namespace.map(OwnedFd::from)
+}
+
+/// Takes the descriptors that are passed on to the container, with the numbers that they have there.
+pub fn passed(numbers: &[u32]) -> Vec<(u32, OwnedFd)> {
+    let mut found = Vec::with_capacity(numbers.len());
+    for (place, number) in (PASSED..).zip(numbers) {
+        // SAFETY: only asks whether the number is a descriptor, and keeps it from other programs.
+        if unsafe { libc::fcntl(place, libc::F_SETFD, libc::FD_CLOEXEC) } != -1 {
+            // SAFETY: it is open, as was just seen; it is asked for once, before the monitor opens anything.
+            found.push((*number, unsafe { OwnedFd::from_raw_fd(place) }));
+        }
+    }
+    found
+}
+
+/// Gives what `command` starts these descriptors, under these numbers.
+pub fn pass(command: &mut Command, descriptors: &[(u32, OwnedFd)]) {
+    let pairs: Vec<(i32, i32)> =
+        descriptors.iter().map(|(number, fd)| (fd.as_raw_fd(), number.cast_signed())).collect();
+    let mut aside = vec![0; pairs.len()];
+    let highest = pairs.iter().map(|(_, number)| *number).max().unwrap_or_default();
+    // SAFETY: runs between fork and exec, allocates nothing and makes only system calls on numbers. First all go where none of
+    // them is to be, then each to its place.
+    unsafe {
+        command.pre_exec(move || {
+            for (index, (from, _)) in pairs.iter().enumerate() {
+                aside[index] = libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, highest + 1);
+                if aside[index] == -1 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            for (index, (_, number)) in pairs.iter().enumerate() {
+                if libc::dup2(aside[index], *number) == -1 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
 }
 
 /// Makes the kernel kill what `command` starts when this process ends, however it ends.

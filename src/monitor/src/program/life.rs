@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use haulout_monitor::config;
 use haulout_monitor::frame::{Failure, Kind};
-use haulout_monitor::last_run::Exit;
+use haulout_monitor::last_run::{Exit, LastRun};
 use haulout_monitor::process::Process;
 use rustix::mount::UnmountFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -21,115 +21,17 @@ use crate::input::Input;
 use crate::kernel::{self, Signal};
 use crate::log::Stream;
 use crate::monitor::{Awaited, Init, Monitor};
-use crate::network::complaint;
 use crate::output::{Output, Read};
+use crate::phase::{Ending, Phase};
 use crate::runtime::{Call, Streams, failure};
 use crate::spec;
 use crate::terminal::{self, ConsoleSocket};
-
-/// Who still holds the container's output open after it ended is listened to until it has said nothing for so long,
-const QUIET: Duration = Duration::from_millis(500);
-
-/// and no longer than this.
-const LAST_OUTPUT: Duration = Duration::from_secs(10);
 
 /// So long the starter may take to remove the container before somebody else does.
 const REMOVAL: Duration = Duration::from_secs(30);
 
 /// What a container that was killed because its time was up ends with, as with Podman.
 const TIMED_OUT: i32 = 255;
-
-/// How far the container is.
-#[derive(Debug)]
-pub enum Phase {
-    /// Its cgroup is waited for.
-    Preparing,
-    /// The runtime makes it.
-    Creating(Call),
-    /// It is made; its network and the word to go are waited for.
-    Created {
-        /// Whether the starter knows.
-        told: bool,
-    },
-    /// The runtime starts its process.
-    Starting(Call),
-    /// Its process runs.
-    Running,
-    /// Its process has ended; its output not yet.
-    Draining {
-        /// When it is given up.
-        latest: Instant,
-        /// When it is given up if nothing comes until then.
-        quiet: Instant,
-    },
-    /// The runtime forgets it.
-    Deleting {
-        /// The runtime at work.
-        call: Option<Call>,
-        /// What there is to tell.
-        ending: Ending,
-        /// How long to rest before it is started again; nothing when it is not.
-        rest: Option<Duration>,
-    },
-    /// It ended and will be started again.
-    Resting {
-        /// When.
-        until: Instant,
-    },
-    /// It is over; clients are told.
-    Leaving {
-        /// When they are not waited for any more.
-        latest: Instant,
-    },
-    /// Nothing is left to do.
-    Over,
-}
-
-/// How it came to an end.
-#[derive(Clone, Debug)]
-pub enum Ending {
-    /// Its process ended.
-    Exited(Exit),
-    /// It could not be started.
-    Failed(Failure),
-    /// Whoever wanted it has gone before it was started.
-    Abandoned,
-}
-
-impl Phase {
-    /// Whether there is nothing left to do.
-    pub fn is_over(&self) -> bool {
-        matches!(self, Self::Over)
-    }
-
-    /// Whether the container's process has ended.
-    pub fn is_ending(&self) -> bool {
-        matches!(self, Self::Draining { .. } | Self::Deleting { .. } | Self::Resting { .. } | Self::Leaving { .. })
-    }
-
-    /// Whether the container's pipes are still the runtime's: until its process is started, nothing that comes from them is
-    /// the container's. (And nobody hears from it before he hears that it runs.)
-    pub fn is_before_start(&self) -> bool {
-        matches!(self, Self::Preparing | Self::Creating(_) | Self::Created { .. } | Self::Starting(_))
-    }
-
-    /// When it ends by itself.
-    pub fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Draining { latest, quiet } => Some(*latest.min(quiet)),
-            Self::Resting { until } => Some(*until),
-            Self::Leaving { latest } => Some(*latest),
-            _ => None,
-        }
-    }
-
-    /// Output has come.
-    pub fn note_output(&mut self) {
-        if let Self::Draining { quiet, .. } = self {
-            *quiet = Instant::now() + QUIET;
-        }
-    }
-}
 
 impl Monitor {
     /// Goes on as far as can be gone without waiting.
@@ -142,6 +44,7 @@ impl Monitor {
         {
             let _ = kernel::send_signal(&init.pidfd, libc::SIGKILL);
         }
+        self.check_health();
         match &self.phase {
             Phase::Preparing | Phase::Created { .. } | Phase::Resting { .. } if self.giving_up.is_some() => {
                 if let Some(ending) = self.giving_up.take() {
@@ -153,13 +56,15 @@ impl Monitor {
                     self.create();
                 }
             }
+            Phase::Created { .. } if self.waits() && self.init.as_ref().is_none_or(|init| init.status.is_some()) => {
+                // What was to become its process has been killed.
+                self.ended();
+            }
             Phase::Created { told } => {
                 if self.network.as_ref().is_none_or(crate::network::Network::is_ready) {
                     if !told {
                         self.phase = Phase::Created { told: true };
-                        if let Some(starter) = self.starter() {
-                            starter.send(Kind::Created, b"");
-                        }
+                        self.tell_created();
                     }
                     if self.go {
                         self.start();
@@ -169,7 +74,7 @@ impl Monitor {
             Phase::Running => {
                 if self.init.as_ref().is_none_or(|init| init.status.is_some()) {
                     let now = Instant::now();
-                    self.phase = Phase::Draining { latest: now + LAST_OUTPUT, quiet: now + QUIET };
+                    self.phase = Phase::draining(now);
                     self.advance();
                 }
             }
@@ -222,8 +127,9 @@ impl Monitor {
             }
             Phase::Starting(call) if call.pid == pid => self.started(call.result(status, b"")),
             Phase::Deleting { call: Some(call), ending, rest } if call.pid == pid => {
-                // What it cannot forget, the engine's next start forces away.
-                let _ = call.result(status, b"");
+                if call.result(status, b"").is_err() {
+                    self.forget_by_hand();
+                }
                 self.deleted(ending, rest);
             }
             other => {
@@ -247,8 +153,7 @@ impl Monitor {
     /// Somebody asks the monitor to end: so it asks the container.
     pub fn asked_to_end(&mut self, signal: Signal) {
         self.stopping = true;
-        let patience = self.config.stop_timeout.map(Duration::from_secs);
-        self.kill_at = self.kill_at.or(patience.and_then(|patience| Instant::now().checked_add(patience)));
+        self.kill_later();
         let stop = self.config.stop_signal.unwrap_or(libc::SIGTERM);
         match &self.init {
             Some(init) if init.since.is_some() => {
@@ -262,9 +167,23 @@ impl Monitor {
                 }
             }
             // Its process may run already: it is told as soon as that is known.
-            _ if matches!(self.phase, Phase::Starting(_)) => self.told_to_end = true,
+            _ if matches!(self.phase, Phase::Starting(_)) => self.first_signal = Some(stop),
             _ => self.abandon(),
         }
+    }
+
+    /// The running container is stopped because of its health.
+    pub fn ask_to_end(&mut self) {
+        self.kill_later();
+        if let Some(init) = &self.init {
+            let _ = kernel::send_signal(&init.pidfd, self.config.stop_signal.unwrap_or(libc::SIGTERM));
+        }
+    }
+
+    /// What does not end when it is asked to is killed in time.
+    fn kill_later(&mut self) {
+        let patience = self.config.stop_timeout.map(Duration::from_secs);
+        self.kill_at = self.kill_at.or(patience.and_then(|patience| Instant::now().checked_add(patience)));
     }
 
     /// When the container's time is up.
@@ -280,7 +199,7 @@ impl Monitor {
         }
     }
 
-    /// pasta has ended by itself.
+    /// What joins the network to the host's has ended by itself.
     pub fn network_ended(&mut self, status: i32) {
         let Some(network) = &self.network else { return };
         if network.is_ready() {
@@ -288,7 +207,8 @@ impl Monitor {
                 self.event("network", Some(status));
             }
         } else {
-            self.give_up(complaint(status));
+            let complaint = network.complaint(status);
+            self.give_up(complaint);
         }
     }
 
@@ -308,17 +228,27 @@ impl Monitor {
             }
         }
         if let Some(network) = &mut self.network {
-            network.start_pasta()?;
+            network.join()?;
         }
+        let flags = self.config.create_flags.clone();
         let mut arguments = vec!["--bundle", ".", "--pid-file", "runtime.pid"];
+        arguments.extend(flags.iter().map(String::as_str));
         let streams = if self.config.terminal {
             let console = ConsoleSocket::bind(Path::new("console"));
             self.console = Some(console.map_err(|error| failed("making the console socket", error))?);
             arguments.extend(["--console-socket", "console"]);
             Streams::default()
+        } else if matches!(self.config.log, config::Log::Passthrough) {
+            self.passed_streams()
         } else {
             self.pipes().map_err(|error| failed("making the container's pipes", error.into()))?
         };
+        // Once: where the other end of a pipe waits for its end, nobody else may have it.
+        let streams = Streams { passed: std::mem::take(&mut self.passed), ..streams };
+        if self.runtime_folder().is_some_and(|folder| folder.exists()) {
+            // It knows a container of that id, of a start that failed so badly that it could not forget it.
+            self.forget_by_hand();
+        }
         let at_once = self.network.is_none() && self.go && self.config.cleanup.is_some();
         let verb = if at_once { "run" } else { "create" };
         if at_once {
@@ -328,6 +258,15 @@ impl Monitor {
         let call = Call::start(&self.config, verb, &arguments, Path::new("runtime.log"), streams)?;
         self.phase = if at_once { Phase::Starting(call) } else { Phase::Creating(call) };
         Ok(())
+    }
+
+    /// The standard streams that were passed on: taken once, so that who waits for their end is not kept waiting by the monitor.
+    fn passed_streams(&mut self) -> Streams {
+        let mut take = |number: u32| {
+            let index = self.passed.iter().position(|(passed, _)| *passed == number)?;
+            Some(self.passed.swap_remove(index).1)
+        };
+        Streams { input: take(0), output: take(1), error: take(2), passed: Vec::new() }
     }
 
     /// Pipes for the container: its ends are returned, ours do not wait.
@@ -348,7 +287,7 @@ impl Monitor {
             input = Some(reader);
         }
         self.outputs = vec![stdout, stderr];
-        Ok(Streams { input, output: Some(output), error: Some(error) })
+        Ok(Streams { input, output: Some(output), error: Some(error), passed: Vec::new() })
     }
 
     /// What the runtime wrote to the container's standard error while it made it.
@@ -369,6 +308,30 @@ impl Monitor {
             }
             Err(failure) => self.delete(Ending::Failed(failure), None),
         }
+    }
+
+    /// Tells the starter that the container is made; who only wanted that is let go.
+    fn tell_created(&mut self) {
+        if self.held {
+            let process = self.init.as_ref().and_then(|init| Process::of(init.pid));
+            if let Err(error) = process.map_or(Ok(()), |process| process.write(Path::new(config::CREATED))) {
+                return self.give_up(failure(125, format!("noting that the container is made: {error}")));
+            }
+            self.stirred = true;
+        }
+        let held = self.held;
+        if let Some(starter) = self.starter() {
+            starter.send(Kind::Created, b"");
+            if held {
+                starter.role = Role::Visitor;
+                starter.close();
+            }
+        }
+    }
+
+    /// Whether the container is made and waits for somebody to start it.
+    pub fn waits(&self) -> bool {
+        self.held && matches!(self.phase, Phase::Created { told: true })
     }
 
     /// The runtime has made it and started its process at once.
@@ -402,6 +365,11 @@ impl Monitor {
                 self.input.connect(copy(&master)?, true);
             }
             self.master = Some(master);
+        }
+        if let Some(file) = &self.config.pidfile {
+            fs::write(file, pid.to_string()).map_err(|error| {
+                failure(125, format!("writing the container's pid into {}: {error}", file.display()))
+            })?;
         }
         Ok(Init { pid, pidfd, status: None, since: None, timed_out: false })
     }
@@ -449,10 +417,16 @@ impl Monitor {
         if let Some(process) = Process::of(pid) {
             let _ = process.write(Path::new("init.pid"));
         }
-        if self.told_to_end {
-            let _ = kernel::send_signal(&init.pidfd, self.config.stop_signal.unwrap_or(libc::SIGTERM));
+        // After that: who reads this one first and finds nothing finds the other.
+        let _ = fs::remove_file(config::CREATED);
+        if let Some(number) = self.first_signal.take() {
+            let _ = kernel::send_signal(&init.pidfd, number);
         }
         self.stirred = true;
+        self.begin_checks();
+        if let Some(notifier) = &mut self.notifier {
+            notifier.started();
+        }
         self.event("start", None);
         if let Some(starter) = self.starter() {
             starter.send(Kind::Started, pid.to_string().as_bytes());
@@ -469,12 +443,23 @@ impl Monitor {
         self.master = None;
         let _ = fs::remove_file(crate::change::PAUSED);
         self.log.end();
+        self.end_checks();
+        self.kill_at = None;
         let Some(init) = self.init.take() else { return };
         let status = if init.timed_out { TIMED_OUT } else { init.status.unwrap_or_default() };
         let oom_killed = matches!(&self.cgroup, Awaited::Here(Some(cgroup)) if cgroup.oom_killed());
-        let exit = Exit { status: Some(status), finished: clock::now(), oom_killed };
+        let exit = Exit { status: Some(status), finished: clock::now(), oom_killed, by_user: self.by_user };
         let ran = init.since.map(|since| since.elapsed()).unwrap_or_default();
-        let rest = if self.stopping { None } else { self.policy.after(status, ran) };
+        if init.since.is_none() {
+            // It never ran: when it last did, the disk knows.
+            let before = LastRun::read(&self.config.folder).ok().flatten();
+            self.last_run.started = before.map_or((0, 0), |run| run.started);
+        }
+        let rest = match (self.stopping || self.held, std::mem::take(&mut self.restarting)) {
+            (true, _) => None,
+            (false, true) => Some(self.policy.at_once()),
+            (false, false) => self.policy.after(status, ran),
+        };
         self.delete(Ending::Exited(exit), rest);
     }
 
@@ -494,10 +479,14 @@ impl Monitor {
         }
         if let Ending::Exited(exit) = &ending {
             self.last_run.exit = Some(exit.clone());
-            // A disk that takes no more cannot be helped; clients are told all the same.
-            let _ = self.write_last_run();
+            if self.write_last_run().is_err() {
+                // The disk takes no more, or was made read-only. Where not even memory has room, clients are told all the same.
+                let waiting = self.config.waiting();
+                let _ = fs::create_dir_all(&waiting).and_then(|()| self.last_run.replace(&waiting));
+            }
             // Not before: who looks in between would see a run that neither goes on nor has ended.
             let _ = fs::remove_file("init.pid");
+            let _ = fs::remove_file(config::CREATED);
             self.event("died", exit.status);
             if rest.is_none() && self.config.cleanup.is_some() {
                 // The starter removes the container while the runtime forgets it.
@@ -510,6 +499,23 @@ impl Monitor {
             Ok(call) => self.phase = Phase::Deleting { call: Some(call), ending, rest },
             Err(_) => self.deleted(ending, rest),
         }
+    }
+
+    /// What the runtime cannot forget, since it was killed before it had written everything down (or while it forgot it).
+    fn forget_by_hand(&self) {
+        if let Awaited::Here(Some(cgroup)) = &self.cgroup {
+            cgroup.kill_container();
+        }
+        if let Some(folder) = self.runtime_folder() {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+
+    /// Where the runtime keeps what it knows of the container.
+    fn runtime_folder(&self) -> Option<PathBuf> {
+        let mut pairs = self.config.runtime.iter().zip(self.config.runtime.iter().skip(1));
+        let (_, root) = pairs.find(|(flag, _)| *flag == "--root")?;
+        Some(Path::new(root).join(&self.config.id))
     }
 
     fn deleted(&mut self, ending: Ending, rest: Option<Duration>) {
@@ -576,6 +582,10 @@ impl Monitor {
         self.unmount();
         let _ = fs::remove_dir_all(&self.config.bundle);
         self.phase = Phase::Leaving { latest: Instant::now() + REMOVAL };
+        if self.held && matches!(ending, Some(Ending::Abandoned)) {
+            // It stays to be started another time.
+            self.config.cleanup = None;
+        }
         match ending {
             Some(Ending::Failed(failure)) => {
                 let stays = self.config.cleanup.is_some();

@@ -41,7 +41,7 @@ impl Log {
         Ok(match &config.log {
             config::Log::K8sFile { path, max_size } => Self::File(K8sFile::open(path, *max_size)?),
             config::Log::Journald { tag } => Self::Journal(Journal::open(config, tag.as_deref())),
-            config::Log::None => Self::None,
+            config::Log::None | config::Log::Passthrough => Self::None,
         })
     }
 
@@ -71,8 +71,10 @@ impl Log {
 
     /// The container ended: a line that was begun is a line.
     pub fn end(&mut self) {
-        if let Self::Journal(journal) = self {
-            journal.end();
+        match self {
+            Self::Journal(journal) => journal.end(),
+            Self::File(file) => file.end(),
+            Self::None => {}
         }
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! `haulout-monitor BUNDLE`: the one small process that stays beside each container.
+//! `haulout-monitor BUNDLE [COUNT]`: the one small process that stays beside each container.
 //!
 //! It is started by the engine in the container's user namespace and in a mount namespace of its own, with the starter's
-//! socket as descriptor 3 and `monitor.json` in the bundle. It drives the OCI runtime, owns the container's terminal or pipes,
+//! socket as descriptor 3 and `monitor.json` in the bundle. COUNT descriptors that the container's process gets are from number 5 on. It drives the OCI runtime, owns the container's terminal or pipes,
 //! writes its log, serves the socket `attach`, and when the container has ended records how and gives everything back.
 //!
 //! One thread, one poll loop ([`monitor`]); [`life`] is the container's way from `create` to `delete`, [`requests`] what clients
@@ -14,16 +14,20 @@ mod change;
 mod client;
 mod clock;
 mod exec;
+mod health;
 mod input;
 mod kernel;
 mod life;
 mod log;
 mod monitor;
 mod network;
+mod notify;
 mod output;
+mod phase;
 mod requests;
 mod restart;
 mod runtime;
+mod slirp;
 mod spec;
 mod terminal;
 
@@ -45,15 +49,15 @@ fn main() -> ExitCode {
     if bundle.as_deref() == Some(Path::new("--hold")) {
         anchor::hold();
     }
-    let (Some(bundle), Ok(starter)) = (bundle, kernel::starter()) else {
+    let passed = env::args().nth(2).and_then(|count| count.parse().ok()).unwrap_or_default();
+    let (Some(bundle), Ok(starter)) = (bundle, kernel::starter(passed)) else {
         eprintln!("haulout-monitor is started by haulout, with a bundle's folder and a socket as descriptor 3");
         return ExitCode::from(125);
     };
     match settle(&bundle).and_then(|(config, signals)| Monitor::new(config, signals)) {
         Ok(mut monitor) => {
             monitor.serve_starter(starter);
-            monitor.run();
-            ExitCode::SUCCESS
+            ExitCode::from(monitor.run())
         }
         Err(failure) => {
             let _ = fs::remove_dir_all(&bundle);

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use haulout_monitor::config::{self, Config};
-use haulout_monitor::event::{Event, Kind as EventKind};
+use haulout_monitor::event::{self, Event, Kind as EventKind};
 use haulout_monitor::frame::{Failure, Kind};
 use haulout_monitor::last_run::{Exit, LastRun};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -23,14 +23,17 @@ use crate::change::Change;
 use crate::client::{Client, Role};
 use crate::clock;
 use crate::exec::{Exec, State};
+use crate::health::Checker;
 use crate::input::Input;
 use crate::kernel::{self, Signals};
-use crate::life::Phase;
 use crate::log::Log;
-use crate::network::Network;
+use crate::network::{Helper, Network};
+use crate::notify::Notifier;
 use crate::output::{Output, Read};
+use crate::phase::Phase;
 use crate::restart::Policy;
 use crate::runtime::failure;
+use crate::slirp::Forwards;
 use crate::terminal::ConsoleSocket;
 
 /// So much is read at once.
@@ -44,7 +47,7 @@ pub struct Monitor {
     pub config: Config,
     pub phase: Phase,
     /// Why the container is not to be started after all.
-    pub giving_up: Option<crate::life::Ending>,
+    pub giving_up: Option<crate::phase::Ending>,
     pub clients: Vec<Client>,
     pub cgroup: Awaited,
     pub network: Option<Network>,
@@ -58,18 +61,30 @@ pub struct Monitor {
     pub execs: Vec<Exec>,
     pub exec_number: u64,
     pub changes: Vec<Change>,
+    /// What looks after its health, as long as its process runs.
+    pub checker: Option<Checker>,
+    /// The service manager that is told of it.
+    pub notifier: Option<Notifier>,
+    /// What its process gets beside the standard three.
+    pub passed: Vec<(u32, OwnedFd)>,
     pub policy: Policy,
     pub last_run: LastRun,
     /// How the container ended, once it is over for good.
     pub exit: Option<Exit>,
     /// The starter said that the container is to be started.
     pub go: bool,
+    /// The container is to be made and to wait for somebody else to start it.
+    pub held: bool,
     /// A user wants it to end.
     pub stopping: bool,
+    /// Whether a user wanted that.
+    pub by_user: bool,
+    /// It is stopped only to be started again.
+    pub restarting: bool,
     /// When the container is killed after the monitor was asked to end.
     pub kill_at: Option<Instant>,
-    /// The monitor was asked to end while the runtime started the container.
-    pub told_to_end: bool,
+    /// What the container's process is sent as soon as it runs: somebody wanted it to end while it was being started.
+    pub first_signal: Option<i32>,
     /// The starter was told of the end.
     pub starter_told: bool,
     /// The starter removed the container.
@@ -117,18 +132,25 @@ enum Source {
     Network,
     Log,
     Abandoned(usize),
+    Check,
+    Notify,
 }
 
 impl Monitor {
     /// A monitor of the container of `config`, in the bundle that is the working folder. Clients are still to come.
     pub fn new(config: Config, signals: Signals) -> Result<Self, Failure> {
+        let passed = kernel::passed(&config.passed);
         let listener =
             listen().map_err(|error| failure(125, format!("listening on the container's socket: {error}")))?;
         let log = Log::open(&config).map_err(|error| failure(125, format!("opening the container's log: {error}")))?;
-        let network = match &config.network {
+        let helper = match &config.network {
             config::Network::Runtime => None,
-            config::Network::Pasta { command } => Some(Network::start(&config.bundle, command, config.userns)?),
+            config::Network::Pasta { command } => Some(Helper::Pasta(command.clone())),
+            config::Network::Slirp { command, guest, forwards } => {
+                Some(Helper::Slirp(command.clone(), Forwards { guest: *guest, ports: forwards.clone() }))
+            }
         };
+        let network = helper.map(|helper| Network::start(&config.bundle, helper, config.userns)).transpose()?;
         let cgroup = match config.cgroup {
             config::Cgroup::Scope => Awaited::Not,
             config::Cgroup::Split => match Cgroup::divide_own() {
@@ -137,6 +159,13 @@ impl Monitor {
             },
             config::Cgroup::Disabled => Awaited::Here(None),
         };
+        if let Some(file) = &config.monitor_pidfile {
+            fs::write(file, std::process::id().to_string())
+                .map_err(|error| failure(125, format!("writing the monitor's pid into {}: {error}", file.display())))?;
+        }
+        let notifier = config.notify.as_ref().map(Notifier::begin).transpose();
+        let notifier = notifier
+            .map_err(|error| failure(125, format!("making the container's socket for its service manager: {error}")))?;
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let last_run = LastRun { boot_id: boot_id.trim().to_owned(), started: (0, 0), pid: 0, exit: None, restarts: 0 };
         let input = if config.stdin_open { Input::open() } else { Input::default() };
@@ -155,13 +184,19 @@ impl Monitor {
             execs: Vec::new(),
             exec_number: 0,
             changes: Vec::new(),
+            checker: None,
+            notifier,
+            passed,
             policy: Policy::new(config.restart.clone()),
             last_run,
             exit: None,
             go: false,
+            held: false,
             stopping: false,
+            by_user: false,
+            restarting: false,
             kill_at: None,
-            told_to_end: false,
+            first_signal: None,
             starter_told: false,
             removed: false,
             listener: Some(listener),
@@ -182,12 +217,19 @@ impl Monitor {
         }
     }
 
-    /// Lives until the container has ended for good.
-    pub fn run(mut self) {
+    /// Lives until the container has ended for good. Answers the container's exit status: systemd takes this process for the main
+    /// one of a service, and its end for the service's.
+    pub fn run(mut self) -> u8 {
         loop {
             self.advance();
+            if matches!(self.phase, Phase::Leaving { .. }) {
+                // It may have begun to leave just now: who has been told everything by then would not be heard of again.
+                self.part_from_clients();
+                self.advance();
+            }
             if self.phase.is_over() {
-                return;
+                let exit = self.last_run.exit.as_ref().and_then(|exit| exit.status);
+                return exit.and_then(|status| u8::try_from(status).ok()).unwrap_or_default();
             }
             if self.stirred && self.is_at_rest() {
                 self.stirred = false;
@@ -206,11 +248,17 @@ impl Monitor {
                     Source::Output(index) => self.pass_on(index),
                     Source::Input => self.input.flush(),
                     Source::Network => {
-                        if let Some(network) = &mut self.network {
-                            network.read();
+                        if let Some(Err(failure)) = self.network.as_mut().map(Network::read) {
+                            self.give_up(failure);
                         }
                     }
                     Source::Log => self.log.flush(),
+                    Source::Notify => {
+                        if let Some(notifier) = &self.notifier {
+                            notifier.pass_on(&mut self.buffer);
+                        }
+                    }
+                    Source::Check => self.read_check(),
                     Source::Abandoned(index) => self.forget_output(index),
                 }
             }
@@ -222,7 +270,10 @@ impl Monitor {
     /// Whether nothing goes on but the container itself.
     fn is_at_rest(&self) -> bool {
         let starting = self.execs.iter().any(|exec| matches!(exec.state, State::Starting(_)));
-        matches!(self.phase, Phase::Running) && !starting && !self.clients.iter().any(Client::has_backlog)
+        (matches!(self.phase, Phase::Running) || self.waits())
+            && !starting
+            && !self.is_checking(false)
+            && !self.clients.iter().any(Client::has_backlog)
     }
 
     /// The client of that number.
@@ -237,17 +288,27 @@ impl Monitor {
 
     /// Appends to the event log. That cannot be helped where it fails.
     pub fn event(&self, action: &str, exit: Option<i32>) {
+        self.append(action, exit, None);
+    }
+
+    /// Appends what a check of its health came to.
+    pub fn health_event(&self, health: event::Health) {
+        if !self.config.quiet_health {
+            self.append("health_status", None, Some(health));
+        }
+    }
+
+    fn append(&self, action: &str, exit: Option<i32>, health: Option<event::Health>) {
         let event = Event {
-            time: clock::nanoseconds(clock::now()),
-            kind: EventKind::Container,
-            action: action.to_owned(),
             id: self.config.id.clone(),
             name: self.config.name.clone(),
             image: Some(self.config.image.clone()),
             exit,
+            health,
             labels: self.config.labels.clone(),
+            ..Event::of(EventKind::Container, action, clock::nanoseconds(clock::now()))
         };
-        let _ = event.append(&self.config.events);
+        let _ = self.config.events.append(&event);
     }
 
     /// The status of a process that ended before it was known.
@@ -291,6 +352,12 @@ impl Monitor {
         if let Some(journal) = self.log.blocked() {
             add(Source::Log, journal, PollFlags::OUT);
         }
+        if let Some(container) = self.notifier.as_ref().and_then(Notifier::waiting) {
+            add(Source::Notify, container, PollFlags::IN);
+        }
+        if let Some(output) = self.check_output() {
+            add(Source::Check, output, PollFlags::IN);
+        }
         for (index, exec) in self.execs.iter().enumerate() {
             if let Some(master) = exec.abandoned() {
                 add(Source::Abandoned(index), master, PollFlags::IN);
@@ -309,7 +376,10 @@ impl Monitor {
     /// The next moment at which something is to be done by itself.
     fn deadline(&self) -> Option<Instant> {
         let clients = self.clients.iter().filter_map(Client::deadline).min();
-        [clients, self.phase.deadline(), self.time_is_up_at(), self.kill_at].into_iter().flatten().min()
+        [clients, self.phase.deadline(), self.time_is_up_at(), self.kill_at, self.check_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether somebody is behind with the container's output.
@@ -394,7 +464,8 @@ impl Monitor {
         }
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             let (pid, status) = (pid.as_raw_nonzero().get(), shell_status(status));
-            if self.call_ended(pid, status) || self.exec_ended(pid, status) || self.change_ended(pid, status) {
+            let known = self.call_ended(pid, status) || self.exec_ended(pid, status);
+            if known || self.change_ended(pid, status) || self.check_ended(pid, status) {
                 continue;
             }
             if let Some(init) = self.init.as_mut().filter(|init| init.pid == pid) {
@@ -405,7 +476,7 @@ impl Monitor {
                 self.strays.push((pid, status));
             }
         }
-        if !self.execs.iter().any(|exec| matches!(exec.state, State::Starting(_))) {
+        if !self.is_checking(true) && !self.execs.iter().any(|exec| matches!(exec.state, State::Starting(_))) {
             self.strays.clear();
         }
     }
@@ -444,6 +515,7 @@ impl Monitor {
                 }
             }
             Err(failure) => {
+                let failure = self.of_state(failure);
                 self.execs.swap_remove(index);
                 if let Some(client) = client.and_then(|number| self.client(number)) {
                     client.refuse(&failure);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! The container's network: a namespace that the monitor holds by a descriptor, joined to the host's by pasta.
+//! The container's network: a namespace that the monitor holds by a descriptor, joined to the host's by pasta or slirp4netns.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -16,55 +16,74 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::kernel;
 use crate::runtime::failure;
+use crate::slirp::{self, Forwards};
 
-/// Where pasta writes its pid when it is ready: a FIFO, so that there is nothing to watch or ask again.
-const READY: &str = "pasta.ready";
+/// Where the helper writes something when it is ready: a FIFO, so that there is nothing to watch or ask again.
+const READY: &str = "network.ready";
 
-/// What pasta says.
-const WORDS: &str = "pasta.log";
+/// What the helper says.
+const WORDS: &str = "network.log";
+
+/// What joins the namespace to the host's.
+#[derive(Clone, Debug)]
+pub enum Helper {
+    /// pasta, which is told of ports by its arguments.
+    Pasta(Vec<String>),
+    /// slirp4netns, which is told of them when it is ready.
+    Slirp(Vec<String>, Forwards),
+}
+
+impl Helper {
+    fn command(&self) -> &[String] {
+        match self {
+            Self::Pasta(command) | Self::Slirp(command, _) => command,
+        }
+    }
+
+    /// Its name, and the package that has it.
+    fn names(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pasta(_) => ("pasta", "passt"),
+            Self::Slirp(..) => ("slirp4netns", "slirp4netns"),
+        }
+    }
+}
 
 /// The network, while the container lives.
 #[derive(Debug)]
 pub struct Network {
     /// Holds the namespace.
     _namespace: OwnedFd,
-    /// Where pasta finds it.
+    /// Where the helper finds it.
     path: PathBuf,
     /// Where it is mounted, if it is.
     mounted: Option<PathBuf>,
-    command: Vec<String>,
-    /// pasta's process, as long as it runs.
-    pasta: Option<i32>,
+    helper: Helper,
+    /// The helper's process, as long as it runs.
+    process: Option<i32>,
     ready: Ready,
 }
 
 #[derive(Debug)]
 enum Ready {
-    /// pasta writes here.
+    /// The helper writes here.
     Not(File),
     Yes,
 }
 
 impl Network {
-    /// Makes the namespace, which `netns` in the bundle leads to, and starts pasta with `command`. The namespace is the user
-    /// namespace's of descriptor `userns`, else of the one that this process is in.
-    pub fn start(bundle: &Path, command: &[String], userns: Option<i32>) -> Result<Self, Failure> {
+    /// Makes the namespace, which `netns` in the bundle leads to, and starts the helper. The namespace is the user namespace's of
+    /// descriptor `userns`, else of the one that this process is in.
+    pub fn start(bundle: &Path, helper: Helper, userns: Option<i32>) -> Result<Self, Failure> {
         let namespace = kernel::network_namespace(userns)
             .map_err(|error| failure(125, format!("making the container's network namespace: {error}")))?;
         let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd()));
         let netns = bundle.join("netns");
         let failed = |error: io::Error| failure(125, format!("making {}: {error}", netns.display()));
         let _ = fs::remove_file(&netns);
-        let mut network = Self {
-            _namespace: namespace,
-            path,
-            mounted: None,
-            command: command.to_vec(),
-            pasta: None,
-            ready: Ready::Yes,
-        };
+        let mut network = Self { _namespace: namespace, path, mounted: None, helper, process: None, ready: Ready::Yes };
         if is_root_of_machine() {
-            // pasta gives capabilities away before it opens the namespace, and may not look into a process then that has them
+            // The helper gives capabilities away before it opens the namespace, and may not look into a process then that has them
             // all. The mount is seen by nobody else: it is in the monitor's own mount namespace.
             File::create(&netns).and_then(|_| Ok(mount_bind(&network.path, &netns)?)).map_err(failed)?;
             network.mounted = Some(netns.clone());
@@ -72,40 +91,46 @@ impl Network {
         } else {
             symlink(&network.path, &netns).map_err(failed)?;
         }
-        network.start_pasta()?;
+        network.join()?;
         Ok(network)
     }
 
-    /// Starts pasta again if it has ended.
-    pub fn start_pasta(&mut self) -> Result<(), Failure> {
-        if self.pasta.is_some() {
+    /// Starts the helper again if it has ended.
+    pub fn join(&mut self) -> Result<(), Failure> {
+        if self.process.is_some() {
             return Ok(());
         }
-        let setting_up = |error: io::Error| failure(125, format!("setting up pasta: {error}"));
+        let (name, package) = self.helper.names();
+        let setting_up = |error: io::Error| failure(125, format!("setting up {name}: {error}"));
         let fifo = make_fifo().map_err(setting_up)?;
         let words = OpenOptions::new().append(true).create(true).mode(0o600).open(WORDS).map_err(setting_up)?;
-        let Some((program, arguments)) = self.command.split_first() else {
-            return Err(failure(125, "setting up pasta: no program is named"));
+        let Some((program, arguments)) = self.helper.command().split_first() else {
+            return Err(failure(125, format!("setting up {name}: no program is named")));
         };
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .args(["--foreground", "--pid", READY, "--netns"])
-            .arg(&self.path)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(words);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
+        match &self.helper {
+            Helper::Pasta(_) => {
+                command.args(["--foreground", "--pid", READY, "--netns"]).arg(&self.path);
+            }
+            Helper::Slirp(..) => {
+                let _ = fs::remove_file(slirp::SOCKET);
+                // Of its own standard streams only this one says nothing else.
+                command.args(["--ready-fd=0", "--api-socket", slirp::SOCKET, "--netns-type=path"]);
+                command.arg(&self.path).arg(slirp::INTERFACE).stdin(fifo.try_clone().map_err(setting_up)?);
+            }
+        }
         kernel::die_with_parent(&mut command);
         let child = command.spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => failure(
                 125,
                 format!(
-                    "could not find {program}, the network namespace can't be configured: install the package passt"
+                    "could not find {program}, the network namespace can't be configured: install the package {package}"
                 ),
             ),
             _ => setting_up(error),
         })?;
-        self.pasta = Some(child.id().cast_signed());
+        self.process = Some(child.id().cast_signed());
         self.ready = Ready::Not(fifo);
         Ok(())
     }
@@ -123,44 +148,69 @@ impl Network {
         }
     }
 
-    /// Reads what pasta has written.
-    pub fn read(&mut self) {
+    /// Reads what the helper has written, and tells slirp4netns of the ports.
+    ///
+    /// # Errors
+    /// A port that cannot be had.
+    pub fn read(&mut self) -> Result<(), Failure> {
         if let Ready::Not(fifo) = &mut self.ready
             && fifo.read(&mut [0; 32]).is_ok_and(|length| length > 0)
         {
             let _ = fs::remove_file(READY);
+            if let Helper::Slirp(_, forwards) = &self.helper {
+                forwards.publish()?;
+            }
             self.ready = Ready::Yes;
         }
+        Ok(())
     }
 
-    /// Whether `pid` was pasta, which has now ended.
+    /// Whether `pid` was the helper, which has now ended.
     pub fn ended(&mut self, pid: i32) -> bool {
-        let was = self.pasta == Some(pid);
+        let was = self.process == Some(pid);
         if was {
-            self.pasta = None;
+            self.process = None;
         }
         was
     }
 
-    /// Waits for the end of pasta after [`Network::stop`] if it holds ports until then. The kernel takes its time with its namespaces.
+    /// Waits for the end of the helper after [`Network::stop`] if it holds ports until then. The kernel takes its time with its namespaces.
     pub fn wait(&mut self) {
         if !self.holds_ports() {
             return;
         }
-        if let Some(pid) = self.pasta.take().and_then(Pid::from_raw) {
+        if let Some(pid) = self.process.take().and_then(Pid::from_raw) {
             let _ = rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
         }
     }
 
-    /// Whether pasta listens on the host: it does unless it is told of no ports.
+    /// Whether the helper listens on the host: pasta does unless it is told of no ports.
     fn holds_ports(&self) -> bool {
-        let none = |flag: &str| self.command.windows(2).any(|pair| pair[0] == flag && pair[1] == "none");
-        !(none("-t") && none("-u"))
+        match &self.helper {
+            Helper::Pasta(command) => {
+                let none = |flag: &str| command.windows(2).any(|pair| pair[0] == flag && pair[1] == "none");
+                !(none("-t") && none("-u"))
+            }
+            Helper::Slirp(_, forwards) => !forwards.is_empty(),
+        }
     }
 
-    /// Ends pasta, for good.
+    /// Why the helper ended before it was ready.
+    pub fn complaint(&self, status: i32) -> Failure {
+        let words = fs::read(WORDS).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words);
+        let words = words.trim_end();
+        let program = self.helper.command().first().map_or("", String::as_str);
+        let message = match self.helper {
+            Helper::Pasta(_) => format!("setting up Pasta: pasta failed with exit code {status}:\n{words}"),
+            Helper::Slirp(..) => format!("{program} failed: {words:?}"),
+        };
+        failure(126, message)
+    }
+
+    /// Ends the helper, for good.
     pub fn stop(&mut self) {
-        if let Some(pid) = self.pasta.and_then(Pid::from_raw) {
+        if let Some(pid) = self.process.and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::KILL);
         }
         if let Some(netns) = self.mounted.take() {
@@ -176,16 +226,9 @@ impl Drop for Network {
     }
 }
 
-/// Why pasta ended before it was ready.
-pub fn complaint(status: i32) -> Failure {
-    let words = fs::read(WORDS).unwrap_or_default();
-    let words = String::from_utf8_lossy(&words);
-    failure(126, format!("setting up Pasta: pasta failed with exit code {status}:\n{}", words.trim_end()))
-}
-
 fn make_fifo() -> io::Result<File> {
     let _ = fs::remove_file(READY);
     rustix::fs::mknodat(CWD, READY, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-    // Open for both ways, so that pasta's opening need not wait and its closing is no end of file.
+    // Open for both ways, so that the helper's opening need not wait and its closing is no end of file.
     OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(READY)
 }

@@ -29,6 +29,17 @@ impl Policy {
         Self { restart, count: 0, rest: FIRST }
     }
 
+    /// It is to be started again whatever the policy is: how long to wait.
+    pub fn at_once(&mut self) -> Duration {
+        self.count += 1;
+        Duration::ZERO
+    }
+
+    /// Another policy holds from now on; restarts that were are still counted.
+    pub fn change(&mut self, restart: Restart) {
+        self.restart = restart;
+    }
+
     /// How long to wait before it is started again, having run for `ran` and ended with `status`; nothing when it is not.
     pub fn after(&mut self, status: i32, ran: Duration) -> Option<Duration> {
         let again = match self.restart {
@@ -68,6 +79,16 @@ mod tests {
         assert!(policy.after(4, SHORT).is_some());
         assert_eq!(policy.after(4, SHORT), None);
         assert_eq!(policy.count, 2);
+    }
+
+    #[test]
+    fn another_policy_counts_the_restarts_that_were() {
+        let mut policy = Policy::new(Restart::Always);
+        assert!(policy.after(1, SHORT).is_some());
+        policy.change(Restart::OnFailure(Some(1)));
+        assert_eq!(policy.after(1, SHORT), None);
+        policy.change(Restart::Always);
+        assert!(policy.after(0, SHORT).is_some());
     }
 
     #[test]

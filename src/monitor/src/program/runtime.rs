@@ -10,6 +10,8 @@ use haulout_monitor::config::Config;
 use haulout_monitor::frame::Failure;
 use serde::Deserialize;
 
+use crate::kernel;
+
 /// The standard streams of what is started; `/dev/null` where there is nothing.
 #[derive(Debug, Default)]
 pub struct Streams {
@@ -19,6 +21,8 @@ pub struct Streams {
     pub output: Option<std::os::fd::OwnedFd>,
     /// Standard error.
     pub error: Option<std::os::fd::OwnedFd>,
+    /// Further ones, by their numbers.
+    pub passed: Vec<(u32, std::os::fd::OwnedFd)>,
 }
 
 /// The runtime at work.
@@ -47,11 +51,14 @@ impl Call {
             return Err(failure(125, "no OCI runtime is named"));
         };
         let stream = |fd: Option<std::os::fd::OwnedFd>| fd.map_or_else(Stdio::null, Stdio::from);
-        let child = Command::new(program)
-            .args(globals)
-            .arg("--log")
-            .arg(log)
-            .args(["--log-format=json", verb])
+        let mut command = Command::new(program);
+        command.args(globals).arg("--log").arg(log).args(["--log-format=json", verb]);
+        if let Some(highest) = streams.passed.iter().map(|(number, _)| *number).max() {
+            // So many after the standard three.
+            command.arg(format!("--preserve-fds={}", highest.saturating_sub(2)));
+            kernel::pass(&mut command, &streams.passed);
+        }
+        let child = command
             .args(arguments)
             .arg(&config.id)
             // The container is not told of the service that its engine runs in.

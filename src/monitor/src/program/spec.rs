@@ -31,18 +31,19 @@ pub fn set_cgroup(bundle: &Path, cgroup: &str) -> io::Result<()> {
     fs::rename(temporary, file)
 }
 
-/// `process.user` of the bundle's `config.json`, as it is.
-pub fn user(bundle: &Path) -> io::Result<serde_json::Value> {
+/// `process` of the bundle's `config.json`, as it is.
+pub fn process(bundle: &Path) -> io::Result<serde_json::Value> {
     #[derive(Deserialize)]
     struct Spec {
-        process: Process,
-    }
-    #[derive(Deserialize)]
-    struct Process {
-        user: serde_json::Value,
+        process: serde_json::Value,
     }
     let text = fs::read_to_string(bundle.join("config.json"))?;
-    Ok(serde_json::from_str::<Spec>(&text)?.process.user)
+    Ok(serde_json::from_str::<Spec>(&text)?.process)
+}
+
+/// `process.user` of the bundle's `config.json`, as it is.
+pub fn user(bundle: &Path) -> io::Result<serde_json::Value> {
+    Ok(process(bundle)?["user"].take())
 }
 
 #[cfg(test)]

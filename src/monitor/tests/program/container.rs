@@ -105,6 +105,7 @@ impl Draft {
             id,
             name: "test".into(),
             image: "localhost/busybox:latest".into(),
+            create_flags: Vec::new(),
             runtime: vec![
                 "crun".into(),
                 "--root".into(),
@@ -121,12 +122,18 @@ impl Draft {
             log: Log::K8sFile { path: path.join("disk/ctr.log"), max_size: None },
             network: Network::Runtime,
             cgroup: Cgroup::Disabled,
-            events: path.join("events"),
+            events: haulout_monitor::event::Log::in_file(path.join("events")),
             cleanup: None,
             stop_signal: None,
             stop_timeout: None,
             timeout: None,
             restart: Restart::No,
+            health: None,
+            quiet_health: false,
+            notify: None,
+            pidfile: None,
+            monitor_pidfile: None,
+            passed: Vec::new(),
             labels: [("colour".to_owned(), "blue".to_owned())].into(),
             userns: None,
             root_ids: None,
@@ -231,7 +238,7 @@ impl Container {
 
     /// The events' actions, with the status where there is one.
     pub fn events(&self) -> Vec<String> {
-        let text = fs::read_to_string(&self.config.events).unwrap();
+        let text = fs::read_to_string(&self.config.events.file).unwrap();
         let events = text.lines().map(|line| serde_json::from_str::<Event>(line).unwrap());
         events
             .map(|event| match event.exit {
@@ -357,7 +364,14 @@ pub fn in_root(container: &Container, inside: &str) -> PathBuf {
 
 /// A process for `exec`.
 pub fn request(command: &[&str]) -> ExecRequest {
-    ExecRequest { process: process(command), user: None, terminal: false, size: None, detach: false }
+    ExecRequest {
+        process: process(command),
+        user: None,
+        terminal: false,
+        size: None,
+        detach: false,
+        passed: Vec::new(),
+    }
 }
 
 fn process(command: &[&str]) -> Value {

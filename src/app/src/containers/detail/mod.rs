@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A container's own page: what it is, its log, a terminal in it.
 
-mod log_text;
-mod logs;
 mod overview;
 mod terminal;
 mod uid_map;
@@ -16,9 +14,10 @@ use super::{Containers, Deed, act, menu};
 use crate::connection::Action;
 use crate::language::fill;
 use crate::listing::Noun;
+use crate::log::{self, Logs};
 use crate::model::ContainerItem;
+use crate::widgets::own_page::{self, Does, Face, OwnPage};
 use crate::window::Context;
-use logs::Logs;
 use overview::Overview;
 use terminal::Terminal;
 
@@ -27,6 +26,7 @@ pub struct Detail {
     context: Context,
     item: ContainerItem,
     handlers: Vec<glib::SignalHandlerId>,
+    page: OwnPage,
     overview: Controller<Overview>,
     logs: Controller<Logs>,
     terminal: Controller<Terminal>,
@@ -48,11 +48,18 @@ pub enum Input {
     Removed,
 }
 
+/// What the page cannot do by itself.
+#[derive(Debug)]
+pub enum Output {
+    /// Show the dialog that makes a unit of this container.
+    MakeUnit(String),
+}
+
 #[relm4::component(pub)]
 impl Component for Detail {
     type Init = (Context, ContainerItem);
     type Input = Input;
-    type Output = ();
+    type Output = Output;
     type CommandOutput = ();
 
     view! {
@@ -60,50 +67,7 @@ impl Component for Detail {
             set_tag: Some("container"),
             #[watch]
             set_title: &model.item.name(),
-            adw::ToolbarView {
-                add_top_bar = &adw::HeaderBar {
-                    #[wrap(Some)]
-                    set_title_widget = &adw::WindowTitle {
-                        #[watch]
-                        set_title: &model.item.name(),
-                        #[watch]
-                        set_subtitle: &model.item.state_word(),
-                    },
-                    #[name = "menu_button"]
-                    pack_end = &gtk::MenuButton {
-                        set_icon_name: "view-more-symbolic",
-                        set_tooltip_text: Some(&gettext("More Actions")),
-                        update_property: &[gtk::accessible::Property::Label(&gettext("More Actions"))],
-                        #[watch]
-                        set_visible: !model.gone,
-                    },
-                    #[name = "main_button"]
-                    pack_end = &gtk::Button {
-                        #[watch]
-                        set_icon_name: if model.item.running() { "media-playback-stop-symbolic" } else { "media-playback-start-symbolic" },
-                        #[watch]
-                        set_tooltip_text: Some(&model.main_word()),
-                        #[watch]
-                        update_property: &[gtk::accessible::Property::Label(&model.main_word())],
-                        #[watch]
-                        set_sensitive: model.item.busy().is_empty(),
-                        #[watch]
-                        set_visible: !model.gone,
-                        connect_clicked => Input::Main,
-                    },
-                },
-                #[name = "switcher"]
-                add_top_bar = &adw::InlineViewSwitcher {
-                    set_stack: Some(&tabs),
-                    set_display_mode: adw::InlineViewSwitcherDisplayMode::Labels,
-                    set_homogeneous: true,
-                    set_halign: gtk::Align::Center,
-                    set_margin_bottom: 6,
-                    set_margin_start: 12,
-                    set_margin_end: 12,
-                },
-                set_content: Some(&tabs),
-            },
+            set_child: Some(&model.page.content),
         }
     }
 
@@ -113,12 +77,18 @@ impl Component for Detail {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let overview = Overview::builder().launch((context.clone(), item.clone())).detach();
-        let logs = Logs::builder().launch((context.clone(), item.clone())).detach();
+        let logs = Logs::builder().launch((context.clone(), log_of(&context, &item))).detach();
         let terminal = Terminal::builder().launch((context.clone(), item.clone())).detach();
-        let tabs = adw::ViewStack::builder().enable_transitions(true).build();
-        tabs.add_titled(overview.widget(), Some("overview"), &gettext("Overview"));
-        tabs.add_titled(logs.widget(), Some("logs"), &gettext("Logs"));
-        tabs.add_titled(terminal.widget(), Some("terminal"), &gettext("Terminal"));
+        let (main, shown) = (sender.input_sender().clone(), sender.input_sender().clone());
+        let of = item.clone();
+        let page = OwnPage::new(
+            move || main.emit(Input::Main),
+            move || menu::on_page(&of),
+            move |tab| shown.emit(Input::Tab(tab.to_owned())),
+        );
+        page.add(overview.widget(), "overview", &gettext("Overview"));
+        page.add(logs.widget(), "logs", &gettext("Logs"));
+        page.add(terminal.widget(), "terminal", &gettext("Terminal"));
         let handlers = ["running", "state-word", "busy", "name"]
             .into_iter()
             .map(|property| {
@@ -129,27 +99,13 @@ impl Component for Detail {
                 })
             })
             .collect();
-        let model = Self { context, item, handlers, overview, logs, terminal, gone: false };
+        let model = Self { context, item, handlers, page, overview, logs, terminal, gone: false };
         let widgets = view_output!();
-        let shown = sender.clone();
-        tabs.connect_visible_child_name_notify(move |tabs| {
-            shown.input_sender().emit(Input::Tab(tabs.visible_child_name().map(Into::into).unwrap_or_default()));
-        });
-        let item = model.item.clone();
-        widgets.menu_button.set_create_popup_func(move |button| button.set_menu_model(Some(&menu::on_page(&item))));
-        install_actions(&root, &model);
-        let (store, id, gone) = (model.context.model.containers.store().clone(), model.item.clone(), sender.clone());
-        let handler = store.connect_items_changed(move |store, _, removed, _| {
-            if removed > 0 && store.find(&id).is_none() {
-                gone.input_sender().emit(Input::Removed);
-            }
-        });
-        let watched = std::cell::RefCell::new(Some(handler));
-        root.connect_destroy(move |_| {
-            if let Some(handler) = watched.take() {
-                store.disconnect(handler);
-            }
-        });
+        model.show();
+        install_actions(&root, &model, &sender);
+        let gone = sender.clone();
+        let removed = move || gone.input_sender().emit(Input::Removed);
+        model.context.model.containers.when_gone(&model.item, &root, removed);
         ComponentParts { model, widgets }
     }
 
@@ -163,18 +119,16 @@ impl Component for Detail {
         match input {
             Input::Changed => {
                 self.overview.emit(overview::Input::Changed);
-                self.logs.emit(logs::Input::Changed);
+                self.logs.emit(log::Input::Changed);
                 self.terminal.emit(terminal::Input::Changed);
             }
             Input::Tab(name) => {
-                self.logs.emit(logs::Input::Shown(name == "logs"));
+                self.logs.emit(log::Input::Shown(name == "logs"));
                 self.terminal.emit(terminal::Input::Shown(name == "terminal"));
             }
             Input::Search => {
-                if let Some(stack) = widgets.switcher.stack() {
-                    stack.set_visible_child_name("logs");
-                }
-                self.logs.emit(logs::Input::Search);
+                self.page.tabs.set_visible_child_name("logs");
+                self.logs.emit(log::Input::Search);
             }
             Input::Main => {
                 let action = if self.item.running() { Action::Stop } else { Action::Start };
@@ -182,20 +136,17 @@ impl Component for Detail {
             }
             Input::Removed => {
                 self.gone = true;
-                let view = root.ancestor(adw::NavigationView::static_type()).and_downcast::<adw::NavigationView>();
-                if let Some(view) = view.filter(|view| view.visible_page().as_ref() == Some(root)) {
-                    view.pop();
-                    // Who removed it here is told so by what did it.
-                    if self.item.busy().is_empty() {
-                        self.context.tell(&fill(&gettext("“{}” was removed"), &[&self.item.name()]));
-                    }
+                // Who removed it here is told so by what did it.
+                if own_page::leave(root) && self.item.busy().is_empty() {
+                    self.context.tell(&fill(&gettext("“{}” was removed"), &[&self.item.name()]));
                 }
             }
         }
+        self.show();
         self.update_view(widgets, sender);
     }
 
-    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<()>) {
+    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<Output>) {
         for handler in self.handlers.drain(..) {
             self.item.disconnect(handler);
         }
@@ -208,26 +159,41 @@ impl Detail {
         &self.item == item
     }
 
-    fn main_word(&self) -> String {
-        if self.item.running() { gettext("Stop") } else { gettext("Start") }
+    /// Says what it is now.
+    fn show(&self) {
+        self.page.show(&Face {
+            name: self.item.name(),
+            state: self.item.state_word(),
+            running: self.item.running(),
+            ready: self.item.busy().is_empty(),
+            gone: self.gone,
+        });
+    }
+}
+
+/// The container's log.
+fn log_of(context: &Context, item: &ContainerItem) -> log::Source {
+    let (connection, of, named, runs) = (context.connection.clone(), item.clone(), item.clone(), item.clone());
+    log::Source {
+        name: Box::new(move || named.name()),
+        running: Box::new(move || runs.running()),
+        lines: Box::new(move |tail, _| connection.logs(&of.id(), tail)),
+        periods: false,
+        nothing_yet: gettext("What the container’s program writes appears here"),
+        nothing: gettext("The container’s program has written nothing"),
     }
 }
 
 /// The actions of the container's menu, for this page.
-fn install_actions(page: &adw::NavigationPage, detail: &Detail) {
-    let group = relm4::gtk::gio::SimpleActionGroup::new();
-    let add = |name: &str, act: Box<dyn Fn()>| {
-        let action = relm4::gtk::gio::SimpleAction::new(name, Some(glib::VariantTy::STRING));
-        action.connect_activate(move |_, _| act());
-        group.add_action(&action);
-    };
+fn install_actions(page: &adw::NavigationPage, detail: &Detail, sender: &ComponentSender<Detail>) {
+    let mut actions: Vec<(&str, Does)> = Vec::new();
     for (name, deed) in Containers::DEEDS {
-        if let Deed::Act(action) = *deed {
-            let (context, item) = (detail.context.clone(), detail.item.clone());
-            add(name, Box::new(move || act(&context, vec![item.clone()], action)));
+        let (context, item, output) = (detail.context.clone(), detail.item.clone(), sender.output_sender().clone());
+        match *deed {
+            Deed::Open => {}
+            Deed::Act(action) => actions.push((name, Box::new(move |_| act(&context, vec![item.clone()], action)))),
+            Deed::MakeUnit => actions.push((name, Box::new(move |_| output.emit(Output::MakeUnit(item.id()))))),
         }
     }
-    let (item, clipboard) = (detail.item.clone(), page.clipboard());
-    add("copy", Box::new(move || clipboard.set_text(&item.id())));
-    page.insert_action_group(Containers::NAME, Some(&group));
+    own_page::install_actions(page, Containers::NAME, actions);
 }

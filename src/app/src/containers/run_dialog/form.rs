@@ -80,32 +80,11 @@ impl Form {
 
     /// The command that makes the same container.
     pub fn command_line(&self) -> String {
-        let request = self.request();
-        let mut words = vec!["haulout".to_owned(), "run".to_owned(), "-d".to_owned()];
-        if request.terminal {
-            words.push("-it".to_owned());
+        let mut request = self.request();
+        if request.image.is_empty() {
+            request.image = gettext("IMAGE");
         }
-        if request.remove {
-            words.push("--rm".to_owned());
-        }
-        if let Some(name) = request.name {
-            words.extend(["--name".to_owned(), name]);
-        }
-        for port in request.ports {
-            let host = port.host.map(|host| format!("{host}:")).unwrap_or_default();
-            let protocol = if port.udp { "/udp" } else { "" };
-            words.extend(["-p".to_owned(), format!("{host}{}{protocol}", port.container)]);
-        }
-        for volume in request.volumes {
-            let options = if volume.read_only { ":ro" } else { "" };
-            words.extend(["-v".to_owned(), format!("{}:{}{options}", volume.source, volume.destination)]);
-        }
-        for (name, value) in request.env {
-            words.extend(["-e".to_owned(), format!("{name}={value}")]);
-        }
-        words.push(if request.image.is_empty() { gettext("IMAGE") } else { request.image });
-        words.extend(request.command);
-        shell_words::join(words)
+        shell_words::join(request.words())
     }
 }
 

@@ -2,7 +2,6 @@
 //! The dialog that runs a container: image, name, command, ports, volumes, environment; and the command that does the
 //! same. An image that is not here is pulled first.
 
-mod choice;
 mod form;
 mod rows;
 
@@ -15,7 +14,7 @@ use relm4::gtk::glib;
 use relm4::prelude::*;
 
 use form::{EnvField, Form, PortField, VolumeField};
-use rows::{EnvRow, PortRow, Told, VolumeRow, WrongRow};
+use rows::{EnvRow, PortRow, VolumeRow};
 
 use crate::connection::{Action, Defaults, Failure, Request, Shared};
 use crate::errors::{Doing, words};
@@ -24,7 +23,8 @@ use crate::language::fill;
 use crate::model::ContainerItem;
 use crate::widgets::copy::CommandRow;
 use crate::widgets::failure::{self, FailureRow};
-use crate::widgets::focus;
+use crate::widgets::fields::{Told, WrongRow};
+use crate::widgets::{focus, offer};
 use crate::window::Context;
 
 /// The dialog.
@@ -249,7 +249,8 @@ impl Component for RunDialog {
         let chosen = image;
         let (wrong_name, wrong_words) = (&model.wrong_name.row, &model.wrong_words.row);
         let widgets = view_output!();
-        choice::offer(&model.context.model, &widgets.images, &widgets.image);
+        let names = model.context.model.image_names();
+        offer::fill(&widgets.images, &widgets.image, names);
         root.set_default_widget(Some(&widgets.run_button));
         match chosen {
             Some(image) => {

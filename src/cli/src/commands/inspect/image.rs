@@ -2,16 +2,18 @@
 //! An image as `inspect` shows it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use haulout_engine::Engine;
+use haulout_engine::container::health::Check;
 use haulout_engine::image::Details;
+use haulout_engine::store::driver::Driver;
 use serde_json::Value;
 
 use crate::format::{Data, Struct};
 use crate::time;
 
-/// Everything about an image, under podman's names.
-pub fn data(engine: &Engine, details: &Details) -> Data {
+/// Everything about an image, under podman's names. `parent` is the id of what it was built upon, or nothing.
+pub fn data(details: &Details, parent: &str, storage: Driver) -> Data {
     let summary = &details.summary;
     let config = serde_json::to_value(&details.config).unwrap_or_default();
     let manifest = serde_json::to_value(&details.manifest).unwrap_or_default();
@@ -22,6 +24,7 @@ pub fn data(engine: &Engine, details: &Details) -> Data {
     let received: Value = serde_json::from_slice(&details.config_bytes).unwrap_or_default();
     let first = config["history"].as_array().and_then(|history| history.first()?["comment"].as_str());
     let comment = received["comment"].as_str().or(first).unwrap_or("");
+    let check: Option<Check> = serde_json::from_value(received["config"]["Healthcheck"].clone()).ok();
     let history: Vec<Data> = config["history"].as_array().into_iter().flatten().map(history).collect();
     let created = text("created").parse::<jiff::Timestamp>().ok();
     let created =
@@ -34,7 +37,7 @@ pub fn data(engine: &Engine, details: &Details) -> Data {
         .with("Digest", summary.digest.to_string())
         .with("RepoTags", summary.names.clone())
         .with("RepoDigests", summary.repo_digests.clone())
-        .with("Parent", "")
+        .with("Parent", parent)
         .with("Comment", comment)
         .with("Created", Data::Time(Some(created)))
         .with("Config", self::config(inner))
@@ -44,7 +47,7 @@ pub fn data(engine: &Engine, details: &Details) -> Data {
         .with("Os", text("os"))
         .with("Size", summary.size)
         .with("VirtualSize", summary.size)
-        .with("GraphDriver", driver(engine, &layers))
+        .with("GraphDriver", driver(&details.layers, storage))
         .with("RootFS", Struct::of("*inspect.RootFS").with("Type", "layers").with("Layers", layers))
         .with("Labels", Data::map_or_nil(&summary.labels))
         .with("Annotations", &annotations)
@@ -52,6 +55,7 @@ pub fn data(engine: &Engine, details: &Details) -> Data {
         .with("User", inner["User"].as_str().unwrap_or(""))
         .with("History", history)
         .with("NamesHistory", summary.names.clone())
+        .with_omitted("HealthCheck", "Healthcheck", super::health::check(check.as_ref()))
         .into()
 }
 
@@ -93,8 +97,11 @@ fn history(entry: &Value) -> Data {
 }
 
 /// Where its layers are; the uppermost is `UpperDir`.
-fn driver(engine: &Engine, layers: &[String]) -> Data {
-    let folders = layers_below(engine, layers);
+fn driver(layers: &[PathBuf], storage: Driver) -> Data {
+    if storage == Driver::Vfs {
+        return Struct::of("*define.DriverData").with("Name", storage.name()).with("Data", Data::Nil).into();
+    }
+    let folders: Vec<String> = layers.iter().map(|layer| layer.display().to_string()).collect();
     let mut data = BTreeMap::new();
     if let Some((upper, lower)) = folders.split_first() {
         data.insert("UpperDir".to_owned(), upper.clone());
@@ -103,12 +110,4 @@ fn driver(engine: &Engine, layers: &[String]) -> Data {
         }
     }
     Struct::of("*define.DriverData").with("Name", "overlay").with("Data", &data).into()
-}
-
-/// The folders of layers, the uppermost first.
-pub fn layers_below(engine: &Engine, layers: &[String]) -> Vec<String> {
-    let folder = engine.paths().layers();
-    let place =
-        |layer: &String| folder.join(layer.strip_prefix("sha256:").unwrap_or(layer)).join("diff").display().to_string();
-    layers.iter().rev().map(place).collect()
 }

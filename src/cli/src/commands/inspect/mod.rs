@@ -2,18 +2,21 @@
 //! `haulout inspect`, and what `container inspect` and `image inspect` share with it.
 
 pub mod container;
+mod health;
 pub mod image;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
+use haulout_engine::digest::Digest;
 use haulout_engine::{Engine, Error};
 
+use super::volume_ls;
 use crate::exit::Failures;
 use crate::format::{Data, Format, data, render};
 use crate::invocation::Invocation;
 use crate::{names, output};
 
 /// What comes after the verb.
-pub const USAGE: &str = "[options] {CONTAINER|IMAGE} [...]";
+pub const USAGE: &str = "[options] {CONTAINER|IMAGE|VOLUME} [...]";
 
 /// Display the configuration of object denoted by ID
 ///
@@ -29,7 +32,7 @@ pub struct Args {
     /// Display total file size
     #[arg(short, long)]
     size: bool,
-    /// Specify inspect-object type ("all"|"container"|"image")
+    /// Specify inspect-object type ("image", "container", "volume" or "all")
     #[arg(short, long, default_value = "all")]
     r#type: String,
     names: Vec<String>,
@@ -38,23 +41,29 @@ pub struct Args {
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A container, else an image.
+    /// A container, else an image, else a volume.
     Any,
     /// A container.
     Container,
     /// An image.
     Image,
-    /// Something that there is none of yet: a pod, a network, a volume.
-    Other,
+    /// A volume.
+    Volume,
+    /// A network: there is none yet.
+    Network,
+    /// A pod: there is none yet.
+    Pod,
 }
 
-/// Shows everything about every container or image.
+/// Shows everything about every container, image or volume.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let kind = match args.r#type.as_str() {
         "all" | "" => Kind::Any,
         "container" => Kind::Container,
         "image" => Kind::Image,
-        "pod" | "network" | "volume" => Kind::Other,
+        "volume" => Kind::Volume,
+        "network" => Kind::Network,
+        "pod" => Kind::Pod,
         other => bail!(
             "invalid type {other:?}: must be \"image\", \"container\", \"pod\", \"network\", \"volume\", or \"all\""
         ),
@@ -74,12 +83,23 @@ pub async fn show(
     let engine = invocation.engine();
     if latest {
         if !names.is_empty() {
-            bail!("--latest and arguments cannot be used");
+            bail!("--latest and arguments cannot be used together");
         }
-        names.push(names::latest(&engine.containers()).await?.to_string());
+        match names::latest(&engine.containers()).await {
+            Ok(id) => names.push(id.to_string()),
+            Err(error) => {
+                if matches!(format, "" | "json") {
+                    output::line("[]")?;
+                }
+                return Err(error.context("no containers to inspect"));
+            }
+        }
     }
     if names.is_empty() {
         bail!("no names or ids specified");
+    }
+    if size && !matches!(kind, Kind::Any | Kind::Container) {
+        bail!("size is not supported for type {:?}", kind.name());
     }
     let mut found = Vec::new();
     let mut failures = Vec::new();
@@ -111,12 +131,42 @@ async fn one(engine: &Engine, kind: Kind, name: &str, size: bool) -> Result<Data
         }
     }
     if matches!(kind, Kind::Any | Kind::Image) {
-        return match engine.images().inspect(name).await {
-            Ok(details) => Ok(image::data(engine, &details)),
-            // What cannot even be an image's name is none of any kind.
-            Err(_) if kind == Kind::Any => Err(anyhow!("no such object: {name:?}")),
-            Err(error) => Err(error.into()),
-        };
+        match engine.images().inspect(name).await {
+            Ok(details) => {
+                let parents = engine.images().lineage().await?.parents(&details.summary.id);
+                let parent = parents.first().map(Digest::hex).unwrap_or_default();
+                return Ok(image::data(&details, &parent, engine.paths().driver()));
+            }
+            // What cannot even be an image's name may be that of something else.
+            Err(_) if kind == Kind::Any => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    bail!("no such object: {name:?}")
+    if matches!(kind, Kind::Any | Kind::Volume) {
+        match engine.volumes().inspect(name).await {
+            Ok(details) => return Ok(volume_ls::data(&details)),
+            Err(_) if kind == Kind::Any => {}
+            Err(Error::NoSuchVolume(name)) => bail!("no such volume {name}"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match kind {
+        Kind::Network => bail!("network {name}: unable to find network with name or ID {name}: network not found"),
+        Kind::Pod => bail!("no such pod {name}"),
+        _ => bail!("no such object: {name:?}"),
+    }
+}
+
+impl Kind {
+    /// What `--type` calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Any => "all",
+            Self::Container => "container",
+            Self::Image => "image",
+            Self::Volume => "volume",
+            Self::Network => "network",
+            Self::Pod => "pod",
+        }
+    }
 }

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::{AuthError, AuthFiles, File, helper, registry_of};
+use super::{AuthError, AuthFiles, FILES, File, helper, registry_of};
 use crate::config::Folders;
 
 impl AuthFiles {
@@ -22,7 +22,7 @@ impl AuthFiles {
         let path = variable("REGISTRY_AUTH_FILE")
             .or_else(|| runtime.map(|folder| folder.join("containers/auth.json")))
             .or_else(|| folders.user.as_ref().map(|folder| folder.join("auth.json")));
-        Self { paths: path.into_iter().collect(), named: false }
+        Self { paths: path.into_iter().collect(), ..Self::default() }
     }
 
     /// The same files, of which none need be there.
@@ -33,7 +33,7 @@ impl AuthFiles {
 
     /// `path`, which need not be there.
     pub fn at(path: std::path::PathBuf) -> Self {
-        Self { paths: vec![path], named: false }
+        Self { paths: vec![path], ..Self::default() }
     }
 
     /// The first of the files.
@@ -41,8 +41,12 @@ impl AuthFiles {
         self.paths.first().map(std::path::PathBuf::as_path)
     }
 
-    /// Keeps who the user is at `key`, a registry or one with a namespace, in the first file, or in the program that it names.
+    /// Keeps who the user is at `key`, a registry or one with a namespace, with the first who keeps credentials: the first file, or the
+    /// program that it names, unless registries.conf has another.
     pub fn store(&self, key: &str, user: &str, password: &str) -> Result<(), AuthError> {
+        if let Some(program) = self.keepers().next().filter(|keeper| *keeper != FILES) {
+            return helper::store(program, key, user, password);
+        }
         let Some(path) = self.path() else { return Ok(()) };
         if let Some(program) = self.read(path)?.as_ref().and_then(|file| file.helper(registry_of(key))) {
             return helper::store(program, key, user, password);
@@ -56,6 +60,27 @@ impl AuthFiles {
 
     /// Forgets who the user is at `key`.
     pub fn forget(&self, key: &str) -> Result<(), AuthError> {
+        let (mut known, mut failed) = (false, None);
+        for keeper in self.keepers() {
+            let forgotten = match keeper {
+                FILES => self.forget_in_files(key),
+                program => helper::erase(program, key),
+            };
+            match forgotten {
+                Ok(knew) => known |= knew,
+                // The others forget it all the same.
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None if known => Ok(()),
+            None => Err(AuthError::NotLoggedIn(key.to_owned())),
+        }
+    }
+
+    /// Whether a file knew it.
+    fn forget_in_files(&self, key: &str) -> Result<bool, AuthError> {
         let mut known = false;
         for path in &self.paths {
             let Some(file) = self.read(path)? else { continue };
@@ -70,11 +95,24 @@ impl AuthFiles {
                 break;
             }
         }
-        if known { Ok(()) } else { Err(AuthError::NotLoggedIn(key.to_owned())) }
+        Ok(known)
     }
 
-    /// Forgets everything in the first file.
+    /// Forgets everything in the first file, and what the programs of registries.conf keep.
     pub fn forget_all(&self) -> Result<(), AuthError> {
+        for keeper in self.keepers() {
+            if keeper == FILES {
+                self.forget_all_in_file()?;
+                continue;
+            }
+            for registry in helper::list(keeper)? {
+                helper::erase(keeper, &registry)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_all_in_file(&self) -> Result<(), AuthError> {
         let Some(path) = self.path() else { return Ok(()) };
         let Some(File { auths, helpers, .. }) = self.read(path)? else { return Ok(()) };
         for (registry, program) in helpers.unwrap_or_default() {

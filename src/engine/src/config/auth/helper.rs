@@ -2,6 +2,7 @@
 //! Programs that keep credentials, `docker-credential-NAME`: a verb as the only argument, the registry or a JSON document on
 //! standard input, a JSON document or a complaint on standard output (docker-credential-helpers, its README).
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -24,17 +25,21 @@ struct Kept<'a> {
     secret: std::borrow::Cow<'a, str>,
 }
 
-/// What `name` knows of `registry`.
+/// What `name` knows of `registry`; nothing when it is not installed: Docker's file may name what is not on this machine, and what
+/// needs no password needs no helper either.
 pub(super) fn get(name: &str, registry: &str) -> Result<Option<Credentials>, AuthError> {
-    let output = match call(name, "get", registry) {
-        // Docker's file may name what is not on this machine: what needs no password needs no helper either.
+    match ask(name, registry) {
         Err(AuthError::Missing { program }) => {
             tracing::warn!("the credential helper {program} is not installed");
-            return Ok(None);
+            Ok(None)
         }
-        output => output?,
-    };
-    let Some(output) = output else { return Ok(None) };
+        known => known,
+    }
+}
+
+/// What `name`, which must be installed, knows of `registry`.
+pub(super) fn ask(name: &str, registry: &str) -> Result<Option<Credentials>, AuthError> {
+    let Some(output) = call(name, "get", registry)? else { return Ok(None) };
     let kept: Kept<'_> = serde_json::from_str(&output).map_err(|_| AuthError::Helper {
         program: program(name),
         message: "its answer is not what credentials come in".to_owned(),
@@ -57,6 +62,16 @@ pub(super) fn store(name: &str, registry: &str, user: &str, password: &str) -> R
 /// Has `name` forget `registry`; whether it knew it.
 pub(super) fn erase(name: &str, registry: &str) -> Result<bool, AuthError> {
     Ok(call(name, "erase", registry)?.is_some())
+}
+
+/// The registries that `name` knows.
+pub(super) fn list(name: &str) -> Result<Vec<String>, AuthError> {
+    let output = call(name, "list", "unused")?.unwrap_or_default();
+    let known: BTreeMap<String, String> = serde_json::from_str(&output).map_err(|_| AuthError::Helper {
+        program: program(name),
+        message: "its answer is not the list of what it keeps".to_owned(),
+    })?;
+    Ok(known.into_keys().collect())
 }
 
 fn program(name: &str) -> String {

@@ -10,10 +10,11 @@ use rustix::io::Errno;
 use super::resolve::{Found, Root, shown};
 use super::tree::Copier;
 use super::{Job, Side, untar};
+use crate::step::Failure;
 use crate::store::tar::{Kind, Writer};
 
 /// Does it. `tar` is the archive, if there is one.
-pub(crate) fn copy(job: &Job, tar: Option<OwnedFd>) -> Result<(), String> {
+pub(crate) fn copy(job: &Job, tar: Option<OwnedFd>) -> Result<(), Failure> {
     match (&job.from, &job.to) {
         (Side::Tar, to) => {
             let to = Root::open(to)?;
@@ -21,13 +22,13 @@ pub(crate) fn copy(job: &Job, tar: Option<OwnedFd>) -> Result<(), String> {
             let into = into.ok_or("destination must be a directory when copying from stdin")?;
             let owner = owner(&job.to, &to, job.options.archive)?;
             let copier = Copier::new(owner, job.options.overwrite).between(None, job.to.mapping());
-            untar::unpack(tar.ok_or("the step lacks a descriptor")?, &to, &into, copier)
+            Ok(untar::unpack(tar.ok_or("the step lacks a descriptor")?, &to, &into, copier)?)
         }
         (from, Side::Tar) => {
             let from = Root::open(from)?;
             let source = from.find()?.ok_or_else(|| from.missing())?;
             let writer = Writer::new(tar.ok_or("the step lacks a descriptor")?, Kind::Tree);
-            pack(&from, &source, writer.mapped(job.from.mapping()))
+            Ok(pack(&from, &source, writer.mapped(job.from.mapping()))?)
         }
         (from, to) => {
             let from = Root::open(from)?;
@@ -35,7 +36,7 @@ pub(crate) fn copy(job: &Job, tar: Option<OwnedFd>) -> Result<(), String> {
             let target = Root::open(to)?;
             let owner = owner(to, &target, job.options.archive)?;
             let copier = Copier::new(owner, job.options.overwrite).between(job.from.mapping(), to.mapping());
-            place(&from, &source, &target, copier)
+            Ok(place(&from, &source, &target, copier)?)
         }
     }
 }

@@ -9,17 +9,18 @@ mod resolve;
 mod tree;
 mod untar;
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use haulout_monitor::process::Process;
 use serde::{Deserialize, Serialize};
 
-use super::files::Place;
+use super::files::{Held, Place};
 use super::{ContainerId, Containers};
 use crate::engine::Error;
 use crate::event;
-use crate::step::Step;
+use crate::step::{Step, StepError};
 use crate::userns::modes::Mapping;
 
 /// Where files come from or go to.
@@ -31,6 +32,28 @@ pub enum End {
     Container(ContainerId, String, String),
     /// A tar, which may be packed when it is read.
     Tar(OwnedFd),
+}
+
+impl End {
+    fn container(&self) -> Option<ContainerId> {
+        match self {
+            Self::Container(id, ..) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// What the step is told of it.
+    fn side(&self, held: &BTreeMap<ContainerId, Held>) -> Result<Side, Error> {
+        Ok(match self {
+            Self::Host(path, given) => Side::Host { path: path.clone(), given: given.clone() },
+            Self::Tar(_) => Side::Tar,
+            Self::Container(id, name, path) => {
+                let files = held.get(id).ok_or_else(|| Error::NoSuchContainer(name.clone()))?;
+                let (place, user, workdir) = (Box::new(files.place.clone()), files.user.clone(), files.workdir.clone());
+                Side::Container { place, name: name.clone(), path: path.clone(), user, workdir }
+            }
+        })
+    }
 }
 
 /// How they are copied.
@@ -103,36 +126,42 @@ impl Job {
 
 impl Containers {
     pub(super) async fn copy_files(&self, from: End, to: End, options: CopyOptions) -> Result<(), Error> {
-        let mut descriptors = Vec::new();
-        let mut held = Vec::new();
-        let mut sides = Vec::new();
         if let (End::Container(one, ..), End::Container(other, ..)) = (&from, &to)
             && one == other
         {
             return Err(Error::Invalid("copying within one container is not supported".to_owned()));
         }
-        for end in [from, to] {
-            sides.push(match end {
-                End::Host(path, given) => Side::Host { path, given },
-                End::Tar(descriptor) => {
-                    descriptors.push(descriptor);
-                    Side::Tar
-                }
-                End::Container(id, name, path) => {
-                    let files = self.hold(&id).await?;
-                    let (place, user, workdir) =
-                        (Box::new(files.place.clone()), files.user.clone(), files.workdir.clone());
-                    held.push(files);
-                    Side::Container { place, name, path, user, workdir }
-                }
+        let steps = self.engine.steps().await?;
+        loop {
+            let held = self.hold_ends([&from, &to]).await?;
+            let [source, target] = [&from, &to].map(|end| end.side(&held));
+            let tars = [&from, &to].into_iter().filter_map(|end| match end {
+                End::Tar(descriptor) => Some(descriptor.try_clone()),
+                _ => None,
             });
+            let tars = tars.collect::<Result<Vec<_>, _>>();
+            let tars = tars.map_err(|source| Error::Io { doing: "copying a tar".to_owned(), source })?;
+            let step = Step::Copy(Box::new(Job { from: source?, to: target?, options }));
+            match steps.run(&step, tars).await {
+                Err(StepError::Ended) => continue,
+                done => done?,
+            };
+            for files in held.values() {
+                self.is_still_there(files).await?;
+                event::append(self.engine.paths(), &files.record.event("copy", None));
+            }
+            return Ok(());
         }
-        let Ok([from, to]) = <[Side; 2]>::try_from(sides) else { return Err(Error::Cancelled("copying")) };
-        let step = Step::Copy(Box::new(Job { from, to, options }));
-        self.engine.steps().await?.run(&step, descriptors).await?;
-        for files in held {
-            event::append(self.engine.paths(), &files.record.event("copy", None));
+    }
+
+    /// Holds the containers of both ends, always in the same order: two who hold one each would wait for one another.
+    async fn hold_ends(&self, ends: [&End; 2]) -> Result<BTreeMap<ContainerId, Held>, Error> {
+        let mut ids: Vec<ContainerId> = ends.into_iter().filter_map(End::container).collect();
+        ids.sort_unstable();
+        let mut held = BTreeMap::new();
+        for id in ids {
+            held.insert(id, self.hold(&id).await?);
         }
-        Ok(())
+        Ok(held)
     }
 }

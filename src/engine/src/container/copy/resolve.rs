@@ -10,7 +10,7 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::Side;
-use crate::step::fork;
+use crate::step::{Failure, fork};
 
 /// As many links as the kernel follows.
 const MAX_LINKS: usize = 40;
@@ -43,7 +43,7 @@ impl Found {
 }
 
 impl Root {
-    pub(super) fn open(side: &Side) -> Result<Self, String> {
+    pub(super) fn open(side: &Side) -> Result<Self, Failure> {
         match side {
             Side::Host { path, given } => {
                 let fd = rustix::fs::openat(rustix::fs::CWD, "/", PATH | OFlags::DIRECTORY, Mode::empty());
@@ -72,7 +72,7 @@ impl Root {
                     given: ".".to_owned(),
                 })
             }
-            Side::Tar => Err("a tar is no tree".to_owned()),
+            Side::Tar => Err("a tar is no tree".into()),
         }
     }
 

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -13,8 +12,10 @@ use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Time
 use rustix::io::Errno;
 
 use super::resolve::{Found, reopen, shown};
+use crate::engine::os_words;
 use crate::step::remove;
 use crate::store::tar::attributes;
+use crate::store::tree::contents;
 use crate::userns::modes::Mapping;
 
 /// Deeper trees are refused: every folder on the way is open.
@@ -235,9 +236,8 @@ impl Copier {
         let own = attributes(&from);
         let mut source = File::from(from);
         let mut target = File::from(self.create(to, name, stat.st_mode)?);
-        // By copy_file_range(2) where that works: shares the bytes where the file system can.
-        io::copy(&mut source, &mut target)
-            .map_err(|error| format!("copying {:?}: {}", shown(&self.path), io_words(&error)))?;
+        contents(&mut source, &mut target)
+            .map_err(|error| format!("copying {:?}: {}", shown(&self.path), os_words(&error)))?;
         self.settle(&target.into(), &Like::of(stat, &own)).map_err(self.failed())
     }
 
@@ -337,12 +337,5 @@ pub(super) fn again(folder: BorrowedFd<'_>, name: &CStr, make: impl Fn() -> Resu
 
 /// The C library's words in lower case, as Go has them.
 fn words(errno: Errno) -> String {
-    io_words(&errno.into())
-}
-
-pub(super) fn io_words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+    os_words(&errno.into())
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures_util::stream::{BoxStream, StreamExt as _};
 use haulout_monitor::process::Process;
@@ -28,12 +28,12 @@ const BLOCK: u64 = 64 << 10;
 pub(super) fn lines(
     containers: Containers,
     id: ContainerId,
+    path: PathBuf,
     options: LogOptions,
 ) -> BoxStream<'static, Result<LogLine, Error>> {
     let stream = async_stream::try_stream! {
         let paths = containers.engine.paths().clone();
-        let folder = paths.container(&id);
-        let path = folder.join("ctr.log");
+        let folder = path.parent().unwrap_or(&path).to_owned();
         let doing = format!("reading {}", path.display());
         let failed = |source| Error::Io { doing: doing.clone(), source };
         let mut watch = if options.follow { Some(Watch::new().map_err(failed)?) } else { None };
@@ -272,5 +272,18 @@ mod tests {
         let long = "y".repeat(300_000);
         write(&path, &[("stdout", "F", "1"), ("stdout", "F", &long), ("stdout", "F", "3")]);
         assert_eq!(tail(&path, 2), [long, "3".to_owned()]);
+    }
+
+    #[test]
+    fn whatever_is_in_a_log_its_lines_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ctr.log");
+        haulout_fuzz::feed("log", |bytes| {
+            bytes.split(|byte| *byte == b'\n').for_each(|line| drop(parse(line)));
+            fs::write(&path, bytes).unwrap();
+            let mut log = Log::open(&path).unwrap().unwrap();
+            log.skip_to_tail(3).unwrap();
+            log.read().unwrap();
+        });
     }
 }

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Lines in systemd's journal, read by journalctl(1).
 
-use std::process::Stdio;
-
 use futures_util::stream::{BoxStream, StreamExt as _};
-use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
@@ -12,9 +9,7 @@ use crate::container::status::Monitor;
 use crate::container::{ContainerId, Containers, LogLine, LogOptions};
 use crate::engine::Error;
 use crate::event;
-
-/// syslog(3)'s priority of what came from standard error.
-const PRIORITY_ERROR: &str = "3";
+use crate::systemd::journal;
 
 pub(super) fn lines(
     containers: Containers,
@@ -47,7 +42,7 @@ pub(super) fn lines(
                     _ => output.next_segment().await,
                 };
                 let Some(text) = text.map_err(failed)? else { break };
-                if let Some((line, at)) = parse(&text) {
+                if let Some((line, at)) = journal::parse(&text) {
                     cursor = Some(at);
                     yield line;
                 }
@@ -65,8 +60,8 @@ pub(super) fn lines(
 }
 
 fn command(id: &ContainerId, options: LogOptions, cursor: Option<&str>, follow: bool) -> Command {
-    let mut command = Command::new("journalctl");
-    command.args(["--quiet", "--all", "--no-pager", "--output=json"]).arg(format!("CONTAINER_ID_FULL={id}"));
+    let mut command = journal::reader();
+    command.arg(format!("CONTAINER_ID_FULL={id}"));
     match (cursor, options.tail) {
         (Some(cursor), _) => drop(command.arg(format!("--after-cursor={cursor}"))),
         (None, Some(tail)) => drop(command.arg(format!("--lines={tail}"))),
@@ -78,46 +73,5 @@ fn command(id: &ContainerId, options: LogOptions, cursor: Option<&str>, follow: 
             command.arg("--lines=all");
         }
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     command
-}
-
-/// An entry of the journal, and its cursor.
-fn parse(text: &[u8]) -> Option<(LogLine, String)> {
-    let entry: Value = serde_json::from_slice(text).ok()?;
-    let field = |name: &str| entry.get(name).and_then(Value::as_str);
-    let microseconds: i64 = field("__REALTIME_TIMESTAMP")?.parse().ok()?;
-    let text = match entry.get("MESSAGE") {
-        Some(Value::String(text)) => text.clone().into_bytes(),
-        // Text that is not UTF-8 is an array of bytes.
-        Some(Value::Array(bytes)) => bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect(),
-        _ => Vec::new(),
-    };
-    let line = LogLine {
-        time: microseconds.checked_mul(1000)?,
-        stderr: field("PRIORITY") == Some(PRIORITY_ERROR),
-        text,
-        partial: field("CONTAINER_PARTIAL_MESSAGE") == Some("true"),
-    };
-    Some((line, field("__CURSOR")?.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_entry_is_a_line_whatever_its_bytes_are() {
-        let text = br#"{"__CURSOR":"c","__REALTIME_TIMESTAMP":"1500000","PRIORITY":"3","MESSAGE":"hello"}"#;
-        let (line, cursor) = parse(text).unwrap();
-        assert_eq!(
-            (line.time, line.stderr, line.text.as_slice(), line.partial),
-            (1_500_000_000, true, b"hello".as_slice(), false)
-        );
-        assert_eq!(cursor, "c");
-        let bytes = br#"{"__CURSOR":"c","__REALTIME_TIMESTAMP":"1","PRIORITY":"6","MESSAGE":[255,65],"CONTAINER_PARTIAL_MESSAGE":"true"}"#;
-        let (line, _) = parse(bytes).unwrap();
-        assert_eq!((line.text.as_slice(), line.stderr, line.partial), ([255, 65].as_slice(), false, true));
-        assert!(parse(b"{}").is_none());
-    }
 }

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, IntoRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt as _};
 use std::path::Path;
 
-use haulout_monitor::config::USERNS;
+use haulout_monitor::config::{PASSED, USERNS};
 use haulout_monitor::frame::{Failure, Frame, Kind};
 use haulout_monitor::user::{self, User};
 use oci_spec::runtime::Spec;
@@ -17,32 +17,42 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::MountFlags;
 
 use super::{Plan, account, copy, place, stage};
+use crate::engine::chain;
 use crate::secret;
 use crate::spec::mounts::FILES;
 use crate::step::Answer;
 use crate::step::fork::{self, Fork};
-use crate::store::overlay;
+use crate::store::driver;
 use crate::userns::{self, nested};
 
 /// The starter socket's number in the monitor.
 const STARTER: i32 = 3;
 
 /// Forks the future monitor, which goes on alone, and answers its pid. This process is in the user namespace already.
-pub(crate) fn begin(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> Result<Answer, String> {
+pub(crate) fn begin(plan: Plan, starter: &OwnedFd, lock: &OwnedFd, passed: &[OwnedFd]) -> Result<Answer, String> {
     match fork::fork() {
-        Ok(Fork::Child) => become_monitor(plan, starter, lock),
+        Ok(Fork::Child) => become_monitor(plan, starter, lock, passed),
         Ok(Fork::Parent(child)) => Ok(Answer::Pid(child.pid.as_raw_pid())),
         Err(error) => Err(format!("forking the container's monitor: {error}")),
     }
 }
 
 /// Never returns: what fails goes to the starter, and the mounts go with this process.
-fn become_monitor(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> ! {
+fn become_monitor(plan: Plan, starter: &OwnedFd, lock: &OwnedFd, passed: &[OwnedFd]) -> ! {
     // Held until the exec, whatever becomes of whoever took it: nobody else starts or removes this container before there is a
     // monitor that can be seen. First out of the way of the starter's number.
-    let lock = rustix::io::fcntl_dupfd_cloexec(lock, USERNS + 1).map_or(STARTER, OwnedFd::into_raw_fd);
+    let free = PASSED + i32::try_from(passed.len()).unwrap_or_default();
+    let aside = |descriptor: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(descriptor, free);
+    let lock = aside(lock).map_or(STARTER, OwnedFd::into_raw_fd);
+    let passed: Vec<OwnedFd> = passed.iter().filter_map(|descriptor| aside(descriptor).ok()).collect();
     let _ = fork::place_at(starter, STARTER);
-    fork::close_all_but(&[STARTER, lock]);
+    let mut kept = vec![STARTER, lock];
+    for (place, descriptor) in (PASSED..).zip(&passed) {
+        let _ = fork::place_at(descriptor, place);
+        kept.push(place);
+    }
+    fork::close_all_but(&kept);
+    std::mem::forget(passed);
     fork::reset_signals();
     // A session and a parent of its own: no terminal, and no signal meant for the caller.
     let _ = rustix::process::setsid();
@@ -60,11 +70,12 @@ fn become_monitor(plan: Plan, starter: &OwnedFd, lock: &OwnedFd) -> ! {
 
 /// Nothing but what has failed comes back.
 fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
-    userns::own_mounts().map_err(|error| failure(words(&error)))?;
+    userns::own_mounts().map_err(|error| failure(chain(&error)))?;
+    see_cgroups();
     if plan.mapping.as_ref().is_some_and(|map| !map.users.iter().any(|(_, outside, _)| *outside == 0)) {
         move_root(&mut plan)?;
     }
-    overlay::mount(&plan.root).map_err(|error| failure(words(&error)))?;
+    driver::mount(&plan.root).map_err(|error| failure(chain(&error)))?;
     let root =
         rustix::fs::openat(CWD, &plan.root.target, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| failure(format!("opening {}: {errno}", plan.root.target.display())))?;
@@ -72,11 +83,11 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
     let owner = owner_outside(&plan, &user)?;
     let namespace = own_userns(&mut plan)?;
     for fresh in &plan.fresh {
-        copy::into_volume(root.as_fd(), fresh, owner).map_err(|error| failure(words(&error)))?;
+        copy::into_volume(root.as_fd(), fresh, owner).map_err(|error| failure(chain(&error)))?;
     }
-    stage::make(&plan.stages).map_err(|error| failure(words(&error)))?;
+    stage::make(&plan.stages).map_err(|error| Failure { status: error.status(), message: chain(&error) })?;
     for path in &plan.owned {
-        stage::own(path, owner.0, owner.1).map_err(|error| failure(words(&error)))?;
+        stage::own(path, owner.0, owner.1).map_err(|error| failure(chain(&error)))?;
     }
     hand_out_secrets(&plan)?;
     write_bundle(&plan).map_err(|(path, error)| failure(format!("writing {}: {error}", path.display())))?;
@@ -87,11 +98,23 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
             .map_err(|error| failure(format!("keeping the container's user namespace open: {error}")))?;
         let _ = namespace.into_raw_fd();
     }
-    let arguments: [OsString; 2] = [plan.monitor.clone().into(), plan.config.bundle.clone().into()];
+    let passed = plan.config.passed.len().to_string();
+    let arguments: [OsString; 3] = [plan.monitor.clone().into(), plan.config.bundle.clone().into(), passed.into()];
     let error = fork::execute(&plan.monitor, &arguments, &fork::environment());
     // There is no monitor.
     let _ = fs::remove_file(plan.config.bundle.join("monitor.pid"));
     Err(failure(format!("executing {}: {error}", plan.monitor.display())))
+}
+
+/// `ip netns exec` covers `/sys` by one that has no cgroups, and the OCI runtime wants some. Root may mount them; whoever may not is
+/// told by the monitor that they are missed.
+fn see_cgroups() {
+    const SYSFS: u64 = 0x6265_6572;
+    let place = "/sys/fs/cgroup";
+    if rustix::fs::statfs(place).is_ok_and(|found| u64::try_from(found.f_type) == Ok(SYSFS)) {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        let _ = rustix::mount::mount("cgroup2", place, "cgroup2", flags, c"");
+    }
 }
 
 /// Folders that are on every machine, in which everybody may look, and which containers seldom mount.
@@ -121,9 +144,16 @@ fn move_root(plan: &mut Plan) -> Result<(), Failure> {
 /// What only the mounted root can tell: who the user is, their home, and that the working folder is there.
 fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
     let wanted = plan.user.as_deref().unwrap_or_default();
-    let found = user::resolve(root.as_fd(), wanted).map_err(|error| Failure { status: 126, message: words(&error) })?;
     let covered = mounts(&plan.spec);
     let is_covered = |path: &Path| covered.iter().any(|mount| path.starts_with(mount));
+    let roots = plan.mapping.as_ref().map_or((0, 0), |map| (map.user(0).unwrap_or(0), map.group(0).unwrap_or(0)));
+    if let Some(process) = plan.spec.process()
+        && !is_covered(Path::new("/etc"))
+    {
+        // First: its own user may be one of them.
+        account::introduce(root.as_fd(), &plan.accounts, process.cwd(), roots);
+    }
+    let found = user::resolve(root.as_fd(), wanted).map_err(|error| Failure { status: 126, message: chain(&error) })?;
     for mount in plan.spec.mounts_mut().iter_mut().flatten() {
         let of_user = mount.options().as_ref().is_some_and(|options| options.iter().any(|option| option == "U"));
         if of_user && let Some(options) = mount.options_mut() {
@@ -135,14 +165,13 @@ fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
     for group in &plan.groups {
         let wanted = format!("0:{group}");
         let known =
-            user::resolve(root.as_fd(), &wanted).map_err(|error| Failure { status: 126, message: words(&error) })?;
+            user::resolve(root.as_fd(), &wanted).map_err(|error| Failure { status: 126, message: chain(&error) })?;
         groups.push(known.gid);
     }
     let owner = owner_outside(plan, &found)?;
     let kept_group = plan.kept_group;
-    let roots = plan.mapping.as_ref().map_or((0, 0), |map| (map.user(0).unwrap_or(0), map.group(0).unwrap_or(0)));
     let Some(process) = plan.spec.process_mut() else { return Ok(found) };
-    account::assume(process, &found, !wanted.is_empty(), kept_group);
+    account::assume(process, &found, !wanted.is_empty(), kept_group, &plan.accounts);
     if !groups.is_empty() {
         process.user_mut().additional_gids_mut().get_or_insert_default().extend(groups);
     }
@@ -154,7 +183,7 @@ fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
     // Also where a volume covers it: a new one takes it along.
     account::mtab(root.as_fd(), roots);
     if !is_covered(Path::new("/etc")) {
-        account::register(root.as_fd(), &found, wanted, process.cwd(), roots);
+        account::register(root.as_fd(), &found, wanted, process.cwd(), roots, &plan.accounts);
     }
     let workdir = process.cwd().clone();
     // What a mount covers is not the image's business: the runtime makes it there.
@@ -163,10 +192,14 @@ fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
     }
     let id = &plan.config.id;
     if plan.workdir_must_exist {
-        if place::exists(root.as_fd(), &workdir) {
+        if place::is_folder(root.as_fd(), &workdir) {
             return Ok(found);
         }
-        let message = format!("workdir \"{}\" does not exist on container {id}", workdir.display());
+        let message = if place::open(root.as_fd(), &workdir, OFlags::PATH | OFlags::CLOEXEC).is_ok() {
+            format!("workdir \"{}\" exists on container {id}, but is not a directory", workdir.display())
+        } else {
+            format!("workdir \"{}\" does not exist on container {id}", workdir.display())
+        };
         return Err(Failure { status: 126, message });
     }
     place::make_folder(root.as_fd(), &workdir, owner, roots).map(|_| found).map_err(|error| Failure {
@@ -202,7 +235,7 @@ fn hand_out_secrets(plan: &Plan) -> Result<(), Failure> {
 fn own_userns(plan: &mut Plan) -> Result<Option<OwnedFd>, Failure> {
     let Some(mapping) = &plan.mapping else { return Ok(None) };
     let namespace = match plan.shared_userns {
-        None => nested::make(mapping).map_err(|error| failure(words(&error)))?,
+        None => nested::make(mapping).map_err(|error| failure(chain(&error)))?,
         Some(process) => {
             let namespace = File::open(format!("/proc/{}/ns/user", process.pid))
                 .map_err(|error| failure(format!("opening the other container's user namespace: {error}")))?;
@@ -254,15 +287,4 @@ fn write_bundle(plan: &Plan) -> Result<(), (std::path::PathBuf, io::Error)> {
 
 fn failure(message: String) -> Failure {
     Failure { status: 125, message }
-}
-
-/// An error and what caused it, in one line.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::{Fresh, place};
-use crate::store::tree::{READ_FOLDER, attributes, times};
+use crate::store::tree::{READ_FOLDER, attributes, contents, times};
 
 /// A volume that could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -119,8 +119,7 @@ fn file(from: &OwnedFd, to: &OwnedFd, name: &CStr, stat: &Stat) -> Result<(), Er
     let write = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let target = rustix::fs::openat(to, name, write, Mode::RUSR | Mode::WUSR)?;
     let (mut source, mut target) = (std::fs::File::from(source), std::fs::File::from(target));
-    // By copy_file_range(2) where that works: shares the bytes where the file system can.
-    io::copy(&mut source, &mut target).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    contents(&mut source, &mut target).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     like(&OwnedFd::from(target), &OwnedFd::from(source), stat)
 }
 

@@ -12,7 +12,7 @@ const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGIC
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Whether `path` is a folder in `root`.
-pub(crate) fn exists(root: BorrowedFd<'_>, path: &Path) -> bool {
+pub(crate) fn is_folder(root: BorrowedFd<'_>, path: &Path) -> bool {
     open(root, path, FOLDER).is_ok()
 }
 
@@ -87,6 +87,6 @@ mod tests {
         assert!(make_folder(fd.as_fd(), Path::new("/out/e"), (uid, gid), (0, 0)).is_err());
         assert!(root.join("a/b/c").is_dir() && root.join("inside/d").is_dir());
         assert!(!host.path().join("outside").exists());
-        assert!(exists(fd.as_fd(), Path::new("/in/d")) && !exists(fd.as_fd(), Path::new("/nope")));
+        assert!(is_folder(fd.as_fd(), Path::new("/in/d")) && !is_folder(fd.as_fd(), Path::new("/nope")));
     }
 }

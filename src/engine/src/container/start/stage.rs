@@ -7,10 +7,12 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
 use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags};
+use rustix::thread::LinkNameSpaceType;
 
-use super::{Part, Stages, place};
+use super::{Part, SharedMount, Stages, place};
 use crate::step::remove;
 use crate::store::overlay::{self, OverlayError};
 
@@ -23,10 +25,25 @@ pub(super) enum StageError {
     Overlay(#[from] OverlayError),
     #[error("mounting {} of {}: {source}", path.display(), of.display())]
     Part { of: PathBuf, path: PathBuf, source: io::Error },
+    #[error("mounting {} of the container of process {pid}: {source}", path.display())]
+    Shared { pid: i32, path: PathBuf, source: io::Error },
+    #[error("the container whose {} is to be shared has ended: container is stopped", path.display())]
+    Ended { path: PathBuf },
     #[error("making {}: {source}", path.display())]
     Make { path: PathBuf, source: io::Error },
     #[error("giving {} to the container's user: {source}", path.display())]
     Own { path: PathBuf, source: io::Error },
+}
+
+impl StageError {
+    /// What a command ends with that this ends: as Podman's does.
+    pub(super) fn status(&self) -> u8 {
+        match self {
+            Self::Part { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+            Self::Shared { .. } | Self::Ended { .. } => 126,
+            _ => 125,
+        }
+    }
 }
 
 /// Makes all of it, in a folder that is empty before: what an earlier run wrote goes.
@@ -49,7 +66,44 @@ pub(super) fn make(stages: &Stages) -> Result<(), StageError> {
             source: errno.into(),
         })?;
     }
+    for shared in &stages.shared {
+        make(&shared.target)?;
+        share(shared).map_err(|errno| match errno {
+            Errno::SRCH => StageError::Ended { path: shared.path.clone() },
+            _ => StageError::Shared { pid: shared.process.pid, path: shared.path.clone(), source: errno.into() },
+        })?;
+    }
     Ok(())
+}
+
+/// The mount as the other container has it. Only in its own mount namespace can it be taken hold of, so this process, which has but one
+/// thread, goes there and comes back.
+fn share(shared: &SharedMount) -> Result<(), Errno> {
+    let path = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open = |path: &str, flags: OFlags| rustix::fs::openat(CWD, path, flags, Mode::empty());
+    let (root, here) = (open("/", path)?, open(".", path)?);
+    let own = open("/proc/self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC)?;
+    let other = open(&format!("/proc/{}/ns/mnt", shared.process.pid), OFlags::RDONLY | OFlags::CLOEXEC);
+    let other = other.map_err(|_| Errno::SRCH)?;
+    if !shared.process.is_alive() {
+        return Err(Errno::SRCH);
+    }
+    let mounts = Some(LinkNameSpaceType::Mount);
+    rustix::thread::move_into_link_name_space(other.as_fd(), mounts)?;
+    // A link in it could lead to anything else of the other's.
+    let found = rustix::fs::openat2(CWD, &shared.path, path, Mode::empty(), ResolveFlags::NO_SYMLINKS);
+    let tree = found.and_then(|found| {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_EMPTY_PATH | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        rustix::mount::open_tree(&found, c"", flags)
+    });
+    rustix::thread::move_into_link_name_space(own.as_fd(), mounts)?;
+    rustix::process::fchdir(&root)?;
+    rustix::process::chroot(".")?;
+    rustix::process::fchdir(&here)?;
+    let tree = tree?;
+    let target = rustix::fs::openat(CWD, &shared.target, path, Mode::empty())?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(&tree, c"", &target, c"", flags)
 }
 
 fn mount_part(part: &Part) -> Result<(), Errno> {

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::image::platform::Platform;
+use crate::image::transport::Which;
 
 /// What is put into an archive.
 enum Put<'a> {
@@ -39,7 +41,8 @@ fn archive(members: &[Put<'_>]) -> Result<Archive, ArchiveError> {
 }
 
 fn images(members: &[Put<'_>]) -> Result<Vec<Found>, String> {
-    let found = archive(members).and_then(|archive| archive.images(&"linux/amd64".parse().unwrap()));
+    let found = archive(members)
+        .and_then(|archive| archive.images(archive.transport(), &"linux/amd64".parse().unwrap(), &Which::All));
     found.map_err(|error| match std::error::Error::source(&error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
@@ -173,7 +176,7 @@ async fn a_layer_of_other_bytes_ends_with_an_error() {
     let (mut members, layer) = oci(&serde_json::json!({}));
     members.iter_mut().find(|(name, _)| *name == layer).unwrap().1[0] ^= 1;
     let archive = archive(&put(&members)).unwrap();
-    let found = archive.images(&"linux/amd64".parse().unwrap()).unwrap().remove(0);
+    let found = archive.images(archive.transport(), &"linux/amd64".parse().unwrap(), &Which::All).unwrap().remove(0);
     let source = Archive::source(found.places);
     let bytes: Vec<_> = source.layer(&found.image.layers[0]).await.unwrap().collect().await;
     assert!(bytes.last().unwrap().is_err());
@@ -185,7 +188,7 @@ proptest! {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
         if let Ok(archive) = Archive::open(file) {
-            let _ = archive.images(&Platform::of_this_machine());
+            let _ = archive.images(archive.transport(), &Platform::of_this_machine(), &Which::All);
         }
     }
 }

@@ -87,7 +87,8 @@ impl Repository {
             let Some(now) = path.take() else { break };
             let (page, next): (Tags, _) = self.page(&now).await?.map_err(failed)?;
             all.extend(page.tags.unwrap_or_default());
-            path = next;
+            // One that names itself would go on for ever.
+            path = next.filter(|next| *next != now);
         }
         Ok(all)
     }

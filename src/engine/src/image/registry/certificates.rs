@@ -18,7 +18,8 @@ use crate::config::Folders;
 
 /// How TLS is spoken with `registry`: with the certificates of the first folder for it, or of `instead`.
 pub(super) fn tls(registry: &str, insecure: bool, instead: Option<&Path>) -> Result<ClientConfig, String> {
-    let folder = instead.map(Path::to_owned).or_else(|| folder(registry));
+    // A folder that is not there holds no certificates, whoever named it.
+    let folder = instead.map(Path::to_owned).or_else(|| folder(registry)).filter(|folder| folder.exists());
     let (authorities, identity) = match &folder {
         Some(folder) => (authorities(folder)?, identity(folder)?),
         None => (Vec::new(), None),

@@ -8,6 +8,7 @@ mod blob;
 mod catalog;
 mod certificates;
 mod challenge;
+mod download;
 mod request;
 mod resolve;
 mod trust;
@@ -26,6 +27,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 pub(super) use blob::Checked;
 pub use catalog::SearchResult;
+pub(super) use download::{download, fetch};
 pub(super) use upload::Session;
 
 use super::manifest::{self, DOCUMENT_MAX, Descriptor};
@@ -33,6 +35,7 @@ use super::reference::Reference;
 use crate::config::auth::Credentials;
 use crate::config::registries::Endpoint;
 use crate::digest::Digest;
+use crate::engine::os_words;
 use request::Request;
 
 /// How long nothing may come before a registry counts as gone.
@@ -139,6 +142,14 @@ pub enum RegistryError {
         /// Why.
         source: Box<Reason>,
     },
+    /// A file of a web server; Podman's words.
+    #[error("downloading {url}")]
+    Download {
+        /// Which.
+        url: String,
+        /// Why.
+        source: Box<Reason>,
+    },
     /// Certificates of `certs.d`, or the machine's.
     #[error("setting up TLS for {registry}: {message}")]
     Tls {
@@ -215,12 +226,32 @@ impl RegistryError {
             | Self::Upload { source, .. }
             | Self::Publish { source, .. }
             | Self::Catalog { source, .. }
-            | Self::Login { source, .. } => source.may_pass(),
+            | Self::Login { source, .. }
+            | Self::Download { source, .. } => source.may_pass(),
         }
     }
 }
 
+impl RegistryError {
+    /// Whether an upload was refused to who is not known (any more).
+    pub(crate) fn is_of_a_stranger(&self) -> bool {
+        let Self::Upload { source, .. } = self else { return false };
+        matches!(source.as_ref(), Reason::Refused(words) if words.starts_with("unauthorized"))
+    }
+}
+
 impl Reason {
+    /// Whether what was asked for is not there.
+    fn is_absence(&self) -> bool {
+        match self {
+            Self::Refused(words) => {
+                ["manifest unknown", "name unknown", "not found"].iter().any(|gone| words.starts_with(gone))
+            }
+            Self::Status { status, .. } => *status == 404,
+            _ => false,
+        }
+    }
+
     fn may_pass(&self) -> bool {
         match self {
             Self::Broken(status) => {
@@ -315,6 +346,25 @@ impl Repository {
     pub(crate) async fn wanted(&self) -> Result<Fetched, RegistryError> {
         let wanted = self.0.place.wanted();
         self.manifest(&wanted, self.0.place.digest()).await
+    }
+
+    /// The digest of what the reference asks for, as the registry says it, without the document: registries that count how often
+    /// something is fetched do not count this. Nothing where the registry does not say.
+    pub(crate) async fn wanted_digest(&self) -> Result<Option<Digest>, RegistryError> {
+        let path = format!("manifests/{}", self.0.place.wanted());
+        let request = Request::new(reqwest::Method::HEAD, path).with(reqwest::header::ACCEPT, manifest::ACCEPT);
+        // Why it was refused is in the body of the answer to a GET only.
+        let Ok(response) = self.send(&request).await? else { return Ok(None) };
+        let header = response.headers().get("docker-content-digest").and_then(|header| header.to_str().ok());
+        Ok(header.and_then(|header| header.parse().ok()))
+    }
+
+    /// The manifest that has a tag; nothing when none has.
+    pub(crate) async fn tagged(&self, tag: &str) -> Result<Option<Fetched>, RegistryError> {
+        match self.manifest(tag, None).await {
+            Err(RegistryError::Manifest { source, .. }) if source.is_absence() => Ok(None),
+            fetched => fetched.map(Some),
+        }
     }
 
     /// The manifest that an index leads to.
@@ -483,11 +533,7 @@ fn words(error: &reqwest::Error) -> String {
     if text == "invalid peer certificate: UnknownIssuer" {
         return "tls: failed to verify certificate: x509: certificate signed by unknown authority".to_owned();
     }
-    match text.strip_suffix(')').and_then(|text| text.rsplit_once(" (os error ")) {
-        // In the words that C and Go have for it.
-        Some((text, _)) => text.to_lowercase(),
-        None => text,
-    }
+    cause.downcast_ref::<std::io::Error>().map_or(text, os_words)
 }
 
 /// An absolute URL that may be spoken to with credentials in hand.

@@ -83,6 +83,16 @@ impl Repository {
         answer.map(drop).map_err(|reason| self.upload_failed("committing upload", reason))
     }
 
+    /// Puts a blob that is at hand into the repository, unless it is there.
+    pub(crate) async fn put(&self, bytes: &Bytes) -> Result<(), RegistryError> {
+        let digest = Digest::of(bytes);
+        if self.length_of(&digest).await?.is_some() {
+            return Ok(());
+        }
+        let session = self.begin().await?;
+        self.complete(&session, &digest, bytes.clone()).await
+    }
+
     /// Gives the upload up. What the registry says to that does not matter.
     pub(crate) async fn cancel(&self, session: &Session) {
         if let Err(error) = self.send(&Request::new(Method::DELETE, &session.0)).await {

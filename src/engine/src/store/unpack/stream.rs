@@ -4,11 +4,11 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use sha2::{Digest as _, Sha256};
 
+use super::Packed;
 use crate::digest::Digest;
 use crate::step::Compression;
 use crate::store::parts::Recorder;
@@ -37,16 +37,15 @@ pub(super) enum StreamError {
     TooLong,
 }
 
-/// Inflates `from` to its end, and sends it in blocks that are full but for the last.
+/// Inflates `packed` to its end, and sends it in blocks that are full but for the last.
 pub(super) fn pump(
-    from: OwnedFd,
-    compression: Compression,
+    packed: Packed,
     limit: u64,
     blocks: &SyncSender<Vec<u8>>,
     recycled: &Receiver<Vec<u8>>,
 ) -> Result<(), StreamError> {
-    let _ = rustix::pipe::fcntl_setpipe_size(&from, READ * 4);
-    let mut source = Source::open(File::from(from), compression).map_err(StreamError::Io)?;
+    let _ = rustix::pipe::fcntl_setpipe_size(&packed.from, READ * 4);
+    let mut source = Source::open(packed).map_err(StreamError::Io)?;
     let mut tar_size = 0;
     loop {
         let mut block = recycled.try_recv().unwrap_or_default();
@@ -55,6 +54,10 @@ pub(super) fn pump(
         block.truncate(length);
         tar_size += length as u64;
         if tar_size > limit {
+            // What may still be there shows how far it came.
+            let beyond = usize::try_from(tar_size - limit).unwrap_or(length);
+            block.truncate(length.saturating_sub(beyond));
+            let _ = blocks.send(block);
             return Err(StreamError::TooLong);
         }
         if length > 0 && blocks.send(block).is_err() {
@@ -80,23 +83,27 @@ fn fill(source: &mut Source, block: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
+/// The stream as it comes.
+type Input = io::Take<File>;
+
 /// The stream, inflated.
 enum Source {
-    Plain(File),
+    Plain(Input),
     Gzip(Box<Gzip>),
-    Zstd(Box<zstd::Decoder<'static, BufReader<File>>>),
+    Zstd(Box<zstd::Decoder<'static, BufReader<Input>>>),
 }
 
 impl Source {
-    fn open(file: File, compression: Compression) -> io::Result<Self> {
-        Ok(match compression {
-            Compression::None => Self::Plain(file),
+    fn open(packed: Packed) -> io::Result<Self> {
+        let input = File::from(packed.from).take(packed.length);
+        Ok(match packed.compression {
+            Compression::None => Self::Plain(input),
             Compression::Gzip => {
-                let member = flate2::bufread::GzDecoder::new(BufReader::with_capacity(READ, file));
+                let member = flate2::bufread::GzDecoder::new(BufReader::with_capacity(READ, input));
                 Self::Gzip(Box::new(Gzip(Some(member))))
             }
             Compression::Zstd => {
-                Self::Zstd(Box::new(zstd::Decoder::with_buffer(BufReader::with_capacity(READ, file))?))
+                Self::Zstd(Box::new(zstd::Decoder::with_buffer(BufReader::with_capacity(READ, input))?))
             }
         })
     }
@@ -105,7 +112,7 @@ impl Source {
 impl Read for Source {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(file) => file.read(into),
+            Self::Plain(input) => input.read(into),
             Self::Gzip(gzip) => gzip.read(into),
             Self::Zstd(decoder) => decoder.read(into),
         }
@@ -114,7 +121,7 @@ impl Read for Source {
 
 /// The members of a gzip stream, one after the other; zeroes may follow the last (gzip(1) allows them: tapes have them).
 /// The present member, or nothing after the last.
-struct Gzip(Option<flate2::bufread::GzDecoder<BufReader<File>>>);
+struct Gzip(Option<flate2::bufread::GzDecoder<BufReader<Input>>>);
 
 impl Gzip {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {

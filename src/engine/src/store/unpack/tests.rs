@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::archive::{Archive, Item, checksum};
-use super::{Limits, UnpackError, Unpacked, unpack};
+use super::{Limits, Packed, UnpackError, Unpacked, unpack};
 use crate::digest::Digest;
 use crate::step::Compression;
 use crate::store::pack::{PackError, pack};
@@ -47,10 +47,14 @@ impl Place {
     fn unpack_as(&self, bytes: &[u8], compression: Compression, limits: &Limits) -> Result<Unpacked, UnpackError> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        std::io::Seek::rewind(&mut file).unwrap();
         let _ = fs::remove_file(self.folder.path().join(PARTS));
         let _ = fs::remove_dir_all(self.folder.path().join(KEPT));
-        let unpacked = unpack(OwnedFd::from(file), &self.layer(), compression, limits)?;
+        // What follows is somebody else's.
+        let length = file.stream_position().unwrap();
+        file.write_all(b"no tar").unwrap();
+        file.rewind().unwrap();
+        let packed = Packed { from: file.into(), length, compression };
+        let unpacked = unpack(packed, &self.layer(), limits)?;
         self.assert_it_can_be_packed_again(&unpacked);
         Ok(unpacked)
     }
@@ -58,7 +62,12 @@ impl Place {
     /// The same tar comes out of it.
     fn assert_it_can_be_packed_again(&self, unpacked: &Unpacked) {
         let mut file = tempfile::tempfile().unwrap();
-        match pack(self.folder.path(), OwnedFd::from(file.try_clone().unwrap()), &unpacked.diff_id) {
+        match pack(
+            self.folder.path(),
+            &self.folder.path().join("parts"),
+            OwnedFd::from(file.try_clone().unwrap()),
+            &unpacked.diff_id,
+        ) {
             // An ordinary user's own file without a right to read.
             Err(PackError::File { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => return,
             packed => packed.unwrap(),
@@ -500,6 +509,8 @@ fn limits_are_kept() {
     ] {
         let error = Place::new().unpack_as(&tar, Compression::None, &limits).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
+        // Where it was, and how it is raised.
+        assert!(error.contains("at its entry \"f") && error.contains("haulout/config.toml"), "{error}");
     }
     // A bomb stops where the limit is, not where it ends.
     let bomb = gzip(&Archive::of([Item::file("zeroes", vec![0; 50 << 20])]));
@@ -668,4 +679,16 @@ proptest! {
             prop_assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
         }
     }
+}
+
+#[test]
+fn whatever_is_in_a_tar_nothing_outside_is_touched() {
+    let limits = Limits { entries: 1000, tar_size: 1 << 24, ..Limits::default() };
+    haulout_fuzz::feed("tar", |bytes| {
+        let place = Place::new();
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let _ = place.unpack_as(bytes, compression, &limits);
+            place.assert_outside_is_as_it_was();
+        }
+    });
 }

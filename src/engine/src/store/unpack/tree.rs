@@ -112,12 +112,12 @@ impl<'a> Tree<'a> {
     pub(super) fn write(&mut self, entry: &Entry, blocks: &mut Blocks) -> Result<(), UnpackError> {
         let short = || UnpackError::Short(entry.name.clone());
         let padded = entry.size.checked_next_multiple_of(BLOCK).ok_or_else(short)?;
-        let owner = owner(entry)?;
+        let owner = owner(entry, self.limits.any_owner)?;
         self.enter(&entry.parent).map_err(|failure| failed(entry, failure))?;
         match &entry.kind {
             Kind::File => {
                 let file = self.create(entry, owner, blocks)?;
-                self.count(entry.size)?;
+                self.count(entry, entry.size)?;
                 blocks.begin_content(|| self.place(entry), &[], entry.size);
                 fill(&file, entry, entry.size, blocks)?;
                 blocks.end_content();
@@ -126,7 +126,7 @@ impl<'a> Tree<'a> {
             }
             Kind::Sparse(map, length) => {
                 let file = self.create(entry, owner, blocks)?;
-                self.count(entry.size)?;
+                self.count(entry, entry.size)?;
                 let cannot = |errno| failed(entry, Failure { doing: "making its holes", errno });
                 rustix::fs::ftruncate(&file, *length).map_err(cannot)?;
                 let regions: Vec<(u64, u64)> = map.iter().map(|region| (region.offset, region.length)).collect();
@@ -146,10 +146,16 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn count(&mut self, size: u64) -> Result<(), UnpackError> {
+    fn count(&mut self, entry: &Entry, size: u64) -> Result<(), UnpackError> {
         self.size = self.size.saturating_add(size);
         if self.size > self.limits.size {
-            return Err(UnpackError::Limit { what: "bytes of files", limit: self.limits.size });
+            let entry = entry.name.clone();
+            return Err(UnpackError::Limit { what: "bytes of files", limit: self.limits.size, entry, key: "size" });
+        }
+        let image = self.limits.image;
+        if self.size.saturating_add(self.limits.before) > image {
+            let (what, entry) = ("bytes of files of an image", entry.name.clone());
+            return Err(UnpackError::Limit { what, limit: image, entry, key: "image-size" });
         }
         Ok(())
     }
@@ -190,7 +196,10 @@ impl<'a> Tree<'a> {
     /// Opens the folder `name` in the lowest open one; makes it if it is missing.
     fn descend(&mut self, name: &[u8]) -> Result<(), Failure> {
         if self.open.len() >= self.limits.depth {
-            return Err(Failure { doing: "going deeper than folders may be", errno: Errno::NAMETOOLONG });
+            return Err(Failure {
+                doing: "going deeper than depth below [limits] in ~/.config/haulout/config.toml allows",
+                errno: Errno::NAMETOOLONG,
+            });
         }
         let (folder, _) = self.folder();
         let mut linked = self.open.last().is_some_and(|open| open.linked);
@@ -306,7 +315,7 @@ impl<'a> Tree<'a> {
 
     fn make_folder(&mut self, entry: &Entry, owner: Option<(Uid, Gid)>, blocks: &mut Blocks) -> Result<(), Failure> {
         if entry.base.is_empty() {
-            set_owner(&self.root, owner)?;
+            self.set_owner(&self.root, owner)?;
             set_mode(&self.root, entry.mode)?;
             set_attributes(&self.root, entry)?;
             let attributes = Attributes { mode: entry.mode, mode_pending: false, mtime: entry.mtime };
@@ -328,7 +337,7 @@ impl<'a> Tree<'a> {
             Err(errno) => return Err(Failure { doing: "making the folder", errno }),
         };
         if owner.is_some() || inherits || existed {
-            set_owner(&fd, Some(owner.unwrap_or(self.own)))?;
+            self.set_owner(&fd, Some(owner.unwrap_or(self.own)))?;
         }
         set_attributes(&fd, entry)?;
         let path = joined(&entry.parent, &entry.base);
@@ -354,7 +363,7 @@ impl<'a> Tree<'a> {
         let mut settle = || -> Result<OwnedFd, Failure> {
             let file = self.again(entry, blocks, create).map_err(doing("making the file"))?;
             if owner.is_some() || inherits {
-                set_owner(&file, Some(owner.unwrap_or(self.own)))?;
+                self.set_owner(&file, Some(owner.unwrap_or(self.own)))?;
             }
             Ok(file)
         };
@@ -376,14 +385,26 @@ impl<'a> Tree<'a> {
         self.settle(entry, owner, inherits)
     }
 
+    fn set_owner(&self, fd: impl AsFd, owner: Option<(Uid, Gid)>) -> Result<(), Failure> {
+        let Some((uid, gid)) = owner else { return Ok(()) };
+        self.owned(rustix::fs::fchown(fd, Some(uid), Some(gid)))
+    }
+
+    /// Whether it is somebody's: one whom the user namespace does not have need not be.
+    fn owned(&self, set: Result<(), Errno>) -> Result<(), Failure> {
+        match set {
+            Err(Errno::INVAL) if self.limits.any_owner => Ok(()),
+            set => set.map_err(doing(CHANGING_OWNER)),
+        }
+    }
+
     /// Owner and time of what cannot be opened.
     fn settle(&self, entry: &Entry, owner: Option<(Uid, Gid)>, inherits: bool) -> Result<(), Failure> {
         let (folder, _) = self.folder();
         let name = entry.base.as_slice();
         if owner.is_some() || inherits {
             let (uid, gid) = owner.unwrap_or(self.own);
-            rustix::fs::chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(doing(CHANGING_OWNER))?;
+            self.owned(rustix::fs::chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW))?;
         }
         rustix::fs::utimensat(folder, name, &timestamps(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(doing("setting the time"))
@@ -495,7 +516,7 @@ fn finish_file(file: &OwnedFd, entry: &Entry) -> Result<(), Failure> {
 }
 
 /// The owner to set; nothing for root's, which everything is at first.
-fn owner(entry: &Entry) -> Result<Option<(Uid, Gid)>, UnpackError> {
+fn owner(entry: &Entry, any: bool) -> Result<Option<(Uid, Gid)>, UnpackError> {
     if matches!(entry.kind, Kind::Hardlink(..) | Kind::Whiteout | Kind::Opaque | Kind::Nothing) {
         return Ok(None);
     }
@@ -505,6 +526,7 @@ fn owner(entry: &Entry) -> Result<Option<(Uid, Gid)>, UnpackError> {
     let id = |id: u64| u32::try_from(id).ok().filter(|id| *id != u32::MAX);
     match (id(entry.uid), id(entry.gid)) {
         (Some(uid), Some(gid)) => Ok(Some((Uid::from_raw(uid), Gid::from_raw(gid)))),
+        _ if any => Ok(None),
         _ => Err(unmapped(entry)),
     }
 }
@@ -522,11 +544,6 @@ fn failed(entry: &Entry, Failure { doing, errno }: Failure) -> UnpackError {
         return unmapped(entry);
     }
     UnpackError::Write { name: entry.name.clone(), doing, source: io::Error::from(errno) }
-}
-
-fn set_owner(fd: impl AsFd, owner: Option<(Uid, Gid)>) -> Result<(), Failure> {
-    let Some((uid, gid)) = owner else { return Ok(()) };
-    rustix::fs::fchown(fd, Some(uid), Some(gid)).map_err(doing(CHANGING_OWNER))
 }
 
 fn set_mode(fd: impl AsFd, mode: u32) -> Result<(), Failure> {

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! systemd's journal, by its native protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL>), with the fields that Podman's containers have.
+//! systemd's journal, with the fields that Podman's containers have.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use haulout_monitor::config::Config;
-use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
+use haulout_monitor::journal::{SOCKET, connect, field};
 
 use super::Stream;
-
-/// Where the journal listens.
-const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// A line longer than this is sent in parts.
 const MAX_LINE: usize = 8 << 10;
@@ -40,7 +39,7 @@ impl Journal {
             field(&mut fields, "CONTAINER_TAG", tag.as_bytes());
         }
         field(&mut fields, "SYSLOG_IDENTIFIER", tag.unwrap_or(&config.name).as_bytes());
-        Self { socket: connect(), fields, begun: [Vec::new(), Vec::new()], waiting: VecDeque::new() }
+        Self { socket: open(), fields, begun: [Vec::new(), Vec::new()], waiting: VecDeque::new() }
     }
 
     /// Sends the lines that are whole, and keeps the rest for the next time.
@@ -110,12 +109,12 @@ impl Journal {
         // Once more with a new socket: the journal may have been restarted.
         for _ in 0..2 {
             if self.socket.is_none() {
-                self.socket = connect();
+                self.socket = open();
             }
             let Some(socket) = &self.socket else { return true };
-            match rustix::net::send(socket, entry, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-                Ok(_) => return true,
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::NOBUFS) => return false,
+            match haulout_monitor::journal::send(socket.as_fd(), entry) {
+                Ok(()) => return true,
+                Err(error) if is_busy(&error) => return false,
                 Err(_) => self.socket = None,
             }
         }
@@ -123,22 +122,10 @@ impl Journal {
     }
 }
 
-fn connect() -> Option<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).ok()?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(SOCKET).ok()?).ok()?;
-    Some(socket)
+fn open() -> Option<OwnedFd> {
+    connect(Path::new(SOCKET)).ok()
 }
 
-/// Appends a field in the form that takes any bytes.
-fn field(entry: &mut Vec<u8>, name: &str, value: &[u8]) {
-    entry.extend_from_slice(name.as_bytes());
-    if value.contains(&b'\n') {
-        entry.push(b'\n');
-        entry.extend_from_slice(&(value.len() as u64).to_le_bytes());
-    } else {
-        entry.push(b'=');
-    }
-    entry.extend_from_slice(value);
-    entry.push(b'\n');
+fn is_busy(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
 }

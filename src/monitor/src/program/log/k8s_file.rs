@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A log file as Kubernetes' container runtimes write it: `TIME STREAM F|P TEXT` a line, `P` for text that no newline follows.
+//!
+//! What the disk does not take (it is full) is kept for when it does again, up to a bound; of what is more than that, a line says in its place
+//! that there was some. The container does not wait for its log.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -12,6 +15,18 @@ use crate::clock::{self, Stamp};
 /// Lines are collected up to about so many bytes before they are written.
 const BATCH: usize = 16 << 10;
 
+/// So many bytes are kept of what the disk does not take.
+const MOST_KEPT: usize = 256 << 10;
+
+/// What is not in the file, in the order in which it comes.
+#[derive(Debug)]
+struct Missing {
+    kept: Vec<u8>,
+    /// How many lines came after those.
+    lost: usize,
+    why: String,
+}
+
 /// The file, and how long it is.
 #[derive(Debug)]
 pub struct K8sFile {
@@ -21,6 +36,7 @@ pub struct K8sFile {
     max_size: Option<u64>,
     lines: Vec<u8>,
     stamp: Stamp,
+    missing: Option<Missing>,
 }
 
 impl K8sFile {
@@ -28,7 +44,15 @@ impl K8sFile {
     pub fn open(path: &Path, max_size: Option<u64>) -> io::Result<Self> {
         let file = options().open(path)?;
         let size = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), file, size, max_size, lines: Vec::new(), stamp: Stamp::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            size,
+            max_size,
+            lines: Vec::new(),
+            stamp: Stamp::default(),
+            missing: None,
+        })
     }
 
     /// Appends what the container wrote in one go, under one time.
@@ -56,21 +80,67 @@ impl K8sFile {
         self.lines.shrink_to(BATCH);
     }
 
-    /// Writes the collected lines. What cannot be written (a full disk) is lost, but never half a line is left that the
-    /// next one would run into.
+    /// The last chance of what the disk did not take.
+    pub fn end(&mut self) {
+        if self.missing.is_some() {
+            self.append();
+        }
+    }
+
+    /// Writes the collected lines, after those that are missing.
     fn append(&mut self) {
-        let length = self.lines.len() as u64;
+        let mut lines = std::mem::take(&mut self.lines);
+        match self.missing.take() {
+            None => {
+                if let Err(error) = self.put(&lines) {
+                    self.missing = Some(Missing { kept: Vec::new(), lost: 0, why: error.to_string() }.and(&lines));
+                }
+            }
+            Some(mut missing) => {
+                let length = missing.kept.len();
+                if missing.lost > 0 {
+                    let said = format!(" stderr F haulout: {} lines are missing here: {}\n", missing.lost, missing.why);
+                    self.stamp.write(clock::now(), &mut missing.kept);
+                    missing.kept.extend_from_slice(said.as_bytes());
+                }
+                missing.kept.extend_from_slice(&lines);
+                if self.put(&missing.kept).is_err() {
+                    missing.kept.truncate(length);
+                    self.missing = Some(missing.and(&lines));
+                }
+            }
+        }
+        lines.clear();
+        self.lines = lines;
+    }
+
+    /// Writes whole lines, or nothing: never half a line is left that the next one would run into.
+    fn put(&mut self, lines: &[u8]) -> io::Result<()> {
+        let length = lines.len() as u64;
         if self.max_size.is_some_and(|max| self.size > 0 && self.size + length > max)
             && let Ok(file) = begin_anew(&self.path)
         {
             self.file = file;
             self.size = 0;
         }
-        match self.file.write_all(&self.lines) {
+        let written = self.file.write_all(lines);
+        match written {
             Ok(()) => self.size += length,
             Err(_) => drop(self.file.set_len(self.size)),
         }
-        self.lines.clear();
+        written
+    }
+}
+
+impl Missing {
+    /// With the lines that come next.
+    fn and(mut self, lines: &[u8]) -> Self {
+        if self.lost == 0 && self.kept.len() + lines.len() <= MOST_KEPT {
+            self.kept.extend_from_slice(lines);
+        } else {
+            self.lost += lines.split_inclusive(|byte| *byte == b'\n').count();
+        }
+        self
     }
 }
 
@@ -121,6 +191,34 @@ mod tests {
         K8sFile::open(&path, None).unwrap().write(Stream::Stdout, b"one\n");
         K8sFile::open(&path, None).unwrap().write(Stream::Stdout, b"two\n");
         assert_eq!(lines(&path), ["stdout F one", "stdout F two"]);
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_comes_later_or_is_said_to_be_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ctr.log");
+        let mut log = K8sFile::open(&path, None).unwrap();
+        log.write(Stream::Stdout, b"before\n");
+        let disk = std::mem::replace(&mut log.file, File::options().append(true).open("/dev/full").unwrap());
+        log.write(Stream::Stdout, b"kept\n");
+        log.write(Stream::Stderr, b"kept too\n");
+        let full = std::mem::replace(&mut log.file, disk);
+        log.write(Stream::Stdout, b"after\n");
+        assert_eq!(lines(&path), ["stdout F before", "stdout F kept", "stderr F kept too", "stdout F after"]);
+        let disk = std::mem::replace(&mut log.file, full);
+        let long = format!("{}\n", "x".repeat(1000));
+        for _ in 0..1000 {
+            log.write(Stream::Stdout, long.as_bytes());
+        }
+        assert!(log.missing.as_ref().unwrap().kept.len() <= MOST_KEPT);
+        log.file = disk;
+        log.end();
+        let found = lines(&path);
+        let kept = found.iter().filter(|line| line.len() > 1000).count();
+        let said =
+            format!("stderr F haulout: {} lines are missing here: No space left on device (os error 28)", 1000 - kept);
+        assert_eq!(found.last(), Some(&said));
+        assert!(kept > 200, "{kept}");
     }
 
     #[test]

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A unit's own page: what it is and when it starts, its text beside its service, its journal.
+
+mod completion;
+mod editor;
+mod form;
+mod overview;
+
+use gettextrs::gettext;
+use relm4::adw::prelude::*;
+use relm4::gtk::glib;
+use relm4::prelude::*;
+
+use super::{Deed, UnitFiles, actions, menu_on_page};
+use crate::connection::{Problem, UnitAction};
+use crate::language::fill;
+use crate::listing::Noun;
+use crate::log::{self, Logs};
+use crate::model::UnitItem;
+use crate::widgets::own_page::{self, Does, Face, OwnPage};
+use crate::window::Context;
+use editor::Editor;
+use overview::Overview;
+
+/// The page.
+pub struct Detail {
+    context: Context,
+    item: UnitItem,
+    handlers: Vec<glib::SignalHandlerId>,
+    page: OwnPage,
+    overview: Controller<Overview>,
+    editor: Controller<Editor>,
+    journal: Controller<Logs>,
+    gone: bool,
+}
+
+/// What the page takes.
+#[derive(Debug)]
+pub enum Input {
+    /// The unit changed.
+    Changed,
+    /// Another tab is shown.
+    Tab(String),
+    /// Search in what is shown.
+    Search,
+    /// Stop it if it runs, start it if not.
+    Main,
+    /// Show what is wrong, at a line and a column.
+    ShowProblem(usize, usize),
+    /// It was saved while it ran.
+    SavedRunning,
+    /// The unit was removed.
+    Removed,
+}
+
+#[relm4::component(pub)]
+impl Component for Detail {
+    type Init = (Context, UnitItem);
+    type Input = Input;
+    type Output = ();
+    type CommandOutput = ();
+
+    view! {
+        adw::NavigationPage {
+            set_tag: Some("unit"),
+            #[watch]
+            set_title: &model.item.id(),
+            set_child: Some(&model.page.content),
+        }
+    }
+
+    fn init(
+        (context, item): (Context, UnitItem),
+        root: Self::Root,
+        sender: ComponentSender<Self>,
+    ) -> ComponentParts<Self> {
+        let overview =
+            Overview::builder().launch((context.clone(), item.clone())).forward(sender.input_sender(), |output| {
+                match output {
+                    overview::Output::ShowProblem(line, column) => Input::ShowProblem(line, column),
+                }
+            });
+        let editor =
+            Editor::builder().launch((context.clone(), item.clone())).forward(sender.input_sender(), |output| {
+                match output {
+                    editor::Output::SavedRunning => Input::SavedRunning,
+                }
+            });
+        let journal = Logs::builder().launch((context.clone(), journal_of(&context, &item))).detach();
+        let (main, shown) = (sender.input_sender().clone(), sender.input_sender().clone());
+        let of = item.clone();
+        let page = OwnPage::new(
+            move || main.emit(Input::Main),
+            move || menu_on_page(&of),
+            move |tab| shown.emit(Input::Tab(tab.to_owned())),
+        );
+        page.add(overview.widget(), "overview", &gettext("Overview"));
+        page.add(editor.widget(), "unit", &gettext("Unit"));
+        page.add(journal.widget(), "journal", &gettext("Journal"));
+        let handlers = ["running", "state-word", "busy", "starts", "startable"]
+            .into_iter()
+            .map(|property| {
+                let changed = sender.clone();
+                item.connect_notify_local(Some(property), move |_, _| changed.input_sender().emit(Input::Changed))
+            })
+            .collect();
+        let model = Self { context, item, handlers, page, overview, editor, journal, gone: false };
+        let widgets = view_output!();
+        model.show();
+        install_actions(&root, &model);
+        let gone = sender.clone();
+        let removed = move || gone.input_sender().emit(Input::Removed);
+        model.context.model.units.when_gone(&model.item, &root, removed);
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: Input,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match input {
+            Input::Changed => {
+                self.overview.emit(overview::Input::Changed);
+                self.editor.emit(editor::Input::Changed);
+                self.journal.emit(log::Input::Changed);
+            }
+            Input::Tab(name) => {
+                self.editor.emit(editor::Input::Shown(name == "unit"));
+                self.journal.emit(log::Input::Shown(name == "journal"));
+            }
+            Input::Search => {
+                if self.page.tabs.visible_child_name().is_some_and(|name| name == "unit") {
+                    self.editor.emit(editor::Input::Search);
+                } else {
+                    self.page.tabs.set_visible_child_name("journal");
+                    self.journal.emit(log::Input::Search);
+                }
+            }
+            Input::Main => {
+                let action = if self.item.running() { UnitAction::Stop } else { UnitAction::Start };
+                actions::act(&self.context, vec![self.item.clone()], action);
+            }
+            Input::ShowProblem(line, column) => {
+                self.page.tabs.set_visible_child_name("unit");
+                self.editor.emit(editor::Input::Shown(true));
+                self.editor.emit(editor::Input::GoTo(line, column));
+            }
+            Input::SavedRunning => self.offer_restart(),
+            Input::Removed => {
+                self.gone = true;
+                // Somebody's text does not go with a file that somebody else removed.
+                if !self.editor.model().has_changes() && own_page::leave(root) && self.item.busy().is_empty() {
+                    self.context.tell(&fill(&gettext("“{}” was removed"), &[&self.item.id()]));
+                }
+            }
+        }
+        self.show();
+        self.update_view(widgets, sender);
+    }
+
+    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<()>) {
+        for handler in self.handlers.drain(..) {
+            self.item.disconnect(handler);
+        }
+    }
+}
+
+impl Detail {
+    /// Whether this is the page of `item`.
+    pub fn is_of(&self, item: &UnitItem) -> bool {
+        &self.item == item
+    }
+
+    /// Says what it is now.
+    fn show(&self) {
+        self.page.show(&Face {
+            name: self.item.id(),
+            state: self.item.state_word(),
+            running: self.item.running(),
+            ready: self.item.busy().is_empty() && self.item.startable(),
+            gone: self.gone,
+        });
+    }
+
+    /// What runs goes on as it was until it is started anew.
+    fn offer_restart(&self) {
+        let title = fill(&gettext("Saved “{}”, which runs as it was"), &[&self.item.id()]);
+        let toast =
+            adw::Toast::builder().title(glib::markup_escape_text(&title)).button_label(gettext("_Restart")).build();
+        let (context, item) = (self.context.clone(), self.item.clone());
+        toast.connect_button_clicked(move |_| actions::act(&context, vec![item.clone()], UnitAction::Restart));
+        self.context.toasts.add_toast(toast);
+    }
+}
+
+/// The service's journal.
+fn journal_of(context: &Context, item: &UnitItem) -> log::Source {
+    let (connection, of, named) = (context.connection.clone(), item.clone(), item.clone());
+    log::Source {
+        name: Box::new(move || named.id()),
+        // It is followed whether the service runs or not: systemd writes to it as well.
+        running: Box::new(|| true),
+        lines: Box::new(move |tail, period| {
+            let service = of.data().map(|data| data.service).unwrap_or_default();
+            connection.journal(&service, tail, period)
+        }),
+        periods: true,
+        nothing_yet: gettext("What the service writes, and what systemd says of it, appears here"),
+        nothing: gettext("The journal has nothing of this unit"),
+    }
+}
+
+/// A row that says what is wrong and where; it leads there.
+fn problem_row(problem: &Problem) -> adw::ActionRow {
+    let place = match (problem.at, &problem.file) {
+        (Some((line, column)), _) => {
+            Some(fill(&gettext("Line {}, column {}"), &[&line.to_string(), &column.to_string()]))
+        }
+        (None, Some(file)) => Some(file.clone()),
+        (None, None) => None,
+    };
+    let below: Vec<String> = [place, problem.hint.clone()].into_iter().flatten().collect();
+    let row = adw::ActionRow::builder()
+        .title(glib::markup_escape_text(&problem.text))
+        .subtitle(glib::markup_escape_text(&below.join(" · ")))
+        .title_lines(0)
+        .subtitle_lines(0)
+        .build();
+    let (icon, class, word) = if problem.error {
+        ("dialog-error-symbolic", "error", gettext("Mistake"))
+    } else {
+        ("dialog-warning-symbolic", "warning", gettext("Warning"))
+    };
+    let image = gtk::Image::builder().icon_name(icon).css_classes([class]).tooltip_text(&word).build();
+    image.update_property(&[gtk::accessible::Property::Label(&word)]);
+    row.add_prefix(&image);
+    if let Some((line, column)) = problem.at {
+        row.set_activatable(true);
+        row.set_widget_name(&format!("{line}:{column}"));
+    }
+    row
+}
+
+/// The actions of the unit's menu, for this page.
+fn install_actions(page: &adw::NavigationPage, detail: &Detail) {
+    let mut actions: Vec<(&str, Does)> = Vec::new();
+    for (name, deed) in UnitFiles::DEEDS {
+        let (context, item) = (detail.context.clone(), detail.item.clone());
+        let act: Does = match *deed {
+            Deed::Open => continue,
+            Deed::Act(action) => Box::new(move |_| actions::act(&context, vec![item.clone()], action)),
+            Deed::OpenFolder => Box::new(move |_| actions::open_folder(&context, &item)),
+            Deed::Remove => Box::new(move |_| actions::remove(&context, vec![item.clone()], || {})),
+        };
+        actions.push((name, act));
+    }
+    own_page::install_actions(page, UnitFiles::NAME, actions);
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The dialog that makes a unit: its kind, its name, for a container its image; the rest is written on its page.
+
+use gettextrs::gettext;
+use relm4::adw::prelude::*;
+use relm4::prelude::*;
+
+use crate::connection::{Failure, UnitKind, UnitWrite};
+use crate::errors::{Doing, words};
+use crate::model::kind_word;
+use crate::widgets::failure::FailureRow;
+use crate::widgets::focus;
+use crate::window::Context;
+
+/// The kinds that are offered, the usual ones first.
+const KINDS: [UnitKind; 7] = [
+    UnitKind::Container,
+    UnitKind::Pod,
+    UnitKind::Volume,
+    UnitKind::Network,
+    UnitKind::Image,
+    UnitKind::Build,
+    UnitKind::Kube,
+];
+
+/// The dialog.
+pub struct NewDialog {
+    context: Context,
+    failed: FailureRow,
+    kind: UnitKind,
+    name: String,
+    image: String,
+    at_login: bool,
+    writing: bool,
+}
+
+#[derive(Debug)]
+pub enum NewInput {
+    Kind(u32),
+    Name(String),
+    Image(String),
+    AtLogin(bool),
+    Make,
+    Made(String, Result<(), Failure>),
+}
+
+#[derive(Debug)]
+pub enum NewOutput {
+    /// It was made, under this name.
+    Made(String),
+}
+
+#[relm4::component(pub)]
+impl Component for NewDialog {
+    type Init = Context;
+    type Input = NewInput;
+    type Output = NewOutput;
+    type CommandOutput = ();
+
+    view! {
+        adw::Dialog {
+            set_title: &gettext("New Unit"),
+            set_content_width: 460,
+            #[wrap(Some)]
+            set_child = &adw::ToolbarView {
+                add_top_bar = &adw::HeaderBar {
+                    set_show_start_title_buttons: false,
+                    set_show_end_title_buttons: false,
+                    pack_start = &gtk::Button {
+                        set_label: &gettext("_Cancel"),
+                        set_use_underline: true,
+                        connect_clicked[root] => move |_| { root.close(); },
+                    },
+                    #[name = "make"]
+                    pack_end = &gtk::Button {
+                        set_label: &gettext("C_reate"),
+                        set_use_underline: true,
+                        add_css_class: "suggested-action",
+                        #[watch]
+                        set_sensitive: model.is_complete() && !model.writing,
+                        connect_clicked => NewInput::Make,
+                    },
+                },
+                #[wrap(Some)]
+                set_content = &adw::PreferencesPage {
+                    add: &model.failed.group,
+                    add = &adw::PreferencesGroup {
+                        set_description: Some(&gettext("A unit is a file that says what systemd is to run. Its text can be changed on its page.")),
+                        adw::ComboRow {
+                            set_title: &gettext("Kind"),
+                            set_model: Some(&kinds),
+                            connect_selected_notify[sender] => move |row| sender.input_sender().emit(NewInput::Kind(row.selected())),
+                        },
+                        #[name = "name"]
+                        adw::EntryRow {
+                            set_title: &gettext("Name"),
+                            connect_changed[sender] => move |row| sender.input_sender().emit(NewInput::Name(row.text().into())),
+                            connect_entry_activated => NewInput::Make,
+                        },
+                        #[name = "image"]
+                        adw::EntryRow {
+                            set_title: &gettext("Image"),
+                            #[watch]
+                            set_visible: model.needs_image(),
+                            connect_changed[sender] => move |row| sender.input_sender().emit(NewInput::Image(row.text().into())),
+                            connect_entry_activated => NewInput::Make,
+                        },
+                        adw::SwitchRow {
+                            set_title: &gettext("Start at Login"),
+                            #[watch]
+                            set_visible: model.runs(),
+                            connect_active_notify[sender] => move |row| sender.input_sender().emit(NewInput::AtLogin(row.is_active())),
+                        },
+                    },
+                    add = &adw::PreferencesGroup {
+                        adw::ActionRow {
+                            set_title: &gettext("File"),
+                            add_css_class: "property",
+                            #[watch]
+                            set_subtitle: &model.file(),
+                        },
+                    },
+                },
+            },
+        }
+    }
+
+    fn init(context: Context, root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
+        let words: Vec<String> = KINDS.iter().map(|kind| kind_word(*kind)).collect();
+        let kinds = gtk::StringList::new(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let model = Self {
+            context,
+            failed: FailureRow::new(),
+            kind: KINDS[0],
+            name: String::new(),
+            image: String::new(),
+            at_login: false,
+            writing: false,
+        };
+        let widgets = view_output!();
+        root.set_default_widget(Some(&widgets.make));
+        focus::first(&root, &widgets.name);
+        ComponentParts { model, widgets }
+    }
+
+    fn update_with_view(
+        &mut self,
+        widgets: &mut Self::Widgets,
+        input: NewInput,
+        sender: ComponentSender<Self>,
+        root: &Self::Root,
+    ) {
+        match input {
+            NewInput::Kind(index) => {
+                let index = usize::try_from(index).unwrap_or_default();
+                self.kind = KINDS.get(index).copied().unwrap_or(KINDS[0]);
+            }
+            NewInput::Name(name) => {
+                name.trim().clone_into(&mut self.name);
+                show_wrong(&widgets.name, !self.name.is_empty() && !is_name(&self.name));
+            }
+            NewInput::Image(image) => image.trim().clone_into(&mut self.image),
+            NewInput::AtLogin(on) => self.at_login = on,
+            NewInput::Make => self.make(&sender),
+            NewInput::Made(name, Ok(())) => {
+                self.writing = false;
+                let (model, sender, dialog) = (self.context.model.clone(), sender.clone(), root.clone());
+                relm4::spawn_local(async move {
+                    model.refresh_units().await;
+                    dialog.close();
+                    let _ = sender.output(NewOutput::Made(name));
+                });
+            }
+            NewInput::Made(name, Err(failure)) => {
+                self.writing = false;
+                self.failed.show(Some(&words(&Doing::WritingUnit(name), &failure)));
+            }
+        }
+        self.update_view(widgets, sender);
+    }
+}
+
+impl NewDialog {
+    fn needs_image(&self) -> bool {
+        matches!(self.kind, UnitKind::Container | UnitKind::Image)
+    }
+
+    /// Whether it is something that runs, rather than something that others use.
+    fn runs(&self) -> bool {
+        matches!(self.kind, UnitKind::Container | UnitKind::Pod | UnitKind::Kube)
+    }
+
+    fn is_complete(&self) -> bool {
+        is_name(&self.name) && (!self.needs_image() || !self.image.is_empty())
+    }
+
+    fn file(&self) -> String {
+        let name = if self.name.is_empty() { "…" } else { &self.name };
+        format!("~/.config/containers/systemd/{name}.{}", self.kind.suffix())
+    }
+
+    fn make(&mut self, sender: &ComponentSender<Self>) {
+        if !self.is_complete() || self.writing {
+            return;
+        }
+        self.writing = true;
+        self.failed.show(None);
+        let name = format!("{}.{}", self.name, self.kind.suffix());
+        let write = UnitWrite { name: name.clone(), text: self.text(), before: None };
+        let (asked, sender) = (self.context.connection.write_unit(write), sender.input_sender().clone());
+        relm4::spawn_local(async move {
+            let _ = sender.send(NewInput::Made(name, asked.await));
+        });
+    }
+
+    /// What it says at first.
+    fn text(&self) -> String {
+        let own = match self.kind {
+            UnitKind::Container | UnitKind::Image => format!("Image={}\n", self.image),
+            UnitKind::Build => format!("ImageTag=localhost/{}\nSetWorkingDirectory=unit\n", self.name),
+            UnitKind::Kube => format!("Yaml={}.yaml\n", self.name),
+            _ => String::new(),
+        };
+        let install = if self.runs() && self.at_login { "\n[Install]\nWantedBy=default.target\n" } else { "" };
+        format!("[Unit]\nDescription={}\n\n[{}]\n{own}{install}", self.name, self.kind.section())
+    }
+}
+
+/// Whether systemd takes it for a unit's name (systemd.unit(5)).
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() < 200
+        && !name.starts_with(['.', '-'])
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte))
+}
+
+/// Marks a field whose text is wrong.
+pub fn show_wrong(row: &adw::EntryRow, wrong: bool) {
+    if wrong {
+        row.add_css_class("error");
+    } else {
+        row.remove_css_class("error");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn a_unit_s_name_is_what_systemd_takes() {
+        for good in ["web", "web@", "web@8080", "a.b-c_d"] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "a b", "a/b", "-a", ".a", "ä"] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What stands above the list of updates: whether they are made by themselves, how far what is done now is, and the buttons for all.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use gettextrs::gettext;
+use relm4::adw::prelude::*;
+use relm4::{adw, gtk};
+
+use super::{Output, Updates, actions, run};
+use crate::connection::Schedule;
+use crate::errors::{Doing, words};
+use crate::language::fill;
+use crate::listing::{Acting, Head};
+use crate::measure;
+use crate::model::UpdateRun;
+use crate::widgets::failure;
+use crate::window::Context;
+
+/// Makes it.
+pub fn make(page: &Acting<Updates>) -> Head {
+    let context = &page.context;
+    let check = button("view-refresh-symbolic", &gettext("Check Now"));
+    let of = context.clone();
+    check.connect_clicked(move |_| actions::check_all(&of));
+    let all = button("software-update-available-symbolic", &gettext("Update All"));
+    let of = context.clone();
+    all.connect_clicked(move |_| actions::update_all(&of));
+    context.model.to_do.watch(&all, |all, count| all.set_visible(*count > 0));
+    for button in [&check, &all] {
+        context.model.update_run.watch(button, |button, run| button.set_sensitive(run.is_none()));
+    }
+    let history = button("document-open-recent-symbolic", &gettext("History"));
+    let output = page.output.clone();
+    history.connect_clicked(move |_| output.emit(Output::History(None)));
+
+    let below = gtk::Box::builder().orientation(gtk::Orientation::Vertical).build();
+    below.append(&progress(context));
+    below.append(&by_itself(context));
+    Head { start: vec![check.upcast(), all.upcast()], end: vec![history.upcast()], below: Some(below.upcast()) }
+}
+
+fn button(icon: &str, word: &str) -> gtk::Button {
+    let button = gtk::Button::builder().icon_name(icon).tooltip_text(word).build();
+    button.update_property(&[gtk::accessible::Property::Label(word)]);
+    button
+}
+
+/// The switch, with the next run.
+fn by_itself(context: &Context) -> gtk::Widget {
+    let row = adw::SwitchRow::builder().title(gettext("Update by Itself")).build();
+    // Whether the switch is only made to say what is.
+    let told = Rc::new(Cell::new(false));
+    let (showing, of) = (told.clone(), context.clone());
+    row.connect_active_notify(move |row| {
+        if showing.get() {
+            return;
+        }
+        let (context, on, row, showing) = (of.clone(), row.is_active(), row.clone(), showing.clone());
+        relm4::spawn_local(async move {
+            if let Err(failure) = context.connection.update_by_itself(on).await {
+                failure::toast(&words(&Doing::ChangingTimer, &failure), &context.toasts);
+            }
+            context.model.refresh_updates().await;
+            // The switch says what is, whatever somebody wanted.
+            show_schedule(&row, context.model.schedule.get(), &showing);
+        });
+    });
+    context.model.schedule.watch(&row, move |row, schedule| show_schedule(row, *schedule, &told));
+    let list = gtk::ListBox::builder().selection_mode(gtk::SelectionMode::None).css_classes(["boxed-list"]).build();
+    list.append(&row);
+    let clamp = adw::Clamp::builder().maximum_size(720).child(&list).build();
+    clamp.set_margin_start(12);
+    clamp.set_margin_end(12);
+    clamp.set_margin_top(6);
+    clamp.set_margin_bottom(6);
+    clamp.upcast()
+}
+
+fn show_schedule(row: &adw::SwitchRow, schedule: Option<Schedule>, told: &Cell<bool>) {
+    told.set(true);
+    row.set_active(schedule.is_some_and(|schedule| schedule.on));
+    told.set(false);
+    row.set_sensitive(schedule.is_some());
+    row.set_subtitle(&match schedule {
+        None => gettext("The service manager of your session (systemd --user) does not answer"),
+        Some(Schedule { runs: true, .. }) => gettext("A run goes on now"),
+        Some(Schedule { on: true, next: Some(next), .. }) => {
+            fill(&gettext("Every day while you are logged in; next {}"), &[&measure::date(next)])
+        }
+        Some(Schedule { on: true, .. }) => gettext("Every day while you are logged in"),
+        Some(_) => gettext("Off: nothing is looked for unless you ask"),
+    });
+}
+
+/// How far what is done now is, with a button that ends it.
+fn progress(context: &Context) -> gtk::Widget {
+    let line = gtk::Label::builder()
+        .xalign(0.0)
+        .hexpand(true)
+        .ellipsize(gtk::pango::EllipsizeMode::Middle)
+        .css_classes(["numeric"])
+        .build();
+    let cancel = gtk::Button::builder().label(gettext("_Cancel")).use_underline(true).build();
+    let of = context.clone();
+    cancel.connect_clicked(move |_| run::cancel(&of));
+    let words = gtk::Box::builder().spacing(12).build();
+    words.append(&line);
+    words.append(&cancel);
+    let bar = gtk::ProgressBar::new();
+    bar.update_property(&[gtk::accessible::Property::Label(&gettext("Progress of the updates"))]);
+    let inner = gtk::Box::builder().orientation(gtk::Orientation::Vertical).spacing(6).build();
+    inner.append(&words);
+    inner.append(&bar);
+    let clamp = adw::Clamp::builder().maximum_size(720).child(&inner).build();
+    clamp.set_margin_start(18);
+    clamp.set_margin_end(18);
+    clamp.set_margin_bottom(6);
+    let revealer = gtk::Revealer::builder().child(&clamp).build();
+    let (shown, ended, pulse) = (line.clone(), cancel.clone(), bar.clone());
+    context.model.update_run.watch(&revealer, move |revealer, run: &Option<UpdateRun>| {
+        revealer.set_reveal_child(run.is_some());
+        let Some(run) = run else { return };
+        shown.set_text(&run.line);
+        ended.set_sensitive(run.can_cancel);
+        match run.fraction {
+            Some(fraction) => pulse.set_fraction(fraction),
+            None => pulse.pulse(),
+        }
+    });
+    revealer.upcast()
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `haulout quadlet check`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use haulout_quadlet::{Outcome, Problem, Severity, install};
+use serde_json::json;
+
+use crate::invocation::Invocation;
+use crate::loaded::{self, Obstacle};
+use crate::output;
+use crate::units::Units;
+
+/// What comes after the verb.
+pub const USAGE: &str = "[options] [UNIT|FILE...]";
+
+/// Say what is wrong with units
+///
+/// Say what is wrong with units, with file, line and column and what to do, and end with status 1 if a unit has no service because of
+/// it; and why systemd has not loaded one, or has another. Without names all units that there are; a file is checked among those of its folder.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Print as this ("json")
+    #[arg(long)]
+    format: Option<String>,
+    #[arg(hide = true)]
+    units: Vec<String>,
+}
+
+/// Checks them.
+pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
+    let json = match args.format.as_deref() {
+        None => false,
+        Some("json") => true,
+        Some(other) => bail!("unsupported format {other:?}: only json is supported"),
+    };
+    let mut told = Vec::new();
+    let mut text = String::new();
+    if args.units.is_empty() {
+        let units = Units::load();
+        let outcomes = units.outcomes();
+        text = words(&units, &outcomes);
+        told.extend(findings(&units, &outcomes));
+        loaded(&outcomes, &mut text, &mut told).await;
+    }
+    for typed in &args.units {
+        let (units, name) = named(typed)?;
+        let Some(source) = units.find(&name) else {
+            bail!("no such unit {name}: it is in none of {:?}", units.path.folders())
+        };
+        let mut outcomes = units.outcomes();
+        outcomes.retain(|outcome| outcome.source.name == source.name);
+        text += &outcomes.iter().map(words_of).collect::<String>();
+        told.extend(outcomes.iter().flat_map(finding));
+        if !typed.contains('/') {
+            loaded(&outcomes, &mut text, &mut told).await;
+        }
+    }
+    let errors = told.iter().any(|finding| finding["severity"] == "error");
+    if json {
+        output::line(&serde_json::to_string_pretty(&told)?)?;
+    } else {
+        output::print(&text)?;
+    }
+    Ok(u8::from(errors))
+}
+
+/// Adds why systemd does not have the services as the units have them. Without a manager that is not known; nor is it of folders that
+/// only this command was told of.
+async fn loaded(outcomes: &[Outcome<'_>], text: &mut String, told: &mut Vec<serde_json::Value>) {
+    if std::env::var_os("QUADLET_UNIT_DIRS").is_some_and(|said| !said.is_empty()) {
+        return;
+    }
+    let all = match loaded::obstacles(outcomes).await {
+        Ok(all) => all,
+        Err(error) => return output::warning(&format!("what systemd has of the units is unknown: {error:#}")),
+    };
+    for (outcome, obstacles) in outcomes.iter().zip(all) {
+        for Obstacle { message, hint } in obstacles {
+            let file = &outcome.source.path;
+            // A String takes whatever is written.
+            let _ = writeln!(text, "{}: warning: {message}\n    {hint}", file.display());
+            let unit = outcome.source.name.to_string();
+            told.push(json!({"unit": unit, "file": file, "line": null, "column": null, "severity": "warning", "message": message, "hint": hint}));
+        }
+    }
+}
+
+/// The units among which a name is looked for, and the name there: a path is a file's, among those beside it.
+fn named(name: &str) -> Result<(Units, String)> {
+    let path = Path::new(name);
+    if !name.contains('/') {
+        return Ok((Units::load(), name.to_owned()));
+    }
+    let path = std::path::absolute(path)?;
+    let (Some(folder), Some(file)) = (path.parent(), path.file_name().and_then(|file| file.to_str())) else {
+        bail!("{name} is no file of a unit");
+    };
+    Ok((Units::of_folder(folder.to_owned()), file.to_owned()))
+}
+
+/// What is wrong, a line each and below it what to do.
+pub fn words(units: &Units, outcomes: &[Outcome<'_>]) -> String {
+    let files =
+        units.found.problems.iter().map(|(file, problem)| format!("{}: error: {}\n", file.display(), problem.fault));
+    files.chain(outcomes.iter().map(words_of)).collect()
+}
+
+fn words_of(outcome: &Outcome<'_>) -> String {
+    let mut text = String::new();
+    for problem in problems(outcome) {
+        let at = problem.place.as_ref().map_or_else(|| outcome.source.path.display().to_string(), ToString::to_string);
+        // A String takes whatever is written.
+        let _ = writeln!(text, "{at}: {}: {}", severity(&problem), problem.fault);
+        if let Some(hint) = problem.fault.hint() {
+            let _ = writeln!(text, "    {hint}");
+        }
+    }
+    text
+}
+
+fn problems(outcome: &Outcome<'_>) -> Vec<Problem> {
+    outcome.problems.iter().cloned().chain(install::problem(outcome.source)).collect()
+}
+
+fn severity(problem: &Problem) -> &'static str {
+    match problem.fault.severity() {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn findings(units: &Units, outcomes: &[Outcome<'_>]) -> Vec<serde_json::Value> {
+    let files = units
+        .found
+        .problems
+        .iter()
+        .map(|(file, problem)| json!({"file": file, "severity": "error", "message": problem.fault.to_string()}));
+    files.chain(outcomes.iter().flat_map(finding)).collect()
+}
+
+fn finding(outcome: &Outcome<'_>) -> Vec<serde_json::Value> {
+    let told = problems(outcome).into_iter().map(|problem| {
+        let file = problem.place.as_ref().map_or(outcome.source.path.as_path(), |place| &place.file);
+        json!({
+            "unit": outcome.source.name.to_string(),
+            "file": file,
+            "line": problem.place.as_ref().map(|place| place.line),
+            "column": problem.place.as_ref().map(|place| place.column),
+            "severity": severity(&problem),
+            "message": problem.fault.to_string(),
+            "hint": problem.fault.hint(),
+        })
+    });
+    told.collect()
+}

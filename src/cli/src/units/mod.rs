@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Quadlet's units, as the verbs of `haulout quadlet` read them.
+
+pub mod job;
+pub mod own;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use haulout_engine::systemd::UserManager;
+use haulout_engine::userns;
+use haulout_quadlet::search::Found;
+use haulout_quadlet::{Changes, Outcome, SearchPath, ServiceFolder, Settings, Source, generate, rival};
+
+/// The units that are there: a user's own manager's, or of root the machine's.
+pub struct Units {
+    /// Where they were looked for.
+    pub path: SearchPath,
+    /// What was found there.
+    pub found: Found,
+    settings: Settings,
+}
+
+impl Units {
+    /// Reads those of whoever asks.
+    pub fn load() -> Self {
+        Self::below(SearchPath::of_environment(is_of_user()))
+    }
+
+    /// Reads those below a folder.
+    pub fn of_folder(folder: PathBuf) -> Self {
+        Self::below(SearchPath::of_folders([folder]))
+    }
+
+    /// Reads those below a folder beside those of whoever asks: what is to be among them.
+    pub fn with_folder(folder: PathBuf) -> Self {
+        let path = SearchPath::of_environment(is_of_user());
+        Self::below(SearchPath::of_folders([folder].into_iter().chain(path.folders().to_vec())))
+    }
+
+    fn below(path: SearchPath) -> Self {
+        let found = path.load();
+        Self { path, found, settings: Settings::of_environment(is_of_user()) }
+    }
+
+    /// What becomes of each.
+    pub fn outcomes(&self) -> Vec<Outcome<'_>> {
+        generate(&self.found.sources, &self.settings)
+    }
+
+    /// Writes their services for who cannot install the generator. A unit with a mistake keeps the service that it had.
+    pub fn sync(&self) -> Result<Changes> {
+        Ok(ServiceFolder::at(own_folder()?).sync_outcomes(&self.outcomes())?)
+    }
+
+    /// The one with that name, of its file or its service.
+    pub fn find(&self, name: &str) -> Option<&Source> {
+        let service = name.strip_suffix(".service").unwrap_or(name);
+        let by_file = self.found.sources.iter().find(|source| source.name.to_string() == name);
+        by_file.or_else(|| self.found.sources.iter().find(|source| source.service() == service))
+    }
+}
+
+/// A service's text without its comments: each generator writes others.
+pub fn without_comments(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with(['#', ';']));
+    lines.fold(String::new(), |text, line| text + line + "\n").trim_start().to_owned()
+}
+
+/// Whether the units are for a user's manager.
+pub fn is_of_user() -> bool {
+    !userns::is_root()
+}
+
+/// The folder that people put Quadlet's units into.
+pub fn source_folder() -> Result<PathBuf> {
+    if let Some(first) = SearchPath::of_environment(is_of_user()).folders().first()
+        && std::env::var_os("QUADLET_UNIT_DIRS").is_some_and(|said| !said.is_empty())
+    {
+        return Ok(first.clone());
+    }
+    if !is_of_user() {
+        return Ok(PathBuf::from("/etc/containers/systemd"));
+    }
+    Ok(config()?.join("containers/systemd"))
+}
+
+/// `$XDG_CONFIG_HOME`, or what stands in for it.
+fn config() -> Result<PathBuf> {
+    let said = |name: &str| std::env::var_os(name).filter(|said| !said.is_empty()).map(PathBuf::from);
+    let config = said("XDG_CONFIG_HOME").or_else(|| Some(said("HOME")?.join(".config")));
+    config.context("finding the folder of your units: neither XDG_CONFIG_HOME nor HOME is set")
+}
+
+/// Has systemd have the services of the units as these are now: its generator makes them, or `quadlet sync` does.
+pub async fn renew() -> Result<()> {
+    if rival::is_generated(is_of_user()) {
+        return Ok(UserManager::connect().await?.reload().await?);
+    }
+    let units = Units::load();
+    let changes = units.sync()?;
+    if changes.any() {
+        UserManager::connect().await?.reload().await?;
+    }
+    Ok(())
+}
+
+/// The folder of units that somebody writes by hand, which outrank generated ones.
+pub fn own_folder() -> Result<PathBuf> {
+    let folder = ServiceFolder::of_environment(is_of_user());
+    let folder = folder.context("finding the folder of your services: neither XDG_CONFIG_HOME nor HOME is set")?;
+    Ok(folder.path().to_owned())
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Telling the service manager how a container comes up (`sd_notify(3)`), when it is started by a service that asks for it.
+//!
+//! The manager wants to hear from the service's main process, which is the engine's at first: it names the monitor, which goes on
+//! from there.
+
+use std::env;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::PathBuf;
+
+use haulout_monitor::config::{Notify, NotifyMode};
+use oci_spec::runtime::{MountBuilder, Spec};
+
+use super::Record;
+use super::options::{Cgroups, SdNotify};
+use crate::paths::Paths;
+
+/// The variable that names the manager's socket.
+const SOCKET: &str = "NOTIFY_SOCKET";
+
+/// Where a container has a folder with a socket of its own.
+const INSIDE: &str = "/run/notify";
+
+/// Who is told by the monitor, and what; nothing when nobody asks, or is not to hear.
+pub(super) fn asked(record: &Record) -> Option<Notify> {
+    let mode = match record.options.sdnotify {
+        SdNotify::Ignore => return None,
+        SdNotify::Container => NotifyMode::Container,
+        SdNotify::Conmon => NotifyMode::Started,
+        SdNotify::Healthy => NotifyMode::Healthy,
+    };
+    let socket = env::var(SOCKET).ok().filter(|socket| !socket.is_empty())?;
+    Some(Notify { socket, mode })
+}
+
+/// The cgroup that it gets: a service whose processes leave it has ended for its manager.
+pub(super) fn cgroups(record: &Record) -> Cgroups {
+    match record.options.cgroups {
+        Cgroups::Enabled if asked(record).is_some() => Cgroups::Split,
+        cgroups => cgroups,
+    }
+}
+
+/// Gives the container the socket on which it says that it is ready, where it is the one to say so.
+pub(super) fn give(spec: &mut Spec, record: &Record, paths: &Paths) {
+    if asked(record).is_none_or(|notify| notify.mode != NotifyMode::Container) {
+        return;
+    }
+    let folder = paths.bundle(&record.id).join(haulout_monitor::config::NOTIFY_FOLDER);
+    let options = ["bind", "rprivate"].map(str::to_owned).to_vec();
+    let mount = MountBuilder::default().typ("bind").source(folder).destination(INSIDE).options(options).build();
+    let Ok(mount) = mount else { return };
+    spec.mounts_mut().get_or_insert_default().push(mount);
+    if let Some(process) = spec.process_mut() {
+        let inside = PathBuf::from(INSIDE).join(haulout_monitor::config::NOTIFY_SOCKET);
+        process.env_mut().get_or_insert_default().push(format!("{SOCKET}={}", inside.display()));
+    }
+}
+
+/// Names `monitor` as the service's main process. That nobody hears is the manager's business.
+pub(super) fn name_main_process(record: &Record, monitor: i32) {
+    let Some(notify) = asked(record) else { return };
+    let address = match notify.socket.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(&notify.socket),
+    };
+    let sent = address
+        .and_then(|address| UnixDatagram::unbound()?.send_to_addr(format!("MAINPID={monitor}").as_bytes(), &address));
+    if let Err(error) = sent {
+        tracing::warn!("telling {} of the monitor: {error}", notify.socket);
+    }
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Which containers take part, and whether there is something new for them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use futures_util::StreamExt as _;
+use jiff::{Timestamp, ZonedDateTime};
+
+use super::checks::{Check, Checks, Latest};
+use super::record::{History, Hold};
+use super::{
+    AT_ONCE, AUTH_FILE, Context, Outcome, POLICY, Policy, Report, Run, RunProgress, UNIT, Version, checks, participant,
+};
+use crate::container::{ContainerId, Record, Status};
+use crate::digest::Digest;
+use crate::engine::{Error, chain};
+use crate::event::now;
+use crate::image::reference::{Name, Reference};
+use crate::image::{Newest, PullOptions, labels_in};
+use crate::state::images;
+
+/// A container that takes part.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) record: Record,
+    pub(super) unit: String,
+    pub(super) policy: Policy,
+    /// What it runs.
+    pub(super) from: Version,
+    /// All digests that its image came by.
+    pub(super) digests: Vec<Digest>,
+    /// The labels of its image.
+    pub(super) labels: BTreeMap<String, String>,
+    /// The name that is asked for and that is moved; nothing for one that was named by its id.
+    pub(super) reference: Option<Reference>,
+    auth_file: Option<PathBuf>,
+}
+
+/// A container that takes part, and what there is for it.
+pub(super) struct Checked {
+    target: Target,
+    found: Result<Found, String>,
+}
+
+pub(super) enum Found {
+    Same,
+    /// With what it says of itself.
+    Newer(Version, BTreeMap<String, String>),
+}
+
+/// What is to be done about one.
+pub(super) enum Standing {
+    /// Nothing more: this is what is said of it; with what went wrong.
+    Decided(Box<Report>, Option<String>),
+    /// It is to be brought up to date.
+    ToDo(Box<(Target, Version)>),
+}
+
+/// Containers of one image name: they are brought up to date together.
+pub(super) struct Group {
+    pub(super) reference: Reference,
+    pub(super) to: Version,
+    pub(super) access: PullOptions,
+    pub(super) members: Vec<Target>,
+}
+
+impl Group {
+    pub(super) fn add(groups: &mut Vec<Self>, todo: Box<(Target, Version)>) {
+        let (target, to) = *todo;
+        let Some(reference) = target.reference.clone() else { return };
+        match groups.iter_mut().find(|group| group.reference == reference) {
+            Some(group) => group.members.push(target),
+            None => groups.push(Self {
+                reference,
+                to,
+                access: PullOptions { auth_file: target.auth_file.clone(), ..PullOptions::default() },
+                members: vec![target],
+            }),
+        }
+    }
+}
+
+/// All that take part.
+pub(super) struct Candidates {
+    pub(super) targets: Vec<Target>,
+    /// Those that say that they take part, and cannot.
+    pub(super) refusals: Vec<Refusal>,
+    /// The containers in the order in which they were made.
+    pub(super) order: Vec<ContainerId>,
+}
+
+impl Candidates {
+    /// Finds them; units in `done` were dealt with already.
+    pub(super) async fn find(context: &Context, done: &[String], run: &mut Run) -> Result<Self, Error> {
+        let listed = context.engine.containers().list().await?;
+        let order = listed.iter().map(|summary| summary.record.id).collect();
+        let (mut targets, mut refusals) = (Vec::new(), Vec::new());
+        for summary in listed {
+            if !matches!(summary.status, Status::Running(_) | Status::Paused(_)) {
+                continue;
+            }
+            match target(context, summary.record.clone()).await {
+                Ok(Some(target)) if done.contains(&target.unit) => {}
+                Ok(Some(target)) => targets.push(target),
+                Ok(None) => {}
+                Err(Refused::Words(words)) => {
+                    run.errors.push(words.clone());
+                    refusals.push(Refusal { record: Box::new(summary.record), words });
+                }
+                Err(Refused::Engine(error)) => return Err(error),
+            }
+        }
+        let wanted = &context.options.units;
+        if !wanted.is_empty() {
+            run.errors.clear();
+            for unit in wanted.iter().filter(|unit| !targets.iter().any(|target| target.unit == **unit)) {
+                run.errors.push(format!(
+                    "{unit} runs no container that takes part in auto-updates: it needs AutoUpdate= in its unit, or the label {POLICY}"
+                ));
+            }
+            targets.retain(|target| wanted.contains(&target.unit));
+        }
+        Ok(Self { targets, refusals, order })
+    }
+
+    /// Looks whether there is something new for each, and notes what is found. Every registry is asked for a name once.
+    pub(super) async fn check(&self, context: &Context) -> Result<Vec<Checked>, Error> {
+        let mut known: HashMap<(Reference, Option<PathBuf>), Vec<Digest>> = HashMap::new();
+        for target in self.targets.iter().filter(|target| target.policy != Policy::Local) {
+            if let Some(reference) = &target.reference {
+                let key = (reference.clone(), target.auth_file.clone());
+                known.entry(key).or_default().extend(&target.digests);
+            }
+        }
+        let ask = |((reference, auth_file), known): ((Reference, Option<PathBuf>), Vec<Digest>)| async move {
+            let access = PullOptions { auth_file: auth_file.clone(), ..context.options.access.clone() };
+            let newest = context.engine.images().newest(&reference, &known, &access).await;
+            ((reference, auth_file), known, newest.map_err(|error| chain(&error)))
+        };
+        let names = known.len();
+        let mut asked = futures_util::stream::iter(known).map(ask).buffer_unordered(AT_ONCE);
+        let mut answers: HashMap<_, Result<Newest, String>> = HashMap::new();
+        let mut found = Checks::new();
+        while let Some((key, of, answer)) = asked.next().await {
+            let latest = answer.as_ref().map(Latest::from).map_err(Clone::clone);
+            found.insert(key.0.to_string(), Check { at: now(), found: latest, of });
+            answers.insert(key, answer);
+            context.say(RunProgress::Checking { done: answers.len(), of: names });
+        }
+        drop(asked);
+        checks::note(&context.engine, found).await?;
+        let mut all = Vec::new();
+        for target in &self.targets {
+            let found = match (&target.reference, target.policy) {
+                (None, _) => Ok(Found::Same),
+                (Some(reference), Policy::Local) => local(context, target, reference).await?,
+                (Some(reference), _) => match answers.get(&(reference.clone(), target.auth_file.clone())) {
+                    Some(Ok(newest)) if newest.is_of(&target.digests) => Ok(Found::Same),
+                    Some(Ok(newest)) => {
+                        Ok(Found::Newer(Version { digest: newest.digest, image: None }, newest.labels.clone()))
+                    }
+                    Some(Err(error)) => Err(error.clone()),
+                    None => Ok(Found::Same),
+                },
+            };
+            all.push(Checked { target: target.clone(), found });
+        }
+        Ok(all)
+    }
+}
+
+/// What the image's name stands for here.
+pub(super) async fn local(
+    context: &Context,
+    target: &Target,
+    reference: &Reference,
+) -> Result<Result<Found, String>, Error> {
+    let found = match context.engine.images().resolve(&reference.to_string()).await {
+        Ok(found) => found,
+        Err(error @ Error::NoSuchImage(_)) => return Ok(Err(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    if Some(found) == target.from.image {
+        return Ok(Ok(Found::Same));
+    }
+    let entry = context.engine.state(move |database| images::get(database.reader(), &found)).await?;
+    let Some((entry, _)) = entry else { return Ok(Err(Error::NoSuchImage(reference.to_string()).to_string())) };
+    let labels = participant::described(&labels_in(&entry.config));
+    Ok(Ok(Found::Newer(Version { digest: entry.digest, image: Some(found) }, labels)))
+}
+
+/// A container that says that it takes part, and why it cannot.
+pub(super) struct Refusal {
+    pub(super) record: Box<Record>,
+    pub(super) words: String,
+}
+
+enum Refused {
+    /// In Podman's words where it has some.
+    Words(String),
+    Engine(Error),
+}
+
+/// The container as one that takes part; nothing when it does not.
+async fn target(context: &Context, record: Record) -> Result<Option<Target>, Refused> {
+    let labels = &record.options.labels;
+    let policy = Policy::parse(labels.get(POLICY).map_or("", String::as_str)).map_err(Refused::Words)?;
+    let Some(policy) = policy else { return Ok(None) };
+    let id = record.id;
+    let refused = |why: &str| Refused::Words(format!("auto-updating container {:?}: {why}", id.to_string()));
+    let unit = labels.get(UNIT).cloned().ok_or_else(|| refused(&format!("no {UNIT} label found")))?;
+    let typed = record.options.image.strip_prefix("docker://").unwrap_or(&record.options.image);
+    let name: Option<Name> = typed.parse().ok();
+    let full = name.as_ref().and_then(Name::full);
+    let reference = match (policy, full) {
+        (_, Some(full)) => Some(full.stored()),
+        // By the name that it had when the container was made: an id stands for one image for ever.
+        (Policy::Local, None) => record.image_name.parse().ok().filter(|_| !is_id(typed)),
+        (Policy::Registry | Policy::Notify, None) => {
+            return Err(refused(&format!("auto updates require fully-qualified image reference: {typed:?}")));
+        }
+    };
+    let auth_file = labels.get(AUTH_FILE).map(PathBuf::from).or_else(|| context.options.access.auth_file.clone());
+    let Some(image) = record.image else {
+        return Err(refused("it is made from a folder, not from an image"));
+    };
+    let entry = context.engine.state(move |database| images::get(database.reader(), &image)).await;
+    let Some((entry, _)) = entry.map_err(Refused::Engine)? else {
+        return Err(refused(&format!("{image}: image not known")));
+    };
+    let mut digests = entry.digests;
+    digests.push(entry.digest);
+    let from = Version { digest: entry.digest, image: Some(image) };
+    let labels = labels_in(&entry.config);
+    Ok(Some(Target { record, unit, policy, from, digests, labels, reference, auth_file }))
+}
+
+fn is_id(text: &str) -> bool {
+    text.starts_with("sha256:") || crate::image::reference::is_hex_id(text)
+}
+
+impl Target {
+    /// Whether its name never stands for anything else.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.reference.as_ref().is_some_and(|reference| reference.digest().is_some())
+    }
+
+    pub(super) fn report(&self, outcome: Outcome, to: Option<Digest>, reason: Option<String>) -> Report {
+        Report {
+            container: self.record.id,
+            name: self.record.name.clone(),
+            image: self.record.options.image.clone(),
+            unit: self.unit.clone(),
+            policy: self.policy,
+            outcome,
+            from: Some(self.from.digest),
+            to,
+            reason,
+        }
+    }
+}
+
+impl Checked {
+    /// What is to be done about it.
+    pub(super) fn decide(self, context: &Context, history: &History) -> Standing {
+        let Self { target, found } = self;
+        let to = match found {
+            Err(words) => {
+                let error = format!("checking image updates for container {}: {words}", target.record.id);
+                return Standing::Decided(Box::new(target.report(Outcome::Failed, None, Some(words))), Some(error));
+            }
+            Ok(Found::Same) => {
+                let reason = target.is_pinned().then(|| {
+                    format!(
+                        "{} is pinned by a digest, which never changes: without it, it is kept up to date",
+                        target.record.options.image
+                    )
+                });
+                let digest = Some(target.from.digest);
+                return Standing::Decided(Box::new(target.report(Outcome::Current, digest, reason)), None);
+            }
+            Ok(Found::Newer(to, _)) => to,
+        };
+        let why = withheld(context, history, &target, to.digest);
+        let outcome = match why {
+            // Nobody wants to be told every day of what is held.
+            Some(Withheld::Held(_)) if context.options.unattended => Outcome::Held,
+            _ if context.options.dry_run => Outcome::Pending,
+            None => return Standing::ToDo(Box::new((target, to))),
+            Some(Withheld::Told(_)) => Outcome::Pending,
+            Some(Withheld::Held(_)) => Outcome::Held,
+        };
+        let reason = why.map(|(Withheld::Told(words) | Withheld::Held(words))| words);
+        Standing::Decided(Box::new(target.report(outcome, Some(to.digest), reason)), None)
+    }
+}
+
+enum Withheld {
+    /// It is only to be told.
+    Told(String),
+    /// It is not to be done.
+    Held(String),
+}
+
+/// Why a unit is not to be brought up to date now. Whoever names it wants it.
+fn withheld(context: &Context, history: &History, target: &Target, to: Digest) -> Option<Withheld> {
+    if !context.options.units.is_empty() {
+        return None;
+    }
+    let unit = &target.unit;
+    if let Some(Hold { until, .. }) = history.hold(unit) {
+        let until = until.map_or_else(String::new, |until| format!(" until {}", day(until)));
+        return Some(Withheld::Held(format!("it is held{until}")));
+    }
+    if let Some(entry) = history.taken_back(unit, to) {
+        let reason = entry.reason.as_deref().unwrap_or("it was no good");
+        let when = day(entry.began);
+        return Some(Withheld::Held(format!("this image was taken back on {when}: {reason}")));
+    }
+    if target.policy == Policy::Notify {
+        return Some(Withheld::Told("its policy is to tell, not to do".to_owned()));
+    }
+    if context.options.unattended && !context.options.dry_run && !context.settings.is_open(&ZonedDateTime::now()) {
+        return Some(Withheld::Held("it is outside of the windows for updates".to_owned()));
+    }
+    None
+}
+
+/// A time as people read it.
+fn day(at: i64) -> String {
+    let at = Timestamp::from_nanosecond(i128::from(at)).unwrap_or(Timestamp::UNIX_EPOCH);
+    at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}

@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A unit of the words of a command that runs a container: `podman run -d -p 8080:80 docker.io/library/nginx`.
+
+use std::path::{Path, PathBuf};
+
+use crate::keys::Becomes;
+use crate::kind::{Kind, UnitName};
+use crate::unit::{Unit, words};
+
+/// A unit that was made of something else.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// What its file is to be called.
+    pub name: UnitName,
+    /// What it says.
+    pub unit: Unit,
+    /// What of it is not in the unit, or should be looked at.
+    pub notes: Vec<String>,
+}
+
+/// A flag of `run`, as its command line has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// Its long name, without dashes.
+    pub long: String,
+    /// Whether a value comes after it.
+    pub takes_value: bool,
+}
+
+/// The words are not those of a command that runs a container.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FromRunError {
+    /// They do not begin as one.
+    #[error("{0:?} runs no container: it should begin with podman run")]
+    NoRun(String),
+    /// An option of the program, before `run`.
+    #[error("{0} before run has no place in a unit")]
+    Global(String),
+    /// A flag that nobody knows.
+    #[error("unknown flag: {0}")]
+    Unknown(String),
+    /// A flag without its value.
+    #[error("flag needs an argument: {0}")]
+    NoValue(String),
+    /// No image.
+    #[error("the command names no image")]
+    NoImage,
+    /// A name that no unit can have.
+    #[error("{0:?} cannot be the name of a unit")]
+    Name(String),
+}
+
+/// Makes a unit. `known` says which flag a name is, long or of one letter; relative paths are of `folder`.
+///
+/// # Errors
+/// What of the words cannot be understood.
+pub fn from_run(
+    command: &[String],
+    folder: &Path,
+    known: &dyn Fn(&str) -> Option<Flag>,
+) -> Result<Written, FromRunError> {
+    let mut rest = after_run(command)?;
+    let mut making = Making::new(folder);
+    while let Some((word, after)) = rest.split_first() {
+        if word == "--" {
+            rest = after;
+            break;
+        }
+        let Some(flag) = word.strip_prefix('-').filter(|flag| !flag.is_empty()) else { break };
+        rest = match flag.strip_prefix('-') {
+            Some(long) => take_long(&mut making, long, after, known)?,
+            None => take_short(&mut making, flag, after, known)?,
+        };
+    }
+    making.finish(rest)
+}
+
+/// What comes after `podman run`.
+fn after_run(command: &[String]) -> Result<&[String], FromRunError> {
+    let no_run = || FromRunError::NoRun(command.join(" "));
+    let mut words = command;
+    if words.first().is_some_and(|word| word == "sudo") {
+        words = &words[1..];
+    }
+    let (program, mut words) = words.split_first().ok_or_else(no_run)?;
+    let program = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if !["podman", "docker", "haulout"].contains(&program) {
+        return Err(no_run());
+    }
+    if words.first().is_some_and(|word| word == "container") {
+        words = &words[1..];
+    }
+    match words.split_first() {
+        Some((verb, rest)) if verb == "run" || verb == "create" => Ok(rest),
+        Some((flag, _)) if flag.starts_with('-') => Err(FromRunError::Global(flag.clone())),
+        _ => Err(no_run()),
+    }
+}
+
+fn take_long<'a>(
+    making: &mut Making,
+    long: &str,
+    after: &'a [String],
+    known: &dyn Fn(&str) -> Option<Flag>,
+) -> Result<&'a [String], FromRunError> {
+    let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+    let flag = known(name).ok_or_else(|| FromRunError::Unknown(format!("--{name}")))?;
+    match (value, flag.takes_value) {
+        (Some(value), _) => making.put(&flag.long, value),
+        (None, false) => making.put(&flag.long, "true"),
+        (None, true) => {
+            let (value, rest) = after.split_first().ok_or_else(|| FromRunError::NoValue(format!("--{name}")))?;
+            making.put(&flag.long, value);
+            return Ok(rest);
+        }
+    }
+    Ok(after)
+}
+
+/// One or more flags of one letter, the last may have its value behind it: `-dp8080:80`.
+fn take_short<'a>(
+    making: &mut Making,
+    letters: &str,
+    after: &'a [String],
+    known: &dyn Fn(&str) -> Option<Flag>,
+) -> Result<&'a [String], FromRunError> {
+    for (at, letter) in letters.char_indices() {
+        let flag = known(&letter.to_string()).ok_or_else(|| FromRunError::Unknown(format!("-{letter}")))?;
+        if !flag.takes_value {
+            making.put(&flag.long, "true");
+            continue;
+        }
+        let value = &letters[at + letter.len_utf8()..];
+        if !value.is_empty() {
+            making.put(&flag.long, value.strip_prefix('=').unwrap_or(value));
+            return Ok(after);
+        }
+        let (value, rest) = after.split_first().ok_or_else(|| FromRunError::NoValue(format!("-{letter}")))?;
+        making.put(&flag.long, value);
+        return Ok(rest);
+    }
+    Ok(after)
+}
+
+/// A unit that is being made.
+pub(crate) struct Making {
+    folder: PathBuf,
+    name: Option<String>,
+    rootfs: bool,
+    restart: Option<&'static str>,
+    /// Keys of the unit's own section and their values, as they are written.
+    lines: Vec<(&'static str, String)>,
+    /// What is not in the unit.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Making {
+    pub(crate) fn new(folder: &Path) -> Self {
+        let (lines, notes) = (Vec::new(), Vec::new());
+        Self { folder: folder.to_owned(), name: None, rootfs: false, restart: None, lines, notes }
+    }
+
+    fn add(&mut self, key: &'static str, value: &str) {
+        if value.contains('\n') {
+            self.notes.push(format!("{key}= is one line: its line breaks have become spaces"));
+        }
+        self.lines.push((key, literal(&value.replace('\n', " "))));
+    }
+
+    /// One word of a key that has many.
+    fn add_word(&mut self, key: &'static str, word: &str) {
+        self.lines.push((key, words::quote(&literal(word))));
+    }
+
+    /// What has no key.
+    fn add_args(&mut self, flag: &str, value: &str) {
+        self.add_word("PodmanArgs", &format!("--{flag}={value}"));
+    }
+
+    /// Whether a key has that value already.
+    pub(crate) fn has(&self, key: &str, value: &str) -> bool {
+        self.lines.iter().any(|(known, found)| *known == key && found == value)
+    }
+
+    /// Takes a flag of `run` by its long name.
+    pub(crate) fn put(&mut self, flag: &str, value: &str) {
+        match flag {
+            // The unit does these itself.
+            "detach" | "rm" | "replace" | "sig-proxy" | "cidfile" | "pidfile" | "conmon-pidfile" | "quiet" => {}
+            "interactive" | "tty" | "attach" | "detach-keys" => {
+                self.notes.push(format!("--{flag} is left out: a service has no terminal"));
+            }
+            "name" => {
+                self.name = Some(value.to_owned());
+                self.add("ContainerName", value);
+            }
+            "rootfs" => self.rootfs = value == "true",
+            "restart" => self.restart = restart(value),
+            "cgroups" if matches!(value, "split" | "enabled") => {}
+            "cgroups" => self.add("CgroupsMode", value),
+            "sdnotify" => match value {
+                "container" => self.add("Notify", "true"),
+                "healthy" => self.add("Notify", "healthy"),
+                _ => {}
+            },
+            "user" => {
+                let (user, group) = value.split_once(':').map_or((value, None), |(user, group)| (user, Some(group)));
+                self.add("User", user);
+                if let Some(group) = group {
+                    self.add("Group", group);
+                }
+            }
+            "label" if value.starts_with("io.containers.autoupdate=") => {
+                self.add("AutoUpdate", value.split_once('=').map_or("", |(_, policy)| policy));
+            }
+            "security-opt" => self.security(value),
+            "device" => self.add_word("AddDevice", value),
+            "cap-add" => self.add_word("AddCapability", value),
+            "cap-drop" => self.add_word("DropCapability", value),
+            "expose" => self.add("ExposeHostPort", value),
+            "env-file" => {
+                let path = self.absolute(value);
+                self.add_word("EnvironmentFile", &path);
+            }
+            "volume" => {
+                let value = self.volume(value);
+                self.add("Volume", &value);
+            }
+            "mount" => self.add("Mount", value),
+            "network" => self.add("Network", value),
+            "userns" => self.add("UserNS", value),
+            "uidmap" => self.add("UIDMap", value),
+            "gidmap" => self.add("GIDMap", value),
+            "subuidname" => self.add("SubUIDMap", value),
+            "subgidname" => self.add("SubGIDMap", value),
+            "pod" => {
+                self.notes.push("--pod: a pod of a unit is Pod=NAME.pod, and starts with its containers".to_owned());
+                self.add_args("pod", value);
+            }
+            _ => self.put_by_table(flag, value),
+        }
+    }
+
+    /// By what each key becomes on the command line, backwards.
+    fn put_by_table(&mut self, flag: &str, value: &str) {
+        let option = format!("--{flag}");
+        let found = Kind::Container.keys().iter().find_map(|key| match key.becomes {
+            becomes @ (Becomes::Value(of)
+            | Becomes::Each(of)
+            | Becomes::Words(of)
+            | Becomes::Pairs(of)
+            | Becomes::Switch(of))
+                if of == option =>
+            {
+                Some((key.name, becomes))
+            }
+            _ => None,
+        });
+        match found {
+            Some((key, Becomes::Words(_))) => self.add_word(key, value),
+            // A variable of who runs it has no value here: the unit's own environment is what it is taken from.
+            Some((key, Becomes::Pairs(_))) if value.contains('=') => self.add_word(key, value),
+            None | Some((_, Becomes::Pairs(_))) => self.add_args(flag, value),
+            Some((key, _)) => self.add(key, value),
+        }
+    }
+
+    fn security(&mut self, option: &str) {
+        match option {
+            "no-new-privileges" | "no-new-privileges=true" | "no-new-privileges:true" => {
+                return self.add("NoNewPrivileges", "true");
+            }
+            "label=disable" => return self.add("SecurityLabelDisable", "true"),
+            "label=nested" => return self.add("SecurityLabelNested", "true"),
+            _ => {}
+        }
+        let found = Kind::Container.keys().iter().find_map(|key| match key.becomes {
+            Becomes::Security(before) => Some((key.name, false, option.strip_prefix(before)?)),
+            Becomes::SecurityWords(before) => Some((key.name, true, option.strip_prefix(before)?)),
+            _ => None,
+        });
+        match found {
+            Some((key, true, value)) => self.add_word(key, value),
+            Some((key, false, value)) => self.add(key, value),
+            None => self.add_args("security-opt", option),
+        }
+    }
+
+    /// A path of the host, which a unit reads from its own folder.
+    fn absolute(&self, path: &str) -> String {
+        if path.starts_with('/') { path.to_owned() } else { crate::service::clean(&self.folder.join(path)) }
+    }
+
+    fn volume(&self, volume: &str) -> String {
+        match volume.split_once(':') {
+            Some((source, rest)) if source.starts_with('.') => format!("{}:{rest}", self.absolute(source)),
+            _ => volume.to_owned(),
+        }
+    }
+
+    /// The unit, with what comes after the flags: image and command.
+    pub(crate) fn finish(self, rest: &[String]) -> Result<Written, FromRunError> {
+        let (image, command) = rest.split_first().ok_or(FromRunError::NoImage)?;
+        let stem = self.name.clone().unwrap_or_else(|| stem(image));
+        let file = format!("{stem}.{}", Kind::Container.suffix());
+        let name = UnitName::parse(&file).ok_or(FromRunError::Name(stem))?;
+        let mut unit = Unit::default();
+        unit.section_mut("Unit").add("Description", format!("Container {}", literal(name.stem())));
+        let own = unit.section_mut(Kind::Container.section());
+        if self.rootfs {
+            own.add("Rootfs", literal(&self.absolute(image)));
+        } else {
+            own.add("Image", literal(image));
+        }
+        for (key, value) in self.lines {
+            own.add(key, value);
+        }
+        if !command.is_empty() {
+            let words: Vec<String> = command.iter().map(|word| words::quote(&literal(word))).collect();
+            own.add("Exec", words.join(" "));
+        }
+        if let Some(restart) = self.restart {
+            unit.section_mut("Service").add("Restart", restart);
+        }
+        unit.section_mut("Install").add("WantedBy", "default.target");
+        Ok(Written { name, unit, notes: self.notes })
+    }
+}
+
+/// The policy as systemd has it; `no` is what it is anyway.
+fn restart(policy: &str) -> Option<&'static str> {
+    match policy.split(':').next().unwrap_or_default() {
+        "always" | "unless-stopped" => Some("always"),
+        "on-failure" => Some("on-failure"),
+        _ => None,
+    }
+}
+
+/// A unit's name for an image's: the last part of its repository.
+fn stem(image: &str) -> String {
+    let repository = image.split('@').next().unwrap_or(image);
+    let last = repository.rsplit('/').next().unwrap_or(repository);
+    last.split(':').next().unwrap_or(last).to_owned()
+}
+
+/// A text in which systemd finds neither specifiers nor variables (systemd.unit(5), systemd.service(5)).
+pub(crate) fn literal(text: &str) -> String {
+    text.replace('%', "%%").replace('$', "$$")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Settings, Source, generate};
+
+    fn known(name: &str) -> Option<Flag> {
+        let long = match name {
+            "d" => "detach",
+            "p" => "publish",
+            "e" => "env",
+            "v" => "volume",
+            "t" => "tty",
+            "nonsense" => return None,
+            long if long.len() > 1 => long,
+            _ => return None,
+        };
+        let takes_value = !["detach", "rm", "init", "tty", "read-only"].contains(&long);
+        Some(Flag { long: long.to_owned(), takes_value })
+    }
+
+    fn made(line: &[&str]) -> Result<Written, FromRunError> {
+        let words: Vec<String> = line.iter().map(|word| (*word).to_owned()).collect();
+        from_run(&words, Path::new("/home/me"), &known)
+    }
+
+    fn own(line: &[&str]) -> String {
+        let written = made(line).unwrap();
+        let text = written.unit.to_string();
+        let own = text.split("[Container]\n").nth(1).unwrap();
+        own.split("\n\n").next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn every_flag_becomes_its_key() {
+        let line = [
+            "podman",
+            "run",
+            "-dp8080:80",
+            "--name",
+            "web",
+            "-e",
+            "A=b c",
+            "-e",
+            "HOME",
+            "-v",
+            "./data:/data:Z",
+            "--init",
+            "--security-opt",
+            "label=disable",
+            "--security-opt",
+            "seccomp=/s.json",
+            "--security-opt",
+            "x=y",
+            "--user",
+            "1:2",
+            "--label",
+            "io.containers.autoupdate=registry",
+            "--cap-add=NET_ADMIN",
+            "--restart",
+            "unless-stopped",
+            "--blkio-weight",
+            "5",
+            "docker.io/library/nginx:1",
+            "sh",
+            "-c",
+            "echo $A 100%",
+        ];
+        assert_eq!(
+            own(&line),
+            "Image=docker.io/library/nginx:1\nPublishPort=8080:80\nContainerName=web\nEnvironment=\"A=b c\"\n\
+             PodmanArgs=--env=HOME\nVolume=/home/me/data:/data:Z\nRunInit=true\nSecurityLabelDisable=true\n\
+             SeccompProfile=/s.json\nPodmanArgs=--security-opt=x=y\nUser=1\nGroup=2\nAutoUpdate=registry\n\
+             AddCapability=NET_ADMIN\nPodmanArgs=--blkio-weight=5\nExec=sh -c \"echo $$A 100%%\""
+        );
+        let written = made(&line).unwrap();
+        assert_eq!(written.name.to_string(), "web.container");
+        assert_eq!(written.unit.last("Service", "Restart").unwrap().value, "always");
+        assert_eq!(written.unit.last("Install", "WantedBy").unwrap().value, "default.target");
+    }
+
+    #[test]
+    fn without_a_name_it_is_called_as_its_image() {
+        for (image, name) in [("quay.io/a/b:1", "b"), ("localhost:5000/x@sha256:00", "x"), ("nginx", "nginx")] {
+            assert_eq!(made(&["docker", "run", image]).unwrap().name.stem(), name);
+        }
+    }
+
+    #[test]
+    fn what_runs_no_container_is_refused() {
+        for line in [&["ls"][..], &["podman"], &["podman", "ps"], &[]] {
+            assert!(matches!(made(line), Err(FromRunError::NoRun(_))), "{line:?}");
+        }
+        assert_eq!(made(&["podman", "run", "-d"]).unwrap_err(), FromRunError::NoImage);
+        assert_eq!(
+            made(&["podman", "run", "--nonsense", "x"]).unwrap_err(),
+            FromRunError::Unknown("--nonsense".into())
+        );
+        assert_eq!(made(&["podman", "run", "-e"]).unwrap_err(), FromRunError::NoValue("-e".into()));
+        assert_eq!(
+            made(&["podman", "--log-level=x", "run", "y"]).unwrap_err(),
+            FromRunError::Global("--log-level=x".into())
+        );
+        assert!(matches!(made(&["podman", "run", "--name", "a/b", "x"]), Err(FromRunError::Name(_))));
+    }
+
+    #[test]
+    fn the_service_of_it_runs_the_same() {
+        let line =
+            ["podman", "run", "--env", "A=$B%c", "--tmpfs", "/x", "--log-opt", "a=b", "localhost/x", "a b", "\"c\""];
+        let Written { name, unit, .. } = made(&line).unwrap();
+        // As it is read from its file.
+        let path = Path::new("/u/x.container");
+        let (unit, problems) = Unit::parse(&unit.to_string(), &Arc::from(path), 1);
+        assert!(problems.is_empty(), "{problems:?}");
+        let sources = [Source { path: path.into(), name, unit, problems }];
+        let settings = Settings { program: "/h".into(), user: true, is_there: |_| true };
+        let outcomes = generate(&sources, &settings);
+        assert!(outcomes[0].problems.is_empty(), "{:?}", outcomes[0].problems);
+        let start = &outcomes[0].service.as_ref().unwrap().unit.last("Service", "ExecStart").unwrap().value;
+        for part in ["--env A=$$B%%c", "--tmpfs /x", "--log-opt a=b", "localhost/x \"a b\""] {
+            assert!(start.contains(part), "{start}: {part}");
+        }
+        let words: Vec<String> = words::split(start).words.into_iter().map(|word| word.text).collect();
+        assert_eq!(&words[words.len() - 2..], ["a b", "\"c\""]);
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! `haulout-generator`: what systemd calls at boot and at each reload (systemd.generator(7)), and people to see what comes of
+//! their units. A program of its own, small and quick, because every reload waits for it.
+
+mod arguments;
+mod log;
+
+use std::env;
+use std::error::Error as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use arguments::{Arguments, Wanted};
+use haulout_quadlet::rival::Maker;
+use haulout_quadlet::{Outcome, Problem, SearchPath, ServiceFolder, Settings, Severity, generate, install, rival};
+use log::Log;
+
+fn main() -> ExitCode {
+    let arguments = match Wanted::parse(env::args_os()) {
+        Ok(Wanted::Generate(arguments)) => arguments,
+        Ok(Wanted::Version) => {
+            println!("{}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Ok(Wanted::Help) => {
+            eprint!("{}", arguments::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprint!("{error}\n{}", arguments::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    let log = Log::of(&arguments);
+    match run(&arguments, &log) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            log.say(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every unit has a service.
+fn run(arguments: &Arguments, log: &Log) -> io::Result<bool> {
+    if !arguments.dry_run && arguments.normal.is_none() {
+        return Err(io::Error::other("missing output directory argument"));
+    }
+    let folder = match (arguments.dry_run, rival::maker(arguments.user)) {
+        (true, _) => None,
+        (false, Maker::Podman(by)) => {
+            log.detail(&format!("standing back: {} makes the services of these units", by.display()));
+            return Ok(true);
+        }
+        (false, Maker::Alone) => arguments.normal.as_ref(),
+        (false, Maker::Chosen) => arguments.early.as_ref().or(arguments.normal.as_ref()),
+    };
+    let folder = folder.map(ServiceFolder::at);
+    let path = SearchPath::of_environment(arguments.user);
+    let found = path.load();
+    let mut good = true;
+    for (file, problem) in &found.problems {
+        log.say(&format!("error loading {:?}, {problem}", file.display().to_string()));
+        good = false;
+    }
+    if found.sources.is_empty() {
+        log.detail(&format!("No files parsed from {:?}", path.folders()));
+        return Ok(good);
+    }
+    for source in &found.sources {
+        log.detail(&format!("Loading source unit file {}", source.path.display()));
+    }
+    let settings = Settings::of_environment(arguments.user);
+    let mut services = Vec::new();
+    for outcome in generate(&found.sources, &settings) {
+        good &= tell(&outcome, log);
+        if let Some(service) = outcome.service {
+            let links = install::links(outcome.source, &service);
+            services.push((service, links));
+        }
+    }
+    let Some(folder) = folder else {
+        let mut printed = io::BufWriter::new(io::stdout().lock());
+        for (service, _) in &services {
+            writeln!(printed, "---{}.service---\n{}", service.name, service.unit)?;
+        }
+        return printed.flush().map(|()| good);
+    };
+    let failed = folder.write(&services);
+    for error in &failed {
+        let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        log.say(&format!("{error}{why}"));
+    }
+    Ok(good && failed.is_empty())
+}
+
+/// Says what is wrong with a unit; answers whether it has a service.
+fn tell(outcome: &Outcome<'_>, log: &Log) -> bool {
+    let source = outcome.source;
+    let doing = if source.problems.is_empty() {
+        format!("converting {:?}: ", source.name.to_string())
+    } else {
+        format!("error loading {:?}, ", source.path.display().to_string())
+    };
+    for problem in outcome.problems.iter().chain(&install::problem(source)) {
+        let Problem { place, fault } = problem;
+        let at = place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+        let hint = fault.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        match fault.severity() {
+            Severity::Error => log.say(&format!("{doing}{fault}{hint}{at}")),
+            Severity::Warning => log.say(&format!("Warning: {fault}{hint}{at}")),
+        }
+    }
+    outcome.service.is_some()
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! Whose the units are where Podman's generator is installed as well: both would write the same services into the same folder.
+//! Ours stands back, unless it was chosen: `quadlet = "haulout"` in `~/.config/haulout/config.toml`, for the machine in
+//! `/etc/haulout/config.toml`. Chosen, it writes to the early folder, which outranks everything.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// Where systemd looks for generators (systemd.generator(7)).
+const GENERATORS: [&str; 4] = ["/run/systemd", "/etc/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
+
+/// Who makes the services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// We do: nobody else would.
+    Alone,
+    /// We do, though Podman's generator is there: whoever has a say chose so.
+    Chosen,
+    /// Podman's generator, which is at this path.
+    Podman(PathBuf),
+}
+
+/// Who makes the services of a user's units, or of the machine's.
+pub fn maker(user: bool) -> Maker {
+    match podman(user) {
+        None => Maker::Alone,
+        Some(_) if is_chosen(user) => Maker::Chosen,
+        Some(path) => Maker::Podman(path),
+    }
+}
+
+/// Whether systemd makes the services itself when it is reloaded: by our generator, or by Podman's where that one makes them. Where it
+/// does not, `haulout quadlet sync` does.
+pub fn is_generated(user: bool) -> bool {
+    matches!(maker(user), Maker::Podman(_)) || generator("haulout", user).is_some()
+}
+
+fn podman(user: bool) -> Option<PathBuf> {
+    generator("podman", user)
+}
+
+/// The generator of that name. One that is masked by a link to /dev/null is none.
+fn generator(name: &str, user: bool) -> Option<PathBuf> {
+    let scope = if user { "user" } else { "system" };
+    let paths = GENERATORS.map(|folder| Path::new(folder).join(format!("{scope}-generators/{name}-{scope}-generator")));
+    let first = paths.into_iter().find(|path| fs::symlink_metadata(path).is_ok())?;
+    let masked = fs::canonicalize(&first).is_ok_and(|real| real == Path::new("/dev/null"));
+    (!masked).then_some(first)
+}
+
+fn is_chosen(user: bool) -> bool {
+    let home = || env::var_os("HOME").map(PathBuf::from);
+    let own = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".config")));
+    let own = own.filter(|_| user).map(|folder| folder.join("haulout/config.toml"));
+    let files = own.into_iter().chain([PathBuf::from("/etc/haulout/config.toml")]);
+    // The first that says anything; a broken file says nothing.
+    let said = files
+        .filter_map(|file| fs::read_to_string(file).ok()?.parse::<toml::Table>().ok())
+        .find_map(|table| Some(table.get("quadlet")?.as_str()? == "haulout"));
+    said.unwrap_or(false)
+}

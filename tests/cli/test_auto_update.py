@@ -1,0 +1,485 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+"""Auto-update, with the real registry and the real service manager: units are brought up to date, and back."""
+
+import json
+import time
+import unittest
+
+from cli.test_quadlet import CHOICE, SERVICES, UnitTest
+from notifications import NotificationServer
+from registry import Registry
+from session import BUSYBOX, REGISTRY, run, wait_until
+
+# Ends well when it is asked to, and at once where its image says so.
+COMMAND = ("sh -c 'trap \"exit 0\" TERM; test ! -e /exits || exit 3; if test -e /ends; then sleep 2; exit 3; fi; "
+           "sleep 1000 & wait'")
+SETTINGS = 'quadlet = "haulout"\n[auto-update]\ngrace = 2\npatience = 60\n'
+
+
+class UpdateTest(UnitTest):
+    images = (BUSYBOX,)
+
+    def setUp(self):
+        super().setUp()
+        self.choose(SETTINGS)
+        self.addCleanup(self.forget)
+        self.count = 0
+        # What other runs of the tests did is remembered.
+        self.remembered = len(self.all_history())
+
+    @staticmethod
+    def forget():
+        """Images that a test has made, and what updates are remembered by."""
+        run("haulout", "image", "prune", "--force")
+        for line in run("haulout", "images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split():
+            if "/au-" in line:
+                run("haulout", "rmi", "--force", line)
+
+    def image(self, name, *files, registry=REGISTRY, push=True):
+        """A new version of an image, with these empty files in it, in the registry (and not here) or here; its full name."""
+        full = f"{registry}/au-{name}:1"
+        self.count += 1
+        self.haulout("create", "--name", "maker", BUSYBOX, "true")
+        for file in (*files, f"version-{self.count}"):
+            self.haulout("cp", self.empty(), f"maker:/{file}")
+        made = f"{full}-made" if push else full
+        self.haulout("commit", "--quiet", "maker", made)
+        self.haulout("rm", "maker")
+        if push:
+            self.haulout("push", "--quiet", made, full)
+            self.haulout("rmi", "--force", made)
+        return full
+
+    def empty(self):
+        path = self.temporary_folder() / "empty"
+        path.touch()
+        return path
+
+    def serve(self, name, image, extra="", service="", policy="registry", command=COMMAND):
+        """A unit of that image that runs; its service."""
+        text = f"[Container]\nImage={image}\nExec={command}\nAutoUpdate={policy}\nNetwork=none\nStopTimeout=5\n{extra}[Service]\n{service}"
+        self.unit(f"test-au-{name}.container", text)
+        unit = f"test-au-{name}.service"
+        self.addCleanup(run, "systemctl", "--user", "reset-failed", unit)
+        self.addCleanup(run, "systemctl", "--user", "stop", unit)
+        self.assertEqual(self.sync().returncode, 0)
+        started = run("systemctl", "--user", "start", unit)
+        self.assertEqual(started.returncode, 0, started.stderr + run("journalctl", "--user", "-n20", "-u", unit).stdout)
+        return unit
+
+    def update(self, *words, status=0):
+        """Runs it; what became of each unit, and the whole rows."""
+        done = self.haulout("auto-update", *words, "--format", "json", status=status)
+        self.rows = {row["Unit"]: row for row in json.loads(done.stdout or "[]")}
+        self.said = done.stderr
+        return {unit: row["Updated"] for unit, row in self.rows.items()}
+
+    def running(self, unit):
+        """The id of the container of a unit that runs, and of its image."""
+        name = "systemd-" + unit.removesuffix(".service")
+        shown = run("haulout", "inspect", "--format", "{{.Id}} {{.Image}}", name)
+        return tuple(shown.stdout.split()) if shown.returncode == 0 else ()
+
+    def image_id(self, name):
+        return self.haulout("image", "inspect", "--format", "{{.Id}}", name).stdout.strip()
+
+    def all_history(self):
+        return json.loads(self.haulout("auto-update", "history", "--format", "json").stdout)
+
+    def history(self, unit):
+        """What this test did to a unit, the newest first."""
+        entries = self.all_history()
+        return [entry for entry in entries[:len(entries) - self.remembered] if entry["Unit"] == unit]
+
+
+class Updates(UpdateTest):
+    def test_a_good_image_is_run_and_nothing_is_restarted_when_nothing_changed(self):
+        image = self.image("good")
+        unit = self.serve("good", image)
+        before = self.running(unit)
+        self.assertEqual(self.update(), {unit: "false"})
+        self.assertEqual(self.running(unit), before)
+        self.image("good")
+        self.assertEqual(self.update("--dry-run"), {unit: "pending"})
+        self.assertEqual(self.running(unit), before)
+        row = self.rows[unit]
+        self.assertNotEqual(row["From"], row["To"])
+        self.assertEqual(self.update(), {unit: "true"})
+        after = self.running(unit)
+        self.assertNotEqual(after[1], before[1])
+        self.assertEqual(after[1], self.image_id(image))
+        self.assertEqual(self.update(), {unit: "false"})
+        self.assertEqual(self.running(unit), after)
+        last = self.history(unit)[0]
+        self.assertEqual((last["Updated"], last["From"], last["To"]), ("true", row["From"], row["To"]))
+
+    def test_an_image_whose_container_exits_is_taken_back_with_the_units_that_depend_on_it(self):
+        image = self.image("exits")
+        unit = self.serve("exits", image)
+        other = self.serve("leans", BUSYBOX, policy="disabled", extra="[Unit]\nRequires=test-au-exits.service\nAfter=test-au-exits.service\n")
+        before = self.running(unit)
+        self.image("exits", "exits")
+        self.assertEqual(self.update(), {unit: "rolled back"})
+        self.assertIn("did not stay up", self.rows[unit]["Reason"])
+        self.assertIn("exit status 3", self.rows[unit]["Reason"])
+        self.assertEqual(self.running(unit)[1], before[1])
+        self.assertEqual(self.image_id(image), before[1])
+        self.assertEqual(run("systemctl", "--user", "is-active", unit, other).stdout.split(), ["active", "active"])
+        # The same image is not tried again by itself, a newer one is.
+        after = self.running(unit)
+        self.assertEqual(self.update(), {unit: "held"})
+        self.assertIn("taken back", self.rows[unit]["Reason"])
+        self.assertEqual(self.running(unit), after)
+        self.image("exits")
+        self.assertEqual(self.update(), {unit: "true"})
+        self.assertEqual([entry["Updated"] for entry in self.history(unit)][:2], ["true", "rolled back"])
+
+    def test_an_image_whose_container_ends_again_and_again_is_taken_back(self):
+        unit = self.serve("loops", self.image("loops"), service="Restart=always\nRestartSec=0\n")
+        before = self.running(unit)
+        self.image("loops", "exits")
+        self.assertEqual(self.update(), {unit: "rolled back"})
+        self.assertEqual(self.running(unit)[1], before[1])
+        self.assertEqual(run("systemctl", "--user", "is-active", unit).stdout.strip(), "active")
+
+    def test_an_image_that_is_not_healthy_is_taken_back(self):
+        image = self.image("ill")
+        health = "HealthCmd=test ! -e /ill\nHealthInterval=1s\nHealthRetries=1\n"
+        unit = self.serve("ill", image, health)
+        before = self.running(unit)
+        self.image("ill", "ill")
+        self.assertEqual(self.update(), {unit: "rolled back"})
+        self.assertIn("unhealthy", self.rows[unit]["Reason"])
+        self.assertEqual(self.running(unit)[1], before[1])
+
+    def test_an_image_that_never_gets_ready_is_taken_back(self):
+        image = self.image("late")
+        health = "HealthCmd=test ! -e /ill\nHealthInterval=1s\nHealthRetries=100\nNotify=healthy\n"
+        unit = self.serve("late", image, health, "TimeoutStartSec=8\n")
+        before = self.running(unit)
+        self.image("late", "ill")
+        self.assertEqual(self.update(), {unit: "rolled back"})
+        self.assertIn("timeout", self.rows[unit]["Reason"])
+        self.assertEqual(self.running(unit)[1], before[1])
+
+    def test_without_rollback_a_bad_image_stays_and_that_is_an_error(self):
+        image = self.image("stays")
+        unit = self.serve("stays", image)
+        before = self.running(unit)
+        self.image("stays", "exits")
+        self.assertEqual(self.update("--rollback=false", status=125), {unit: "failed"})
+        self.assertIn(f"restarting unit {unit} during update", self.said)
+        self.assertNotEqual(self.image_id(image), before[1])
+
+    def test_one_that_fails_does_not_hinder_the_others(self):
+        good, bad = self.image("some"), self.image("others")
+        units = [self.serve("some", good), self.serve("others", bad)]
+        for name in ("some", "others"):
+            self.image(name, *(["exits"] if name == "others" else []))
+        lost = Registry(self)
+        self.haulout("tag", BUSYBOX, f"{lost.host}/au-lost:1")
+        gone = self.serve("lost", f"{lost.host}/au-lost:1", "PodmanArgs=--pull=never\n")
+        done = self.update("--tls-verify=false", status=125)
+        self.assertEqual(done, {units[0]: "true", units[1]: "rolled back", gone: "failed"})
+        self.assertIn("manifest unknown", self.said)
+
+    def test_a_registry_that_goes_half_way_leaves_everything_as_it_is(self):
+        registry = Registry(self)
+        name = f"{registry.host}/au-half:1"
+        self.haulout("push", "--quiet", "--tls-verify=false", BUSYBOX, name)
+        self.haulout("tag", BUSYBOX, name)
+        unit = self.serve("half", name)
+        before = self.running(unit)
+        old = set(registry.repositories["au-half"])
+        new = self.image("half", registry="localhost", push=False)
+        self.haulout("push", "--quiet", "--tls-verify=false", new, name)
+
+        def cut(handler):
+            handler.say(200, b"half", "application/octet-stream", length=100_000)
+            handler.close_connection = True
+
+        registry.answers = {f"blobs/{blob}": cut for blob in set(registry.repositories["au-half"]) - old}
+        # What is here by another name is not fetched: so that it is.
+        self.haulout("rmi", "--force", new)
+        self.assertEqual(self.update("--tls-verify=false", status=125), {unit: "failed"})
+        self.assertIn("au-half", self.said)
+        self.assertEqual((self.running(unit), self.image_id(name)), (before, before[1]))
+        registry.answers = {}
+        self.assertEqual(self.update("--tls-verify=false"), {unit: "true"})
+        registry.server.shutdown()
+        self.assertEqual(self.history(unit)[0]["Updated"], "true")
+
+    def test_a_local_image_counts_by_what_its_name_stands_for(self):
+        image = self.image("local", registry="localhost", push=False)
+        unit = self.serve("local", image, policy="local")
+        before = self.running(unit)
+        self.assertEqual(self.update(), {unit: "false"})
+        self.image("local", registry="localhost", push=False)
+        self.assertEqual(self.update("--dry-run"), {unit: "pending"})
+        self.assertEqual(self.update(), {unit: "true"})
+        self.assertNotEqual(self.running(unit)[1], before[1])
+        self.image("local", "exits", registry="localhost", push=False)
+        self.assertEqual(self.update(), {unit: "rolled back"})
+        self.assertEqual(self.image_id(image), self.running(unit)[1])
+
+    def test_ten_units_at_once(self):
+        images = [self.image(f"ten{number}") for number in range(5)]
+        units = [self.serve(f"ten{number}", images[number // 2]) for number in range(10)]
+        before = {unit: self.running(unit) for unit in units}
+        for number in range(5):
+            self.image(f"ten{number}", *(["exits"] if number == 4 else []))
+        done = self.update()
+        self.assertEqual(done, {unit: "rolled back" if number > 7 else "true" for number, unit in enumerate(units)})
+        for number, unit in enumerate(units):
+            same = self.running(unit)[1] == before[unit][1]
+            self.assertEqual(same, number > 7, unit)
+            self.assertEqual(run("systemctl", "--user", "is-active", unit).stdout.strip(), "active")
+
+
+class Decisions(UpdateTest):
+    def test_a_unit_is_rolled_back_by_hand_and_forward_again(self):
+        # One that never was: it has no history.
+        name = f"hand{time.time_ns()}"
+        unit = self.serve(name, self.image("hand"))
+        refused = self.haulout("auto-update", "rollback", unit, status=125)
+        self.assertIn("no update that could be rolled back", refused.stderr)
+        before = self.running(unit)
+        self.image("hand")
+        self.assertEqual(self.update(), {unit: "true"})
+        self.assertEqual(self.update("rollback", f"test-au-{name}"), {unit: "rolled back"})
+        self.assertEqual(self.running(unit)[1], before[1])
+        self.assertIn("already", self.haulout("auto-update", "rollback", unit, status=125).stderr)
+        self.assertEqual(self.update(), {unit: "held"})
+        self.assertEqual(self.update("apply", unit), {unit: "true"})
+        self.assertNotEqual(self.running(unit)[1], before[1])
+
+    def test_a_unit_that_is_held_is_left_until_it_is_released_or_its_date(self):
+        unit = self.serve("held", self.image("held"))
+        before = self.running(unit)
+        self.image("held")
+        self.haulout("auto-update", "hold", "test-au-held", "--until", "1h")
+        self.assertIn(unit, self.haulout("auto-update", "hold").stdout)
+        self.assertEqual(self.update(), {unit: "held"})
+        self.assertIn("it is held until", self.rows[unit]["Reason"])
+        self.assertEqual(self.running(unit), before)
+        self.haulout("auto-update", "release", "test-au-held")
+        self.assertIn("is not held", self.haulout("auto-update", "release", unit, status=125).stderr)
+        self.assertIn("is past", self.haulout("auto-update", "hold", unit, "--until", "2020-01-01", status=125).stderr)
+        self.haulout("auto-update", "hold", unit, "--until", "1s")
+        wait_until(lambda: unit not in self.haulout("auto-update", "hold").stdout, "the hold has ended")
+        self.assertEqual(self.update(), {unit: "true"})
+
+    def test_what_is_to_be_notified_is_not_done_by_itself(self):
+        unit = self.serve("notify", self.image("notify"), policy="notify")
+        before = self.running(unit)
+        self.image("notify")
+        self.assertEqual(self.update(), {unit: "pending"})
+        self.assertEqual(self.running(unit), before)
+        self.assertEqual(self.update("apply", unit), {unit: "true"})
+
+    def test_a_run_that_nobody_asked_for_keeps_to_the_windows(self):
+        unit = self.serve("window", self.image("window"))
+        self.image("window")
+        tomorrow = run("date", "--date", "tomorrow", "+%a", env={"LC_ALL": "C"}).stdout.strip()
+        CHOICE.write_text(f'{SETTINGS}windows = ["{tomorrow} 00:00-12:00"]\n')
+        self.assertEqual(self.update("--unattended"), {unit: "held"})
+        self.assertIn("outside of the windows", self.rows[unit]["Reason"])
+        today = run("date", "+%a", env={"LC_ALL": "C"}).stdout.strip()
+        CHOICE.write_text(f'{SETTINGS}windows = ["{today}", "{tomorrow}"]\n')
+        self.assertEqual(self.update("--unattended"), {unit: "true"})
+        CHOICE.write_text(f'{SETTINGS}windows = ["Someday"]\n')
+        self.assertIn("no day", self.haulout("auto-update", status=125).stderr)
+
+    def test_a_container_says_itself_which_unit_it_is_of_and_its_image_does_not(self):
+        self.haulout("create", "--name", "maker", BUSYBOX, "sleep", "1000")
+        self.haulout("commit", "--quiet", "--change", "LABEL PODMAN_SYSTEMD_UNIT=victim.service io.containers.autoupdate=registry",
+                     "maker", f"{REGISTRY}/au-label:1")
+        self.haulout("run", "--detach", "--network", "none", f"{REGISTRY}/au-label:1", "sleep", "1000")
+        self.assertEqual(self.update(), {})
+        self.haulout("run", "--detach", "--network", "none", "--label", "io.containers.autoupdate=registry",
+                     f"{REGISTRY}/au-label:1", "sleep", "1000")
+        self.assertEqual(self.update(status=125), {})
+        self.assertIn("no PODMAN_SYSTEMD_UNIT label found", self.said)
+
+    def test_a_name_with_a_digest_is_explained(self):
+        digest = self.haulout("image", "inspect", "--format", "{{.Digest}}", BUSYBOX).stdout.strip()
+        unit = self.serve("pinned", f"{REGISTRY}/busybox@{digest}")
+        self.assertEqual(self.update(), {unit: "false"})
+        self.assertIn("pinned by a digest", self.rows[unit]["Reason"])
+
+
+class Interrupted(UpdateTest):
+    def kill_at(self, unit, words):
+        """Starts an update and kills it when the history has that unit in such words."""
+        running = self.spawn("haulout", "auto-update")
+        wait_until(lambda: any(entry["Updated"] == words for entry in self.history(unit)), "the update has begun")
+        return running
+
+    def test_killed_between_pull_and_restart_the_next_run_finishes(self):
+        # Two units of one image: the one that is slow to stop keeps the run between the pull and the end of the restart.
+        slow = "sh -c 'trap \"sleep 3; exit 0\" TERM; sleep 1000 & wait'"
+        image = self.image("killed")
+        unit = self.serve("killed", image, command=slow)
+        before = self.running(unit)
+        self.image("killed")
+        running = self.kill_at(unit, "unfinished")
+        wait_until(lambda: self.image_id(image) != before[1], "the image was fetched")
+        running.kill()
+        running.wait()
+        # As if the manager had not got as far either.
+        wait_until(lambda: self.running(unit) and run("systemctl", "--user", "is-active", unit).stdout.strip() == "active", "it runs")
+        self.assertIn("interrupted", self.haulout("auto-update", "--dry-run").stderr)
+        self.assertEqual(self.update(), {unit: "true"})
+        # It may be that nobody knew yet that the image was here.
+        self.assertRegex(self.said, "finishing|interrupted before")
+        self.assertEqual(self.running(unit)[1], self.image_id(image))
+        self.assertEqual(self.history(unit)[0]["Updated"], "true")
+
+    def test_a_bad_image_whose_update_was_killed_is_taken_back_by_the_next_run(self):
+        image = self.image("worse")
+        unit = self.serve("worse", image)
+        before = self.running(unit)
+        self.image("worse", "ends")
+        running = self.kill_at(unit, "unfinished")
+        wait_until(lambda: (now := self.running(unit)) and now[1] != before[1], "the new image runs")
+        running.kill()
+        running.wait()
+        wait_until(lambda: run("systemctl", "--user", "is-active", unit).stdout.strip() == "failed", "it has failed")
+        self.haulout("auto-update")
+        self.assertEqual(self.running(unit)[1], before[1])
+        self.assertEqual(self.history(unit)[0]["Updated"], "rolled back")
+
+    def test_killed_at_any_of_its_connections_the_next_run_finishes(self):
+        # It connects to the registry before and for the pull, and to the manager before the pull and for each thing it asks of it.
+        CHOICE.write_text(SETTINGS.replace("grace = 2", "grace = 0"))
+        image = self.image("anywhere")
+        unit = self.serve("anywhere", image)
+        struck = set()
+        for number in range(1, 20):
+            self.image("anywhere")
+            injection = f"inject=connect:signal=SIGKILL:when={number}"
+            killed = run("strace", "-f", "-qqq", "-o", "/dev/null", "-e", "trace=connect", "-e", injection, "haulout", "auto-update")
+            if killed.returncode == 0:
+                break
+            struck.add(self.history(unit)[0]["Updated"] if self.history(unit) else "")
+            self.update()
+            with self.subTest(number=number):
+                self.assertEqual(self.running(unit)[1], self.image_id(image))
+                self.assertEqual(run("systemctl", "--user", "is-active", unit).stdout.strip(), "active")
+                self.assertEqual(self.update(), {unit: "false"})
+                self.assertNotIn("unfinished", [entry["Updated"] for entry in self.history(unit)])
+        self.assertIn("unfinished", struck, "it was never struck in the middle")
+
+    def test_two_runs_at_once_update_once(self):
+        image = self.image("twice")
+        unit = self.serve("twice", image)
+        self.image("twice")
+        both = [self.spawn("haulout", "auto-update", "--format", "{{.Updated}}") for _ in range(2)]
+        told = sorted(process.communicate(timeout=120)[0].strip() for process in both)
+        self.assertEqual(told, ["false", "true"])
+        self.assertEqual(len(self.history(unit)), 1)
+
+
+class Timer(UpdateTest):
+    def setUp(self):
+        super().setUp()
+        # What was told of in another test is not told again.
+        self.haulout("auto-update", "enable")
+        self.addCleanup(run, "haulout", "auto-update", "disable")
+        self.server = NotificationServer(self)
+        self.start("haulout-auto-update-notice.service")
+        wait_until(self.see, "everything was seen")
+        self.server.shown.clear()
+
+    def see(self):
+        """Dismisses what is shown; whether nobody waits for an answer any more."""
+        for notification in self.server.shown:
+            self.server.dismiss(notification)
+        return self.notifier() == "inactive"
+
+    @staticmethod
+    def notifier():
+        return run("systemctl", "--user", "is-active", "haulout-auto-update-notice.service").stdout.strip()
+
+    def start(self, unit):
+        return run("systemctl", "--user", "start", unit, timeout=120)
+
+    def told(self, count):
+        """What was shown, when so many were."""
+        wait_until(lambda: len(self.server.shown) >= count, lambda: f"{count} notifications: {self.server.shown}")
+        time.sleep(1)  # Whoever notifies listens for the answer only after it was shown.
+        return self.server.shown[count - 1]
+
+    def test_one_command_switches_the_timer_on_and_one_off(self):
+        shown = run("systemctl", "--user", "show", "--property=ActiveState,UnitFileState,Persistent,RandomizedDelayUSec,TimersCalendar",
+                    "haulout-auto-update.timer").stdout
+        for word in ("ActiveState=active", "UnitFileState=enabled", "Persistent=yes", "RandomizedDelayUSec=15min", "*-*-* 00:00:00"):
+            self.assertIn(word, shown)
+        CHOICE.write_text(f'{SETTINGS}windows = ["Mon..Fri 02:00-02:10"]\n')
+        self.haulout("auto-update", "enable")
+        shown = run("systemctl", "--user", "show", "--property=RandomizedDelayUSec,TimersCalendar", "haulout-auto-update.timer").stdout
+        self.assertIn("OnCalendar=Mon..Fri *-*-* 02:00:00", shown)
+        self.assertIn("RandomizedDelayUSec=5min", shown)
+        self.assertNotIn("00:00:00 ;", shown.replace("02:00:00", ""))
+        for unit in ("service", "timer"):
+            verified = run("systemd-analyze", "--user", "--man=no", "verify", f"haulout-auto-update.{unit}")
+            self.assertEqual((verified.returncode, verified.stderr), (0, ""))
+        self.haulout("auto-update", "disable")
+        self.assertEqual(run("systemctl", "--user", "is-active", "haulout-auto-update.timer").stdout.strip(), "inactive")
+        self.assertEqual(list(SERVICES.glob("haulout-auto-update*")), [])
+
+    def test_an_update_is_notified_and_taken_back_by_a_click(self):
+        unit = self.serve("click", self.image("click"))
+        before = self.running(unit)
+        self.assertEqual(self.start("haulout-auto-update.service").returncode, 0)
+        self.image("click")
+        done = self.start("haulout-auto-update.service")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        notification = self.told(1)
+        self.assertIn(unit, notification["body"])
+        self.assertEqual(notification["actions"], {"default": "Show", "show": "Show", "roll-back": "Roll back"})
+        self.assertNotEqual(self.running(unit)[1], before[1])
+        self.server.click(notification, "roll-back")
+        answer = self.told(2)
+        self.assertIn(f"{unit}: rolled back", answer["body"])
+        self.assertEqual(self.running(unit)[1], before[1])
+        # Nothing is told twice.
+        self.assertEqual(self.start("haulout-auto-update.service").returncode, 0)
+        self.assertEqual(len(self.server.shown), 2)
+
+    def test_what_is_only_notified_is_updated_by_a_click(self):
+        unit = self.serve("ask", self.image("ask"), policy="notify")
+        before = self.running(unit)
+        self.image("ask")
+        self.assertEqual(self.start("haulout-auto-update.service").returncode, 0)
+        notification = self.told(1)
+        self.assertIn("An update is there", notification["body"])
+        self.assertEqual(notification["actions"], {"default": "Show", "show": "Show", "update": "Update now"})
+        self.assertEqual(self.running(unit), before)
+        self.server.click(notification, "update")
+        self.assertIn(f"{unit}: true", self.told(2)["body"])
+        self.assertNotEqual(self.running(unit)[1], before[1])
+
+    def test_what_nobody_saw_is_told_again(self):
+        unit = self.serve("again", self.image("again"))
+        self.image("again", "exits")
+        self.start("haulout-auto-update.service")
+        notification = self.told(1)
+        self.assertIn("Rolled back", notification["body"])
+        self.assertIn(unit, notification["body"])
+        # As a logout does.
+        run("systemctl", "--user", "stop", "haulout-auto-update-notice.service")
+        self.start("haulout-auto-update-notice.service")
+        again = self.told(2)
+        self.assertEqual(again["body"], notification["body"])
+        self.server.dismiss(again)
+        wait_until(lambda: self.notifier() == "inactive", "the notification is done with")
+        self.start("haulout-auto-update-notice.service")
+        wait_until(lambda: self.notifier() == "inactive", "there is nothing to tell")
+        self.assertEqual(len(self.server.shown), 2)
+
+
+__all__ = ["Decisions", "Interrupted", "Timer", "Updates"]
+
+if __name__ == "__main__":
+    unittest.main()

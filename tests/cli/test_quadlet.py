@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+"""Units: what is wrong with them is told by line and column, and without the generator their services are written all the same."""
+
+import json
+import os
+import unittest
+from pathlib import Path
+
+from session import BUSYBOX, ENVIRONMENT, ON_TEST_HOST, SessionTest, run, wait_until
+
+CONFIG = Path(ENVIRONMENT.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+UNITS = CONFIG / "containers/systemd"
+SERVICES = CONFIG / "systemd/user"
+CHOICE = CONFIG / "haulout/config.toml"
+PODMAN = Path("/usr/lib/systemd/user-generators/podman-user-generator")
+GOOD = "[Container]\nImage=localhost:5000/busybox:latest\nExec=sleep 1000\n"
+# Ends well when it is asked to: what is killed fails its unit, as with Podman.
+LASTING = "sh -c 'trap \"exit 0\" TERM; sleep 1000 & wait'"
+INSTALL = "[Install]\nWantedBy=default.target\nAlias=test-haulout-other.service\n"
+
+
+class UnitTest(SessionTest):
+    images = ()
+
+    def setUp(self):
+        super().setUp()
+        UNITS.mkdir(parents=True, exist_ok=True)
+        SERVICES.mkdir(parents=True, exist_ok=True)
+        self.choose('quadlet = "haulout"')
+        # Before the choice is taken back, and after the tests' units have gone.
+        self.addCleanup(run, "haulout", "quadlet", "sync")
+
+    def choose(self, text):
+        before = CHOICE.read_text() if CHOICE.exists() else None
+        CHOICE.parent.mkdir(parents=True, exist_ok=True)
+        CHOICE.write_text(text)
+        self.addCleanup(lambda: CHOICE.unlink(missing_ok=True) if before is None else CHOICE.write_text(before))
+
+    def unit(self, name, text):
+        path = UNITS / name
+        path.write_text(text)
+        self.addCleanup(path.unlink, missing_ok=True)
+        return path
+
+    def sync(self):
+        return run("haulout", "quadlet", "sync")
+
+
+class Units(UnitTest):
+    def test_what_is_wrong_is_told_with_line_column_and_what_to_do(self):
+        path = self.unit("test-haulout-a.container", GOOD + "PublishPorts=80\nGroup=5\n")
+        told = run("haulout", "quadlet", "check", "test-haulout-a.container")
+        self.assertEqual(told.returncode, 1)
+        self.assertIn(f"{path}:4:1: error: unsupported key 'PublishPorts'", told.stdout)
+        self.assertIn("did you mean PublishPort?", told.stdout)
+        self.assertIn(f"{path}:5:7: error: invalid Group set without User", told.stdout)
+        found = json.loads(run("haulout", "quadlet", "check", "--format", "json", str(path)).stdout)
+        self.assertEqual([(one["line"], one["column"], one["severity"]) for one in found], [(4, 1, "error"), (5, 7, "error")])
+        self.assertEqual(found[0]["hint"], "did you mean PublishPort?")
+        self.assertEqual(run("haulout", "quadlet", "check", "nowhere.container").returncode, 125)
+
+    @unittest.skipUnless(ON_TEST_HOST, "systemd reads the person's own folders")
+    def test_a_good_unit_has_a_service_that_systemd_knows_and_loses_it_with_its_file(self):
+        path = self.unit("test-haulout-b.container", GOOD + INSTALL)
+        self.assertEqual(self.sync().stdout, "wrote test-haulout-b.service\n")
+        link = SERVICES / "default.target.wants/test-haulout-b.service"
+        self.assertEqual(os.readlink(link), "../test-haulout-b.service")
+        self.assertEqual(os.readlink(SERVICES / "test-haulout-other.service"), "test-haulout-b.service")
+        row = run("haulout", "quadlet", "list", "--format", "{{.Name}} {{.UnitName}} {{.Status}}").stdout
+        self.assertIn("test-haulout-b.container test-haulout-b.service inactive/dead\n", row)
+        printed = run("haulout", "quadlet", "print", "--service", "test-haulout-b").stdout
+        self.assertTrue((SERVICES / "test-haulout-b.service").read_text().endswith(printed) and "ExecStart=" in printed)
+        self.assertEqual(run("haulout", "quadlet", "print", "test-haulout-b.container").stdout, path.read_text())
+        verified = run("systemd-analyze", "--user", "verify", SERVICES / "test-haulout-b.service")
+        self.assertEqual(verified.returncode, 0, verified.stderr)
+        self.assertEqual(self.sync().stdout, "")
+        path.unlink()
+        self.assertEqual(self.sync().stdout, "removed test-haulout-b.service\n")
+        self.assertFalse(os.path.lexists(link) or os.path.lexists(SERVICES / "test-haulout-other.service"))
+
+    def test_a_slip_does_not_take_the_service_away_and_what_somebody_else_wrote_stays(self):
+        path = self.unit("test-haulout-c.container", GOOD)
+        self.sync()
+        service = SERVICES / "test-haulout-c.service"
+        before = service.read_text()
+        path.write_text(GOOD + "Oops\n")
+        slip = self.sync()
+        self.assertEqual((slip.returncode, slip.stdout), (1, ""))
+        self.assertIn(":4:1: error: ", slip.stderr)
+        self.assertEqual(service.read_text(), before)
+        own = SERVICES / "test-haulout-d.service"
+        own.write_text("[Service]\nExecStart=true\n")
+        self.addCleanup(own.unlink)
+        path.unlink()
+        self.unit("test-haulout-d.container", GOOD)
+        foreign = self.sync()
+        self.assertEqual((foreign.returncode, foreign.stdout), (1, "removed test-haulout-c.service\n"))
+        self.assertIn(f"{own} is somebody else's", foreign.stderr)
+        self.assertEqual(own.read_text(), "[Service]\nExecStart=true\n")
+
+    @unittest.skipUnless(PODMAN.exists(), "needs Podman's generator")
+    def test_where_podman_s_generator_makes_the_services_ours_stands_back(self):
+        self.choose("")
+        self.unit("test-haulout-e.container", GOOD)
+        refused = self.sync()
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn(f"{PODMAN} makes the services of these units", refused.stderr)
+        self.assertFalse((SERVICES / "test-haulout-e.service").exists())
+        folder = self.temporary_folder() / "services"
+        self.assertEqual(run("haulout-generator", "-user", folder).returncode, 0)
+        self.assertFalse(folder.exists())
+
+
+@unittest.skipUnless(ON_TEST_HOST, "systemd reads the person's own folders")
+class Services(UnitTest):
+    """The services, run by systemd."""
+
+    images = (BUSYBOX,)
+
+    def systemctl(self, *words):
+        return run("systemctl", "--user", *words)
+
+    def shown(self, unit, what):
+        return self.systemctl("show", "--property", what, "--value", unit).stdout.strip()
+
+    def start(self, stem, text):
+        self.unit(f"{stem}.container", text)
+        self.addCleanup(self.systemctl, "reset-failed", f"{stem}.service")
+        self.addCleanup(self.systemctl, "stop", f"{stem}.service")
+        self.assertEqual(self.sync().returncode, 0)
+        return self.systemctl("start", stem)
+
+    def test_a_container_starts_restarts_and_stops_with_its_unit(self):
+        started = self.start("test-haulout-run", f"[Container]\nImage={BUSYBOX}\nExec={LASTING}\n")
+        self.assertEqual(started.returncode, 0, started.stderr)
+        name = "systemd-test-haulout-run"
+        first = self.inspect(name)
+        self.assertEqual(first["State"]["Status"], "running")
+        self.assertEqual(first["Config"]["Labels"]["PODMAN_SYSTEMD_UNIT"], "test-haulout-run.service")
+        # systemd follows the monitor, and its unit's cgroup is where the container is.
+        main = self.shown("test-haulout-run", "MainPID")
+        self.assertEqual(Path(f"/proc/{main}/comm").read_text().strip()[:15], "haulout-monitor")
+        cgroup = Path(f"/proc/{first['State']['Pid']}/cgroup").read_text()
+        self.assertIn("/test-haulout-run.service/", cgroup)
+        self.assertEqual(self.systemctl("restart", "test-haulout-run").returncode, 0)
+        self.assertNotEqual(self.inspect(name)["Id"], first["Id"])
+        self.assertEqual(self.systemctl("stop", "test-haulout-run").returncode, 0)
+        self.assertEqual(self.shown("test-haulout-run", "ActiveState"), "inactive")
+        self.assertEqual(run("haulout", "ps", "-aq").stdout, "")
+
+    def test_a_container_that_fails_fails_its_unit_with_its_status(self):
+        self.start("test-haulout-fail", f"[Container]\nImage={BUSYBOX}\nExec=sh -c 'sleep 0.5; exit 7'\n")
+        wait_until(lambda: self.shown("test-haulout-fail", "ActiveState") == "failed", "the unit has failed")
+        self.assertEqual(self.shown("test-haulout-fail", "ExecMainStatus"), "7")
+        self.assertEqual(run("haulout", "ps", "-aq").stdout, "")
+
+    def test_an_image_that_is_nowhere_fails_the_start(self):
+        started = self.start("test-haulout-no", "[Container]\nImage=localhost:5000/nowhere:1\n")
+        self.assertEqual(started.returncode, 1)
+        self.assertEqual(self.shown("test-haulout-no", "ExecMainStatus"), "125")
+
+
+__all__ = ["Services", "Units"]

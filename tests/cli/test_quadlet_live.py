@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+"""Units under the real service manager: templates, sockets, readiness, many at once, edited while they run, and why one is not loaded."""
+
+import json
+import os
+import socket
+import unittest
+
+from cli.test_quadlet import LASTING, SERVICES, UNITS, UnitTest
+from session import BUSYBOX, run, wait_until
+
+UNIT = f"[Container]\nImage={BUSYBOX}\nNetwork=none\nStopTimeout=5\n"
+
+
+class LiveTest(UnitTest):
+    images = (BUSYBOX,)
+
+    def setUp(self):
+        super().setUp()
+        self.started = []
+        self.addCleanup(self.stop_all)
+
+    def stop_all(self):
+        if self.started:
+            run("systemctl", "--user", "stop", *self.started, timeout=240)
+            run("systemctl", "--user", "reset-failed", *self.started)
+
+    def start(self, *names, timeout=240):
+        self.started += names
+        return run("systemctl", "--user", "start", *names, timeout=timeout)
+
+    def service(self, name, text):
+        """A unit of systemd's own."""
+        path = SERVICES / name
+        path.write_text(text)
+        self.addCleanup(run, "systemctl", "--user", "daemon-reload")
+        self.addCleanup(path.unlink, missing_ok=True)
+        run("systemctl", "--user", "daemon-reload")
+
+    def state(self, name):
+        return run("systemctl", "--user", "is-active", name).stdout.strip()
+
+
+class Watched(LiveTest):
+    """Where no generator can be installed, systemd runs `quadlet sync` when a unit changes."""
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(run, "haulout", "quadlet", "sync", "--no-watch")
+
+    def has_service(self, name, whether=True):
+        wait_until(lambda: (SERVICES / name).exists() == whether, f"{name} is {'there' if whether else 'gone'}")
+
+    def test_what_is_saved_has_a_service_without_another_command(self):
+        self.haulout("quadlet", "sync", "--watch")
+        path = self.unit("test-li-saved.container", f"{UNIT}Exec={LASTING}\n")
+        self.has_service("test-li-saved.service")
+        wait_until(lambda: run("systemctl", "--user", "show", "-P", "LoadState", "test-li-saved.service").stdout == "loaded\n", "systemd knows it")
+        # More often than systemd starts a service that fails.
+        for number in range(8):
+            path.write_text(f"{UNIT}Environment=N={number}\nExec={LASTING}\n")
+            wait_until(lambda: f"N={number}" in (SERVICES / "test-li-saved.service").read_text(), f"edit {number} has been seen")
+        broken = self.unit("test-li-broken.container", "[Container]\nOops\n")
+        wait_until(lambda: "Oops" in run("journalctl", "--user", "-n50", "-u", "haulout-quadlet-sync.service").stdout, "the mistake is told")
+        broken.unlink()
+        path.unlink()
+        self.has_service("test-li-saved.service", False)
+
+    def test_folders_that_come_are_watched_too_and_drop_ins_count(self):
+        self.haulout("quadlet", "sync", "--watch")
+        folder = UNITS / "test-li-folder"
+        folder.mkdir()
+        self.addCleanup(run, "rm", "-rf", folder)
+        wait_until(lambda: str(folder) in (SERVICES / "haulout-quadlet-sync.path").read_text(), "the new folder is watched")
+        (folder / "test-li-below.container").write_text(f"{UNIT}Exec={LASTING}\n")
+        self.has_service("test-li-below.service")
+        drop_ins = folder / "test-li-below.container.d"
+        drop_ins.mkdir()
+        wait_until(lambda: str(drop_ins) in (SERVICES / "haulout-quadlet-sync.path").read_text(), "its drop-ins are watched")
+        (drop_ins / "more.conf").write_text("[Container]\nEnvironment=MORE=1\n")
+        wait_until(lambda: "MORE=1" in (SERVICES / "test-li-below.service").read_text(), "the drop-in counts")
+        self.assertEqual(run("systemctl", "--user", "is-enabled", "haulout-quadlet-sync.path").stdout, "enabled\n")
+
+    def test_it_ends_and_leaves_nothing(self):
+        self.haulout("quadlet", "sync", "--watch")
+        self.haulout("quadlet", "sync", "--no-watch")
+        self.assertEqual(run("systemctl", "--user", "is-active", "haulout-quadlet-sync.path").stdout, "inactive\n")
+        self.assertEqual([name for name in os.listdir(SERVICES) if name.startswith("haulout-quadlet-sync")], [])
+        self.haulout("quadlet", "sync", "--no-watch")
+        self.haulout("quadlet", "sync", "--watch", "--no-watch", status=125)
+
+
+class Live(LiveTest):
+    def test_a_template_runs_a_container_for_each_instance(self):
+        self.unit("test-li@.container", f"{UNIT}Environment=WHICH=%i\nExec={LASTING}\n")
+        self.assertEqual(self.sync().returncode, 0)
+        started = self.start("test-li@a.service", "test-li@b.service")
+        self.assertEqual(started.returncode, 0, started.stderr)
+        for which in "ab":
+            self.assertIn(f"WHICH={which}\n", self.haulout("exec", f"systemd-test-li_{which}", "env").stdout)
+        run("systemctl", "--user", "stop", "test-li@a.service")
+        self.assertEqual((self.state("test-li@a.service"), self.state("test-li@b.service")), ("inactive", "active"))
+
+    def test_a_socket_starts_its_container_and_is_passed_on(self):
+        self.unit("test-li-socket.container", f"{UNIT}Exec=sh -c 'echo fds=$$LISTEN_FDS; readlink /proc/self/fd/3; trap \"exit 0\" TERM; sleep 1000 & wait'\n")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.assertEqual(self.sync().returncode, 0)
+        self.service("test-li-socket.socket", f"[Socket]\nListenStream=127.0.0.1:{port}\n")
+        self.started += ["test-li-socket.service"]
+        self.assertEqual(self.start("test-li-socket.socket").returncode, 0)
+        self.assertEqual(run("haulout", "ps", "--quiet").stdout, "")
+        with socket.create_connection(("127.0.0.1", port)):
+            logs = wait_until(lambda: (found := run("haulout", "logs", "systemd-test-li-socket").stdout) and "socket:" in found and found,
+                              "the container has the socket")
+        self.assertIn("fds=1\n", logs)
+
+    def test_a_unit_is_ready_when_its_container_is_healthy(self):
+        self.unit("test-li-healthy.container", f"{UNIT}Notify=healthy\nHealthCmd=test -e /well\nHealthInterval=1s\nHealthRetries=100\n"
+                  "Exec=sh -c 'trap \"exit 0\" TERM; sleep 2; touch /well; sleep 1000 & wait'\n")
+        self.unit("test-li-after.container", f"[Unit]\nAfter=test-li-healthy.container\nRequires=test-li-healthy.container\n{UNIT}Exec={LASTING}\n")
+        self.assertEqual(self.sync().returncode, 0)
+        started = self.start("test-li-after.service")
+        self.started.append("test-li-healthy.service")
+        self.assertEqual(started.returncode, 0, started.stderr)
+        self.assertEqual(self.inspect("systemd-test-li-healthy")["State"]["Health"]["Status"], "healthy")
+
+    def test_a_unit_that_is_edited_while_it_runs_goes_on_until_it_is_restarted(self):
+        path = self.unit("test-li-edit.container", f"{UNIT}Exec={LASTING}\n")
+        self.assertEqual(self.sync().returncode, 0)
+        self.assertEqual(self.start("test-li-edit.service").returncode, 0)
+        before = self.inspect("systemd-test-li-edit")["Id"]
+        path.write_text(f"{UNIT}Environment=NEW=1\nExec={LASTING}\n")
+        told = run("haulout", "quadlet", "check", "test-li-edit.container")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertIn("as it was before this unit was changed", told.stdout)
+        self.assertEqual(self.sync().returncode, 0)
+        self.assertEqual(run("haulout", "quadlet", "check", "test-li-edit.container").stdout, "")
+        self.assertEqual(self.inspect("systemd-test-li-edit")["Id"], before)
+        # Torn: what is half written does not take the service away.
+        path.write_text("[Container]\nIma")
+        self.assertEqual(self.sync().returncode, 1)
+        self.assertEqual(run("systemctl", "--user", "restart", "test-li-edit.service").returncode, 0)
+        after = self.inspect("systemd-test-li-edit")
+        self.assertNotEqual(after["Id"], before)
+        self.assertIn("NEW=1", after["Config"]["Env"])
+
+    def test_two_hundred_units_start_and_stop_at_once(self):
+        names = [f"test-li-many{number}" for number in range(200)]
+        for name in names:
+            self.unit(f"{name}.container", f"{UNIT}Exec={LASTING}\n")
+        self.assertEqual(self.sync().returncode, 0)
+        services = [f"{name}.service" for name in names]
+        started = self.start(*services)
+        self.assertEqual(started.returncode, 0, started.stderr)
+        self.assertEqual(set(run("systemctl", "--user", "is-active", *services).stdout.split()), {"active"})
+        self.assertEqual(len(run("haulout", "ps", "--quiet").stdout.split()), 200)
+        stopped = run("systemctl", "--user", "stop", *services, timeout=240)
+        self.assertEqual(stopped.returncode, 0, stopped.stderr)
+        self.assertEqual(set(run("systemctl", "--user", "is-active", *services).stdout.split()), {"inactive"})
+        self.assertEqual(run("haulout", "ps", "--all", "--quiet").stdout, "")
+
+
+class NotLoaded(LiveTest):
+    def findings(self, name):
+        """What is found of a unit: messages and hints."""
+        done = run("haulout", "quadlet", "check", "--format", "json", name)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [(finding["message"], finding["hint"]) for finding in json.loads(done.stdout)]
+
+    def test_a_service_that_nobody_has_written_yet(self):
+        self.unit("test-li-new.container", UNIT)
+        self.assertEqual(self.findings("test-li-new.container"),
+                         [("systemd does not know test-li-new.service", "haulout quadlet sync writes it")])
+        self.sync()
+        self.assertEqual(self.findings("test-li-new.container"), [])
+
+    def test_a_masked_service(self):
+        self.unit("test-li-masked.container", UNIT)
+        self.addCleanup(run, "systemctl", "--user", "unmask", "--runtime", "test-li-masked.service")
+        run("systemctl", "--user", "mask", "--runtime", "test-li-masked.service")
+        self.assertEqual(self.findings("test-li-masked.container"),
+                         [("test-li-masked.service is masked", "systemctl --user unmask test-li-masked.service")])
+
+    def test_a_service_that_somebody_else_wrote(self):
+        self.unit("test-li-other.container", UNIT)
+        self.service("test-li-other.service", "[Service]\nExecStart=/bin/true\n")
+        [(message, _)] = self.findings("test-li-other.container")
+        self.assertEqual(message, f"{SERVICES}/test-li-other.service is what systemd has as test-li-other.service: it outranks this unit")
+
+    def test_a_setting_that_systemd_refuses(self):
+        self.unit("test-li-bad.container", f"{UNIT}[Service]\nType=oneshot\nRestart=always\n")
+        self.sync()
+        [(message, hint)] = self.findings("test-li-bad.container")
+        self.assertIn("systemd cannot load test-li-bad.service: Unit test-li-bad.service has a bad unit file setting", message)
+        self.assertIn("systemd-analyze --user verify test-li-bad.service", hint)
+
+    def test_a_dependency_that_is_not_there(self):
+        self.unit("test-li-needs.container", f"[Unit]\nRequires=nosuch.service\n{UNIT}")
+        self.sync()
+        [(message, _)] = self.findings("test-li-needs.container")
+        self.assertEqual(message, "test-li-needs.service has Requires=nosuch.service, which systemd does not know: it cannot start")
+
+
+__all__ = ["Live", "NotLoaded"]
+
+if __name__ == "__main__":
+    unittest.main()
