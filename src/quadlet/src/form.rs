@@ -280,11 +280,18 @@ impl Field {
             values.iter().flat_map(|value| words::split(value).words).map(|word| word.text).collect();
         let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
         let new = value.map(|value| format!("{option}={value}"));
-        match (option_at(&words, option), &new) {
-            (Some((at, count)), Some(new)) => drop(words.splice(at..at + count, [new.as_str()])),
-            (Some((at, count)), None) => drop(words.drain(at..at + count)),
-            (None, Some(new)) => words.push(new),
-            (None, None) => {}
+        match &new {
+            // Only the last one counts.
+            Some(new) => match option_at(&words, option) {
+                Some((at, count)) => drop(words.splice(at..at + count, [new.as_str()])),
+                None => words.push(new),
+            },
+            // Those before it would count then.
+            None => {
+                while let Some((at, count)) = option_at(&words, option) {
+                    words.drain(at..at + count);
+                }
+            }
         }
         self.set_words(text, &words)
     }

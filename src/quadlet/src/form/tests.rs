@@ -50,6 +50,9 @@ fn an_option_among_others_is_a_field() {
     assert_eq!(set(text, "PodmanArgs", &["1.5"]), text.replace("--cpus 2", "--cpus=1.5"));
     assert_eq!(set(text, "PodmanArgs", &[]), text.replace(" --cpus 2", ""));
     assert_eq!(set("[Container]\n", "PodmanArgs", &["3"]), "[Container]\nPodmanArgs=--cpus=3\n");
+    let twice = "[Container]\nPodmanArgs=--cpus=1 --x\nPodmanArgs=--x --cpus 2\n";
+    assert_eq!(set(twice, "PodmanArgs", &["3"]), twice.replace("--cpus 2", "--cpus=3"));
+    assert_eq!(set(twice, "PodmanArgs", &[]), "[Container]\nPodmanArgs=--x\nPodmanArgs=--x\n");
     let others = |text| read(Kind::Container, text).others.len();
     assert_eq!((others(text), others("[Container]\nPodmanArgs=--cpus=3\n")), (1, 0));
 }
