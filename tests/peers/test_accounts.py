@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """Who a container's process is, and what its /etc/passwd and /etc/group are told of it."""
 
-from peers.peers import BUSYBOX, PeerTest
+from peers.peers import BUSYBOX, PeerTest, normal
 
 SHOW = ["sh", "-c", "cat /etc/passwd /etc/group; id; echo $HOME; pwd"]
 
@@ -29,6 +29,20 @@ class Accounts(PeerTest):
     def test_a_user_that_the_host_has_not_is_told_alike(self):
         self.same("run", "--rm", "--hostuser=nope", BUSYBOX, "true")
         self.same("create", "--passwd=false", BUSYBOX, "true")
+
+    def test_who_is_nobody_is_refused_alike(self):
+        for user in ("-1", "nope", "4294967295", "99999999999", "0:nope", "nope:0", "0:-1", "1.5", "guest:nope", "5:", ":5", "1000:1000:3", ""):
+            for line in (["run", "--rm", "--network=none", "--user", user, BUSYBOX, "id"],):
+                podman, haulout = self.both(*line)
+                with self.subTest(user=user):
+                    self.assertEqual((haulout.returncode, haulout.stdout), (podman.returncode, podman.stdout))
+                    self.assertIn(podman.stderr.removeprefix("Error: "), haulout.stderr)
+        for group in ("nope", "-1", "4294967296"):
+            podman, haulout = self.both("run", "--rm", "--network=none", "--group-add", group, BUSYBOX, "id")
+            with self.subTest(group=group):
+                self.assertEqual(haulout.returncode, podman.returncode)
+                for words in normal(podman.stderr).removeprefix("Error: ").strip().split(": "):
+                    self.assertIn(words, normal(haulout.stderr))
 
     def test_an_init_of_ones_own_is_looked_for(self):
         self.same("run", "--rm", "--init", "--init-path=/nope", BUSYBOX, "true")

@@ -27,6 +27,18 @@ MODES = [
     "--uidmap=0:0:1 --gidmap=0:0:1 --uidmap=1:1:100",
     "--uidmap=+5:0:1",
     "--uidmap=+5:@{uid}:1",
+    "--uidmap=0:1:3,10:20:3",
+    "--uidmap=0:0:10 --uidmap=+20:5:1 --uidmap=5:11:1",
+    "--uidmap=+20:5:3 --uidmap=+19:7:2",
+    "--uidmap=+0:0:1 --uidmap=3:3:3",
+    "--uidmap=u0:1:3",
+    "--uidmap=+g5:1:3",
+    "--gidmap=0:0:1000 --gidmap=g2000:2000:1",
+    "--uidmap=u0:1:3 --gidmap=u0:0:5",
+    "--uidmap=0:0:5 --gidmap=0:1:0",
+    "--uidmap= --gidmap=",
+    "--userns=keep-id:size=0",
+    "--userns=auto:size=0",
 ]
 
 
@@ -50,7 +62,7 @@ class UserNamespaces(PeerTest):
                 run(program, "create", "--name", "c", *words, BUSYBOX, "true")
                 config = json.loads(run(program, "inspect", "c").stdout)[0]
                 host = config["HostConfig"]
-                seen.append([host["UsernsMode"], host["IDMappings"], config["Config"]["User"]])
+                seen.append([host["UsernsMode"], host.get("IDMappings"), config["Config"]["User"]])
                 run(program, "rm", "--force", "c")
             with self.subTest(words=line):
                 self.assertEqual(seen[1], seen[0])
@@ -145,10 +157,45 @@ class UserNamespaces(PeerTest):
             "--userns host --uidmap 0:1:3",
             "--userns keep-id --uidmap 0:1:3",
             "--uidmap x",
+            "--uidmap 0:1:1,x",
+            "--uidmap :1",
+            "--uidmap 0:",
+            "--uidmap 0:1:",
+            "--uidmap 0:1:2:3",
+            "--uidmap a:1:2",
+            "--uidmap +:1",
+            "--uidmap -1:1:2",
+            "--uidmap 0:-1:2",
+            "--uidmap 0:+5:1",
+            "--uidmap 0:@x:2",
+            "--uidmap 0:1:4294967296",
             "--uidmap 0:0:0",
+            "--uidmap 0:0:10 --uidmap 5:100:10",
+            "--uidmap 0:0:10 --uidmap 20:5:10",
+            "--uidmap 0:0:10 --gidmap 0:0:10 --gidmap 5:100:3",
+            "--uidmap +20:5:1 --uidmap 0:0:10",
+            "--gidmap x",
+            "--uidmap 0:0:5 --gidmap x",
+            "--uidmap 0:0:5 --gidmap 0:",
+            "--userns= --uidmap 0:1:3",
+            "--userns keep-id:uid=-1",
+            "--userns keep-id:uid=+5",
+            "--userns keep-id:gid=99999999999",
+            "--userns auto:",
+            "--userns auto:size",
             "--subuidname nope",
         ]:
             self.same("create", *line.split(), BUSYBOX, "true")
-        for line in ["--uidmap=0:1:70000", "--uidmap=0:@5:1"]:
+        for line in ["--uidmap=0:1:70000", "--uidmap=0:@5:1", "--userns=auto:size=70000"]:
             refused = self.haulout("create", line, BUSYBOX, "true", status=125)
             self.assertIn("user namespace", refused.stderr)
+        for line, words in (("--uidmap 5:0:1", "doesn't map UID 0"), ("--uidmap 0:1:5 --user 7", "doesn't map UID 7"), ("--uidmap 0:0:1 --user 5", "doesn't map UID 5")):
+            for done in self.both("run", "--rm", "--network=none", *line.split(), BUSYBOX, "true"):
+                self.assertEqual(done.returncode, 126, done.stderr)
+                self.assertIn(words, done.stderr)
+        # Podman's words, and what they mean.
+        for line in ["--uidmap 0:@5:1", "--uidmap 0:@1000:3", "--uidmap 0:0:5 --gidmap 0:@5:1", "--userns auto:size=70000"]:
+            podman, haulout = self.both("create", *line.split(), BUSYBOX, "true")
+            with self.subTest(line=line):
+                self.assertEqual(haulout.returncode, podman.returncode)
+                self.assertTrue(haulout.stderr.startswith(podman.stderr.rstrip("\n") + ": "), haulout.stderr)

@@ -64,11 +64,10 @@ pub fn resolve(root: BorrowedFd<'_>, wanted: &str) -> Result<User, UserError> {
 }
 
 fn find(passwd: &str, group: &str, wanted: &str) -> Result<User, UserError> {
-    let (user, wanted_group) = match wanted.split_once(':') {
-        Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
-        None => (wanted, None),
-    };
-    let user = if user.is_empty() { "0" } else { user };
+    // As Podman has it, what comes after the group is nobody's.
+    let mut parts = wanted.split(':');
+    let user = parts.next().filter(|user| !user.is_empty()).unwrap_or("0");
+    let wanted_group = parts.next().filter(|group| !group.is_empty());
     let number = id(user)?;
     let entry = passwd.lines().filter_map(Entry::parse).find(|entry| entry.name == user || number == Some(entry.uid));
     let mut found = match (entry, number) {
@@ -99,12 +98,10 @@ fn find(passwd: &str, group: &str, wanted: &str) -> Result<User, UserError> {
     Ok(found)
 }
 
-/// A number that is an id; nothing for what is a name.
+/// A number that is an id, with a sign if need be; nothing for what is a name.
 fn id(text: &str) -> Result<Option<u32>, UserError> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(None);
-    }
-    match text.parse() {
+    let Ok(number) = text.parse::<i64>() else { return Ok(None) };
+    match u32::try_from(number) {
         Ok(id) if id <= MAX_ID => Ok(Some(id)),
         _ => Err(UserError::Range(text.to_owned())),
     }
@@ -181,7 +178,9 @@ mod tests {
 
     #[test]
     fn a_number_in_passwd_is_that_user_and_any_other_number_is_itself() {
-        assert_eq!(find(PASSWD, GROUP, "1000").unwrap(), find(PASSWD, GROUP, "anna").unwrap());
+        for text in ["1000", "+1000"] {
+            assert_eq!(find(PASSWD, GROUP, text).unwrap(), find(PASSWD, GROUP, "anna").unwrap(), "{text}");
+        }
         let stranger = find(PASSWD, GROUP, "4000").unwrap();
         assert_eq!((stranger.uid, stranger.gid, stranger.home.as_str(), stranger.name), (4000, 0, "/", None));
     }
@@ -206,6 +205,10 @@ mod tests {
             ("bert", "unable to find user bert: no matching entries in passwd file"),
             ("anna:bert", "unable to find group bert: no matching entries in group file"),
             ("2147483648", "2147483648: uids and gids must be in range 0-2147483647"),
+            ("-1", "-1: uids and gids must be in range 0-2147483647"),
+            ("0:-1", "-1: uids and gids must be in range 0-2147483647"),
+            ("99999999999", "99999999999: uids and gids must be in range 0-2147483647"),
+            ("1.5", "unable to find user 1.5: no matching entries in passwd file"),
         ] {
             assert_eq!(find(PASSWD, GROUP, wanted).unwrap_err().to_string(), words);
         }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow, bail};
-use haulout_engine::container::options::{IdMap, Namespace, Namespaces, Userns};
+use haulout_engine::container::options::{IdMap, Ids, Namespace, Namespaces, Userns};
 
 use super::given;
 use crate::exit::os_words;
@@ -61,10 +61,12 @@ impl NamespaceFlags {
     }
 
     pub(super) fn userns(&self) -> Result<(Userns, bool)> {
-        let maps = |texts: &[String], kind| {
-            texts.iter().map(|text| IdMap::parse(text, kind)).collect::<Result<Vec<IdMap>, _>>()
-        };
-        let (users, groups) = (maps(&self.uidmap, "UID")?, maps(&self.gidmap, "GID")?);
+        // `--uidmap=` is none, as in Go.
+        let said = |texts: &'_ [String]| if texts == [""] { Vec::new() } else { texts.to_vec() };
+        let (users, groups) = (said(&self.uidmap), said(&self.gidmap));
+        // What is said of groups only is said of users first.
+        let of_groups = if users.is_empty() { Ids::Users } else { Ids::Groups };
+        let (users, groups) = (IdMap::parse_all(&users, Ids::Users)?, IdMap::parse_all(&groups, of_groups)?);
         let (user_name, group_name) = (given(self.subuidname.as_ref()), given(self.subgidname.as_ref()));
         if !users.is_empty() || !groups.is_empty() || user_name.is_some() || group_name.is_some() {
             if self.userns.is_some() {

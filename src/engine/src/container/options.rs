@@ -20,7 +20,7 @@ use super::health::HealthOptions;
 use super::id::ContainerName;
 pub use limits::{Cgroups, DeviceRule, Limits, Rate, Weight};
 
-pub use crate::userns::modes::{Asked as IdMap, Userns};
+pub use crate::userns::modes::{Asked as IdMap, Ids, Userns};
 
 /// Everything that a user may say of a container. `Default` is what Podman does when nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 //! The user namespace of rootless containers (`user_namespaces(7)`): its ids, the process that holds it, entering it.
 
 pub mod anchor;
+mod explicit;
 pub mod map;
 pub mod modes;
 pub(crate) mod nested;

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::explicit::{self, Part, number};
+pub use super::explicit::{Asked, Ids, NotANumber};
 use super::map::{Extent, Map};
 use super::subid::{self, Kind, Owner};
 
@@ -49,21 +51,6 @@ pub enum Userns {
     },
 }
 
-/// One `--uidmap`: `[+][@]`…
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    /// The first id in the container.
-    pub inside: u32,
-    /// The first id in the rootless namespace, or the host's.
-    pub outside: u32,
-    /// How many.
-    pub count: u32,
-    /// `@`: `outside` is the host's.
-    pub of_host: bool,
-    /// `+`: the ids that are not named are mapped as well.
-    pub extends: bool,
-}
-
 /// Whom the kernel shows where an id is not mapped.
 pub const NOBODY: u32 = 65534;
 
@@ -93,20 +80,71 @@ pub enum ModeError {
     #[error("invalid config provided: namespace mode container requires a value")]
     NoContainer,
     /// Not a number.
-    #[error("strconv.ParseUint: parsing {0:?}: invalid syntax")]
-    Number(String),
+    #[error(transparent)]
+    Number(#[from] NotANumber),
     /// Nothing is mapped.
     #[error("must provide at least one UID or GID mapping to configure a user namespace")]
     Empty,
     /// Not a map.
     #[error(
-        "initializing ID mappings: {kind} setting is malformed expected [\"[+ug]uint32:[@]uint32[:uint32]\"] : [{text:?}]"
+        "initializing ID mappings: {kind} setting is malformed expected [\"[+ug]uint32:[@]uint32[:uint32]\"] : [{}]",
+        quoted(texts)
     )]
     Malformed {
         /// `UID` or `GID`.
         kind: &'static str,
+        /// What was written, all of that kind.
+        texts: Vec<String>,
+    },
+    /// A map to nowhere.
+    #[error("invalid empty host id at {kind} map: [{parts}]")]
+    NoOutside {
+        /// `UID` or `GID`.
+        kind: &'static str,
+        /// What it is made of.
+        parts: String,
+    },
+    /// A flag that nobody knows, or a number that does not begin like one.
+    #[error("invalid mapping: [{parts}]. Unknown flag {letter}")]
+    Flag {
+        /// What the map is made of.
+        parts: String,
+        /// The letter's number.
+        letter: u32,
+    },
+    /// Flags, and no id.
+    #[error("invalid mapping: [{parts}], parsing flags")]
+    OnlyFlags {
+        /// What the map is made of.
+        parts: String,
+    },
+    /// A part of a map that is no number.
+    #[error("parsing id map value {text:?}: {why}")]
+    Value {
+        /// The part.
+        text: String,
+        /// What is wrong with it.
+        why: NotANumber,
+    },
+    /// A map that runs past the last id that there is.
+    #[error("the {kind} map {text} runs past the last id")]
+    PastTheEnd {
+        /// `UID` or `GID`.
+        kind: &'static str,
         /// What was written.
         text: String,
+    },
+    /// Two maps for one id.
+    #[error(
+        "creating container storage: the specified UID and/or GID mapping {inside}:{outside}:{count} conflicts with other mappings: invalid mappings specified"
+    )]
+    Conflict {
+        /// The first id in the container.
+        inside: u32,
+        /// The first id outside.
+        outside: u32,
+        /// How many.
+        count: u32,
     },
     /// More ids than there are.
     #[error(
@@ -123,10 +161,19 @@ pub enum ModeError {
         has: u32,
     },
     /// An id of the host's that is none of the user's.
-    #[error("host id {0} is not in the user namespace: it is neither the user's own nor a subordinate id of theirs")]
-    NotOurs(u32),
+    #[error(
+        "parent ID {kind} {id} is not mapped/delegated: it is not in the user namespace, being neither the user's own nor a subordinate id of theirs"
+    )]
+    NotOurs {
+        /// `UID` or `GID`.
+        kind: &'static str,
+        /// The id.
+        id: u32,
+    },
     /// No ids are left.
-    #[error("no {0} ids in a row are left that no other container with --userns=auto has")]
+    #[error(
+        "creating container storage: not enough unused IDs in user namespace: {0} in a row that no other container with --userns=auto has"
+    )]
     NoneLeft(u32),
     /// Subordinate ids.
     #[error("no {kind} ranges found for user {name:?} in /etc/{kind}")]
@@ -145,7 +192,6 @@ impl FromStr for Userns {
     fn from_str(text: &str) -> Result<Self, ModeError> {
         let (mode, rest) = text.split_once(':').map_or((text, None), |(mode, rest)| (mode, Some(rest)));
         let words = || rest.into_iter().flat_map(|rest| rest.split(',')).filter(|word| !word.is_empty());
-        let number = |text: &str| text.parse::<u32>().map_err(|_| ModeError::Number(text.to_owned()));
         match (mode, rest) {
             ("" | "host", None) => Ok(Self::Host),
             ("keep-id", _) => {
@@ -154,7 +200,7 @@ impl FromStr for Userns {
                     match word.split_once('=') {
                         Some(("uid", value)) => uid = Some(number(value)?),
                         Some(("gid", value)) => gid = Some(number(value)?),
-                        Some(("size", value)) => size = Some(number(value)?),
+                        Some(("size", value)) => size = Some(number(value)?).filter(|size| *size > 0),
                         Some((key, _)) => return Err(ModeError::Option(key.to_owned())),
                         None => return Err(ModeError::NoValue(word.to_owned())),
                     }
@@ -162,11 +208,12 @@ impl FromStr for Userns {
                 Ok(Self::KeepId { uid, gid, size })
             }
             ("nomap", None) => Ok(Self::Nomap),
+            ("auto", Some("")) => Err(ModeError::NoValue(String::new())),
             ("auto", _) => {
                 let mut size = None;
                 for word in words() {
                     match word.split_once('=') {
-                        Some(("size", value)) => size = Some(number(value)?),
+                        Some(("size", value)) => size = Some(number(value)?).filter(|size| *size > 0),
                         Some((key, _)) => return Err(ModeError::Option(key.to_owned())),
                         None => return Err(ModeError::NoValue(word.to_owned())),
                     }
@@ -178,27 +225,6 @@ impl FromStr for Userns {
             ("private", None) => Err(ModeError::Empty),
             _ => Err(ModeError::Unknown(text.to_owned())),
         }
-    }
-}
-
-impl Asked {
-    /// Reads one `--uidmap` (`kind` is `UID`) or `--gidmap` (`GID`).
-    ///
-    /// # Errors
-    /// It is none.
-    pub fn parse(text: &str, kind: &'static str) -> Result<Self, ModeError> {
-        let malformed = || ModeError::Malformed { kind, text: text.to_owned() };
-        let flags_end = text.find(|letter: char| !['+', 'u', 'g'].contains(&letter)).ok_or_else(malformed)?;
-        let (flags, rest) = text.split_at(flags_end);
-        let mut parts = rest.split(':');
-        let (Some(inside), Some(outside)) = (parts.next(), parts.next()) else { return Err(malformed()) };
-        let (count, None) = (parts.next().unwrap_or("1"), parts.next()) else { return Err(malformed()) };
-        let (of_host, outside) = outside.strip_prefix('@').map_or((false, outside), |outside| (true, outside));
-        let number = |text: &str| text.parse::<u32>().map_err(|_| malformed());
-        let (inside, outside, count) = (number(inside)?, number(outside)?, number(count)?);
-        // No range goes past the last id.
-        inside.checked_add(count).and(outside.checked_add(count)).ok_or_else(malformed)?;
-        Ok(Self { inside, outside, count, of_host, extends: flags.contains('+') })
     }
 }
 
@@ -289,21 +315,26 @@ pub fn mapping(asked: &Userns, outer: &Map, needs: u32, taken: &[Mapping]) -> Re
             Mapping { users: vec![(0, first, size)], groups: vec![(0, first, size)] }
         }
         Userns::Maps { users: asked_users, groups: asked_groups, user_name, group_name } => {
-            let named = |name: &Option<String>, kind, extents: &[Extent]| {
-                name.as_ref().map(|name| subordinate(name, kind, extents)).transpose()
+            // What is said of one kind of ids only stands for both.
+            let other =
+                |asked: &'_ [Asked], other: &'_ [Asked]| if asked.is_empty() { other.to_vec() } else { asked.to_vec() };
+            let users_of = user_name.as_deref().or(group_name.as_deref().filter(|_| asked_users.is_empty()));
+            let groups_of = group_name.as_deref().or(user_name.as_deref().filter(|_| asked_groups.is_empty()));
+            let whole = |name: Option<&str>, asked: &[Asked], of: Ids, extents: &[Extent]| {
+                let named = name.map(|name| subordinate(name, of, extents)).transpose()?.unwrap_or_default();
+                explicit::map(named, asked, of, extents)
             };
-            let mut users_of = named(user_name, Kind::User, &outer.users)?.unwrap_or_default();
-            let mut groups_of = named(group_name, Kind::Group, &outer.groups)?.unwrap_or_default();
-            users_of.extend(explicit(asked_users, &outer.users, users)?);
-            let other = if asked_groups.is_empty() && group_name.is_none() { asked_users } else { asked_groups };
-            if asked_groups.is_empty() && group_name.is_none() && user_name.is_some() {
-                groups_of = named(user_name, Kind::Group, &outer.groups)?.unwrap_or_default();
+            let mut map = Mapping {
+                users: whole(users_of, &other(asked_users, asked_groups), Ids::Users, &outer.users)?,
+                groups: whole(groups_of, &other(asked_groups, asked_users), Ids::Groups, &outer.groups)?,
+            };
+            // Of which nothing is said beside the other, all are as they are.
+            match (map.users.is_empty(), map.groups.is_empty()) {
+                (true, false) => map.users = as_they_are(&outer.users),
+                (false, true) => map.groups = as_they_are(&outer.groups),
+                _ => {}
             }
-            groups_of.extend(explicit(other, &outer.groups, groups)?);
-            if asked_users.is_empty() && user_name.is_none() {
-                users_of = explicit(asked_groups, &outer.users, users)?;
-            }
-            Mapping { users: merged(users_of), groups: merged(groups_of) }
+            map
         }
     };
     if map.users.is_empty() || map.groups.is_empty() {
@@ -352,89 +383,33 @@ fn free(size: u32, has: u32, taken: &[Mapping]) -> Option<u32> {
     (first.checked_add(size)? <= has && size > 0).then_some(first)
 }
 
-fn explicit(asked: &[Asked], outer: &[Extent], has: u32) -> Result<Vec<(u32, u32, u32)>, ModeError> {
-    let mut extents = Vec::new();
-    for map in asked.iter().filter(|map| map.count > 0) {
-        let outside = if map.of_host { from_host(map.outside, outer)? } else { map.outside };
-        extents.push((map.inside, outside, map.count));
-    }
-    if asked.iter().any(|map| map.extends) {
-        let rest = rest(&extents, has);
-        extents.extend(rest);
-    }
-    Ok(extents)
-}
-
-fn from_host(id: u32, outer: &[Extent]) -> Result<u32, ModeError> {
-    let found = outer.iter().find(|extent| id >= extent.outside && id - extent.outside < extent.count);
-    found.map(|extent| extent.inside + (id - extent.outside)).ok_or(ModeError::NotOurs(id))
-}
-
-/// The ids that `extents` do not name, on both sides in their order.
-fn rest(extents: &[(u32, u32, u32)], has: u32) -> Vec<(u32, u32, u32)> {
-    let gaps = |side: &dyn Fn(&(u32, u32, u32)) -> u32| {
-        let mut used: Vec<(u32, u32)> = extents.iter().map(|extent| (side(extent), extent.2)).collect();
-        used.sort_unstable();
-        let (mut gaps, mut next) = (Vec::new(), 0_u32);
-        for (first, count) in used {
-            if first > next {
-                gaps.push((next, first.min(has) - next.min(has)));
-            }
-            next = next.max(first.saturating_add(count));
-        }
-        gaps.push((next, has.saturating_sub(next)));
-        gaps.retain(|(_, count)| *count > 0);
-        gaps
-    };
-    let (mut inside, mut outside) = (gaps(&|extent| extent.0), gaps(&|extent| extent.1));
-    inside.reverse();
-    outside.reverse();
-    let mut rest = Vec::new();
-    while let (Some((to, left)), Some((from, right))) = (inside.pop(), outside.pop()) {
-        let count = left.min(right);
-        rest.push((to, from, count));
-        if left > count {
-            inside.push((to + count, left - count));
-        }
-        if right > count {
-            outside.push((from + count, right - count));
-        }
-    }
-    rest
-}
-
-/// In the order of the container's ids, what follows upon one another together.
-fn merged(mut extents: Vec<(u32, u32, u32)>) -> Vec<(u32, u32, u32)> {
-    extents.sort_unstable();
-    let mut merged: Vec<(u32, u32, u32)> = Vec::new();
-    for extent in extents {
-        match merged.last_mut() {
-            Some(last)
-                if last.0.checked_add(last.2) == Some(extent.0) && last.1.checked_add(last.2) == Some(extent.1) =>
-            {
-                last.2 += extent.2;
-            }
-            _ => merged.push(extent),
-        }
-    }
-    merged
-}
-
 /// The subordinate ids of `name`, as far as they are in the rootless namespace, from the container's 0 on.
-fn subordinate(name: &str, kind: Kind, outer: &[Extent]) -> Result<Vec<(u32, u32, u32)>, ModeError> {
-    let text = match kind {
-        Kind::User => "subuid",
-        Kind::Group => "subgid",
+fn subordinate(name: &str, of: Ids, outer: &[Extent]) -> Result<Vec<Part>, ModeError> {
+    let (kind, text) = match of {
+        Ids::Users => (Kind::User, "subuid"),
+        Ids::Groups => (Kind::Group, "subgid"),
     };
     let owner = Owner { name: name.to_owned(), uid: u32::MAX };
-    let ranges = subid::of(&owner, kind).map_err(|_| ModeError::NoRanges { kind: text, name: name.to_owned() })?;
-    let (mut extents, mut inside) = (Vec::new(), 0);
+    let none = || ModeError::NoRanges { kind: text, name: name.to_owned() };
+    let ranges = subid::of(&owner, kind).map_err(|_| none())?;
+    let (mut parts, mut inside) = (Vec::new(), 0_u32);
     for range in ranges {
-        extents.push((inside, from_host(range.first, outer)?, range.count));
-        inside = u32::checked_add(inside, range.count)
-            .ok_or_else(|| ModeError::NoRanges { kind: text, name: name.to_owned() })?;
+        let end = inside.checked_add(range.count).ok_or_else(none)?;
+        let found = explicit::from_host(range.first, range.count, of, outer)?;
+        parts.extend(found.into_iter().map(|(skipped, outside, count)| (inside + skipped, outside, count)));
+        inside = end;
     }
-    Ok(extents)
+    Ok(parts)
+}
+
+/// All ids, each as itself.
+fn as_they_are(outer: &[Extent]) -> Vec<Part> {
+    outer.iter().map(|extent| (extent.inside, extent.inside, extent.count)).collect()
+}
+
+/// Texts as Go shows a list of them.
+fn quoted(texts: &[String]) -> String {
+    texts.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -451,15 +426,18 @@ mod tests {
         mapping(&text.parse().unwrap(), &outer(), 1024, &[]).unwrap().unwrap().users
     }
 
-    fn explicit_users(maps: &[&str]) -> Result<Vec<(u32, u32, u32)>, String> {
-        let parse = |text: &&str| Asked::parse(text, "UID").map_err(|error| error.to_string());
-        let asked = Userns::Maps {
-            users: maps.iter().map(parse).collect::<Result<_, _>>()?,
-            groups: Vec::new(),
-            user_name: None,
-            group_name: None,
+    fn explicit(users: &[&str], groups: &[&str]) -> Result<Mapping, String> {
+        let parse = |texts: &[&str], of| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            Asked::parse_all(&texts, of).map_err(|error| error.to_string())
         };
-        mapping(&asked, &outer(), 0, &[]).map(|map| map.unwrap().users).map_err(|error| error.to_string())
+        let (users, groups) = (parse(users, Ids::Users)?, parse(groups, Ids::Groups)?);
+        let asked = Userns::Maps { users, groups, user_name: None, group_name: None };
+        mapping(&asked, &outer(), 0, &[]).map(Option::unwrap).map_err(|error| error.to_string())
+    }
+
+    fn explicit_users(maps: &[&str]) -> Result<Vec<Part>, String> {
+        explicit(maps, &[]).map(|map| map.users)
     }
 
     #[test]
@@ -482,10 +460,74 @@ mod tests {
         let extended = [(0, 1, 5), (5, 0, 1), (6, 6, 65531)];
         assert_eq!(explicit_users(&["+5:0:1"]).unwrap(), extended);
         assert_eq!(explicit_users(&["+5:@1000:1"]).unwrap(), extended);
-        assert!(explicit_users(&["x"]).unwrap_err().contains("UID setting is malformed"));
-        assert!(explicit_users(&["0:0:0"]).unwrap_err().contains("at least one"));
+        assert_eq!(explicit_users(&["0:0:10", "+20:5:1"]).unwrap(), [(0, 0, 5), (6, 6, 4), (20, 5, 1)]);
+        assert_eq!(
+            explicit_users(&["0:0:10", "+20:5:1", "5:11:1"]).unwrap(),
+            [(0, 0, 5), (5, 11, 1), (6, 6, 4), (20, 5, 1)]
+        );
+        assert_eq!(
+            explicit_users(&["+20:5:3", "+19:7:2"]).unwrap(),
+            [(0, 0, 5), (5, 5, 1), (6, 9, 13), (19, 7, 2), (21, 6, 1), (22, 22, 65515)]
+        );
+        assert_eq!(explicit_users(&["0:0:10", "+5:20:0"]).unwrap(), [(0, 0, 10)]);
+        assert_eq!(explicit_users(&["0:@100010:3"]).unwrap(), [(0, 11, 3)]);
+    }
+
+    #[test]
+    fn what_is_said_of_one_kind_of_ids_stands_for_both_unless_a_flag_says_which() {
+        let whole = vec![(0, 0, 1), (1, 1, 65536)];
+        for (users, groups, of_users, of_groups) in [
+            (&["0:1:3"][..], &[][..], vec![(0, 1, 3)], vec![(0, 1, 3)]),
+            (&[], &["0:1:3"], vec![(0, 1, 3)], vec![(0, 1, 3)]),
+            (&["u0:1:3"], &[], vec![(0, 1, 3)], whole.clone()),
+            (&["g0:1:3"], &[], whole.clone(), vec![(0, 1, 3)]),
+            (&["ug0:1:3"], &[], vec![(0, 1, 3)], vec![(0, 1, 3)]),
+            (&["g0:1:3"], &["0:0:5"], whole.clone(), vec![(0, 0, 5)]),
+            (&[], &["0:0:1000", "g2000:2000:1"], vec![(0, 0, 1000)], vec![(0, 0, 1000), (2000, 2000, 1)]),
+            (&[], &["+u5:0:1"], vec![(0, 1, 5), (5, 0, 1), (6, 6, 65531)], whole.clone()),
+            (&["0:0:5"], &["0:1:0"], vec![(0, 0, 5)], whole.clone()),
+        ] {
+            let map = explicit(users, groups).unwrap();
+            assert_eq!((map.users, map.groups), (of_users, of_groups), "{users:?} {groups:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_map_is_refused_in_podmans_words() {
+        let malformed = "setting is malformed expected [\"[+ug]uint32:[@]uint32[:uint32]\"] : ";
+        for (users, groups, words) in [
+            (&["0:1:1", "x"][..], &["y"][..], format!("initializing ID mappings: UID {malformed}[\"0:1:1\" \"x\"]")),
+            (&["0:1"], &["y"], format!("initializing ID mappings: GID {malformed}[\"y\"]")),
+            (&[":1"], &[], format!("initializing ID mappings: UID {malformed}[\":1\"]")),
+            (&["0:"], &[], "invalid empty host id at UID map: [0  1]".into()),
+            (&["+:1"], &[], "invalid mapping: [+ 1 1], parsing flags".into()),
+            (&["-1:1:2"], &[], "invalid mapping: [-1 1 2]. Unknown flag 45".into()),
+            (&["0:@x:2"], &[], "parsing id map value \"@x\": strconv.ParseUint: parsing \"x\": invalid syntax".into()),
+            (&["0:1:"], &[], "parsing id map value \"\": strconv.ParseUint: parsing \"\": invalid syntax".into()),
+            (&["0:+5:1"], &[], "parsing id map value \"+5\": strconv.ParseUint: parsing \"+5\": invalid syntax".into()),
+            (
+                &["4294967296:0"],
+                &[],
+                "parsing id map value \"4294967296\": strconv.ParseUint: parsing \"4294967296\": value out of range"
+                    .into(),
+            ),
+            (&["4294967290:1:100"], &[], "the UID map 4294967290:1:100 runs past the last id".into()),
+            (&["0:1:0"], &[], "must provide at least one UID or GID mapping to configure a user namespace".into()),
+        ] {
+            assert_eq!(explicit(users, groups).unwrap_err(), words, "{users:?} {groups:?}");
+        }
+        for (users, named) in [
+            (&["5:100:10", "0:0:10"][..], "5:100:10"),
+            (&["0:0:10", "20:5:10"], "20:5:10"),
+            (&["0:0:10", "0:0:10"], "0:0:10"),
+            (&["+20:5:1", "0:0:10"], "20:5:1"),
+        ] {
+            let words = format!("the specified UID and/or GID mapping {named} conflicts with other mappings");
+            assert!(explicit_users(users).unwrap_err().contains(&words), "{users:?}");
+        }
         assert!(explicit_users(&["0:1:70000"]).unwrap_err().contains("65537"));
-        assert!(explicit_users(&["0:@5:1"]).unwrap_err().contains("host id 5"));
+        assert!(explicit_users(&["0:@5:1"]).unwrap_err().starts_with("parent ID UID 5 is not mapped/delegated: "));
+        assert!(explicit_users(&["0:@100000:70000"]).unwrap_err().starts_with("parent ID UID 165536 is not mapped/"));
     }
 
     #[test]
@@ -508,6 +550,9 @@ mod tests {
     #[test]
     fn what_is_no_mode_is_refused_in_podmans_words() {
         for (text, message) in [
+            ("keep-id:uid=+5", "strconv.ParseUint: parsing \"+5\": invalid syntax"),
+            ("auto:size=4294967296", "strconv.ParseUint: parsing \"4294967296\": value out of range"),
+            ("auto:", "invalid option specified: \"\""),
             ("foo", "unrecognized namespace mode foo passed"),
             ("nomap:x", "unrecognized namespace mode nomap:x passed"),
             ("keep-id:foo=3", "unknown option specified: \"foo\""),
@@ -526,8 +571,9 @@ mod tests {
             if let Ok(mode) = text.parse::<Userns>() {
                 let _ = mapping(&mode, &outer, 1024, &[]);
             }
-            if let Ok(asked) = Asked::parse(text, "UID") {
-                let (users, groups, user_name, group_name) = (vec![asked], Vec::new(), None, None);
+            let texts: Vec<String> = text.split(',').map(str::to_owned).collect();
+            if let Ok(users) = Asked::parse_all(&texts, Ids::Users) {
+                let (groups, user_name, group_name) = (Vec::new(), None, None);
                 let _ = mapping(&Userns::Maps { users, groups, user_name, group_name }, &outer, 1024, &[]);
             }
         });

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use haulout_monitor::config::{PASSED, USERNS};
 use haulout_monitor::frame::{Failure, Frame, Kind};
-use haulout_monitor::user::{self, User};
+use haulout_monitor::user::{self, User, UserError};
 use oci_spec::runtime::Spec;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::MountFlags;
@@ -163,9 +163,14 @@ fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
     }
     let mut groups = Vec::new();
     for group in &plan.groups {
-        let wanted = format!("0:{group}");
-        let known =
-            user::resolve(root.as_fd(), &wanted).map_err(|error| Failure { status: 126, message: chain(&error) })?;
+        let known = user::resolve(root.as_fd(), &format!("0:{group}")).map_err(|error| {
+            let why = match error {
+                UserError::NoGroup(name) => format!("Unable to find group {name}: no matching entries in group file"),
+                error => chain(&error),
+            };
+            let message = format!("looking up supplemental groups for container {}: {why}", plan.config.id);
+            Failure { status: 126, message }
+        })?;
         groups.push(known.gid);
     }
     let owner = owner_outside(plan, &found)?;
@@ -211,13 +216,16 @@ fn finish(plan: &mut Plan, root: &OwnedFd) -> Result<User, Failure> {
 /// Who the container's user is in the rootless namespace, and so on disk.
 fn owner_outside(plan: &Plan, user: &User) -> Result<(u32, u32), Failure> {
     let Some(mapping) = &plan.mapping else { return Ok((user.uid, user.gid)) };
-    match (mapping.user(user.uid), mapping.group(user.gid)) {
-        (Some(uid), Some(gid)) => Ok((uid, gid)),
-        _ => Err(failure(format!(
-            "user {}:{} is not in the map of ids of container {}",
-            user.uid, user.gid, plan.config.id
-        ))),
-    }
+    // Podman's status, and its words but for the map.
+    let missing = |kind: &str, id: u32, map: &[(u32, u32, u32)]| {
+        let parts: Vec<String> =
+            map.iter().map(|(inside, outside, count)| format!("{inside}:{outside}:{count}")).collect();
+        let message = format!("container uses ID mappings ({}), but doesn't map {kind} {id}", parts.join(" "));
+        Failure { status: 126, message }
+    };
+    let uid = mapping.user(user.uid).ok_or_else(|| missing("UID", user.uid, &mapping.users))?;
+    let gid = mapping.group(user.gid).ok_or_else(|| missing("GID", user.gid, &mapping.groups))?;
+    Ok((uid, gid))
 }
 
 /// Puts the secrets where the runtime mounts them from.
