@@ -8,6 +8,14 @@ from session import wait_until
 
 
 class Life(PeerTest):
+    def test_what_does_not_start_is_said_alike(self):
+        for command in ("nosuch", "/etc"):
+            self.same("create", "--name", "bad", "--network", "none", BUSYBOX, command)
+            self.same("start", "bad")
+            self.same("start", "--attach", "bad")
+            self.same("ps", "--all", "--format", "{{.Names}} {{.State}}")
+            self.same("rm", "bad")
+
     def test_exit_statuses_of_run_are_the_same(self):
         for words in [
             ["true"],

@@ -116,6 +116,39 @@ class Service(PeerTest):
         self.assertNotEqual(failed.returncode, 0)
         self.assertIn("/nonexistent/x", failed.stderr)
 
+    def test_a_pid_that_cannot_be_written_leaves_no_container_running(self):
+        folder = self.temporary_folder()
+        (folder / "file").touch()
+        (folder / "folder").mkdir()
+        state = ["ps", "--all", "--format", "{{.Names}} {{.State}}"]
+        for flag in ("--pidfile", "--conmon-pidfile"):
+            for path in ("no/pid", "file/pid", "folder"):
+                words = ["--name", "c", "--network=none", flag, folder / path, BUSYBOX, "sleep", "60"]
+                for line in (["run", "--rm", *words], ["run", "--detach", *words]):
+                    podman, haulout = self.both(*line)
+                    with self.subTest(flag=flag, path=path, line=line[1]):
+                        self.assertEqual(haulout.returncode, podman.returncode, haulout.stderr)
+                        self.assertIn(str(folder / path), haulout.stderr)
+                        self.assertNotIn("os error", haulout.stderr)
+                        self.same(*state)
+                podman, haulout = self.both("start", "c")
+                self.assertEqual((haulout.returncode, podman.returncode), (125, 125), haulout.stderr)
+                self.same(*state)
+                for program in ("podman", "haulout"):
+                    run(program, "rm", "--force", "c")
+        for path in ("no/id", "file/id", "folder"):
+            for line in (["run", "--rm", "--network=none"], ["create"]):
+                self.same(*line, "--cidfile", folder / path, BUSYBOX, "true")
+            self.same(*state)
+
+    def test_a_file_of_an_id_that_is_none_is_refused_alike(self):
+        folder = self.temporary_folder()
+        (folder / "other").write_text("nobody")
+        (folder / "empty").touch()
+        for verb in ("stop", "rm", "kill", "restart", "pause", "unpause"):
+            for path in ("no/id", "other", "empty", "."):
+                self.same(verb, "--cidfile", folder / path)
+
     def test_systemd_finds_what_it_needs(self):
         show = "mount | grep -E ' (/run|/tmp|/run/lock|/var/log/journal) ' | cut -d' ' -f1-5 | sort; " \
             "touch /run/x /tmp/x /run/lock/x && echo writable"

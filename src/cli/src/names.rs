@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Which containers a verb is about: names and ids, `--all`, `--latest`, `--filter`, `--cidfile`.
 
+use std::fs::File;
+use std::io;
+
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::container::{ContainerId, Containers, Summary};
 use haulout_engine::{Engine, Error};
 
-use crate::exit::os_words;
-use crate::filter;
+use crate::exit::{Failures, os_words};
+use crate::{filter, output};
 
 /// A container, and what the user called it: that is printed when it is done.
 #[derive(Clone, Debug)]
@@ -15,6 +18,19 @@ pub struct Target {
     pub given: String,
     /// Its id.
     pub id: ContainerId,
+}
+
+/// Does something to each of `targets`, one after the other, and prints what the user called it when it is done: the exit status.
+pub async fn each(targets: &[Target], act: impl AsyncFn(&ContainerId) -> Result<(), Error>) -> Result<u8> {
+    let mut failures = Vec::new();
+    for target in targets {
+        match act(&target.id).await {
+            Ok(()) => output::line(&target.given)?,
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    Failures::of(failures)?;
+    Ok(0)
 }
 
 /// How a user said which.
@@ -51,11 +67,14 @@ impl Selection<'_> {
             bail!("--filter takes no arguments");
         }
         for path in self.cidfiles {
-            match std::fs::read_to_string(path) {
-                Ok(text) => names.push(text.lines().next().unwrap_or("").trim().to_owned()),
-                Err(error) if self.ignore && error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => bail!("reading CIDFile: open {path}: {}", os_words(&error)),
-            }
+            let failed =
+                |doing: &str, error: &io::Error| anyhow!("reading CIDFile: {doing} {path}: {}", os_words(error));
+            let file = match File::open(path) {
+                Err(error) if self.ignore && error.kind() == io::ErrorKind::NotFound => continue,
+                file => file.map_err(|error| failed("open", &error))?,
+            };
+            let text = io::read_to_string(file).map_err(|error| failed("read", &error))?;
+            names.push(text.lines().next().unwrap_or("").trim().to_owned());
         }
         let containers = engine.containers();
         if self.all || self.latest || !self.filters.is_empty() {
@@ -71,6 +90,9 @@ impl Selection<'_> {
         }
         if names.is_empty() && self.cidfiles.is_empty() {
             bail!("you must provide at least one name or id");
+        }
+        if names.iter().any(String::is_empty) {
+            bail!("name or ID cannot be empty");
         }
         let mut targets = Vec::with_capacity(names.len());
         for given in names {

@@ -4,10 +4,9 @@
 use anyhow::Result;
 use haulout_engine::container::Status;
 
-use crate::exit::Failures;
 use crate::invocation::Invocation;
-use crate::names::Selection;
-use crate::{output, signal};
+use crate::names::{self, Selection};
+use crate::signal;
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] CONTAINER [CONTAINER...]";
@@ -44,13 +43,6 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         ..Selection::default()
     };
     let targets = selection.resolve(&engine, |summary| matches!(summary.status, Status::Running(_))).await?;
-    let mut failures = Vec::new();
-    for target in &targets {
-        match engine.containers().kill(&target.id, number).await {
-            Ok(()) => output::line(&target.given)?,
-            Err(error) => failures.push(error.into()),
-        }
-    }
-    Failures::of(failures)?;
-    Ok(0)
+    let containers = engine.containers();
+    names::each(&targets, async |id| containers.kill(id, number).await).await
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! `haulout pause`.
+//! `haulout pause`, and what `unpause` has in common with it.
 
 use anyhow::Result;
-use haulout_engine::container::Status;
+use haulout_engine::Engine;
+use haulout_engine::container::{Status, Summary};
 
-use crate::exit::Failures;
 use crate::invocation::Invocation;
-use crate::names::Selection;
-use crate::output;
+use crate::names::{self, Selection, Target};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] CONTAINER [CONTAINER...]";
@@ -20,6 +19,14 @@ pub struct Args {
     /// Pause all running containers
     #[arg(short, long)]
     all: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Flags that say which containers.
+#[derive(clap::Args, Debug)]
+#[command(about = None, long_about = None)]
+pub struct Which {
     /// Read the container ID from the file
     #[arg(long)]
     cidfile: Vec<String>,
@@ -32,25 +39,26 @@ pub struct Args {
     containers: Vec<String>,
 }
 
+impl Which {
+    /// The containers; of `all` only those that `meant` holds for.
+    pub async fn resolve(&self, engine: &Engine, all: bool, meant: impl Fn(&Summary) -> bool) -> Result<Vec<Target>> {
+        let selection = Selection {
+            names: &self.containers,
+            all,
+            latest: self.latest,
+            filters: &self.filter,
+            cidfiles: &self.cidfile,
+            ..Selection::default()
+        };
+        selection.resolve(engine, meant).await
+    }
+}
+
 /// Stops the processes of every container where they are.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+    let runs = |summary: &Summary| matches!(summary.status, Status::Running(_));
     let engine = invocation.engine();
-    let selection = Selection {
-        names: &args.containers,
-        all: args.all,
-        latest: args.latest,
-        filters: &args.filter,
-        cidfiles: &args.cidfile,
-        ..Selection::default()
-    };
-    let targets = selection.resolve(&engine, |summary| matches!(summary.status, Status::Running(_))).await?;
-    let mut failures = Vec::new();
-    for target in &targets {
-        match engine.containers().pause(&target.id).await {
-            Ok(()) => output::line(&target.given)?,
-            Err(error) => failures.push(error.into()),
-        }
-    }
-    Failures::of(failures)?;
-    Ok(0)
+    let targets = args.which.resolve(&engine, args.all, runs).await?;
+    let containers = engine.containers();
+    names::each(&targets, async |id| containers.pause(id).await).await
 }

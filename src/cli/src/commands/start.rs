@@ -2,14 +2,14 @@
 //! `haulout start`.
 
 use anyhow::{Result, bail};
-use haulout_engine::Engine;
 use haulout_engine::container::Condition;
 use haulout_engine::container::descriptors::Passed;
+use haulout_engine::{Engine, Error};
 
 use super::create;
 use super::run::exit_status;
 use crate::conversation::{End, Wiring, converse};
-use crate::exit::Failures;
+use crate::exit::{Failure, Failures};
 use crate::invocation::Invocation;
 use crate::names::{Selection, Target};
 use crate::terminal::{self, DetachKeys};
@@ -81,12 +81,27 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     for target in &targets {
         match engine.containers().passing(passed.clone()).start(&target.id).await {
             Ok(()) => output::line(&target.given)?,
-            Err(error) => failures.push(error.into()),
+            Err(error) => failures.push(refused(error, &format!("{:?}", target.id.to_string()))),
         }
         create::warn(&engine);
     }
     Failures::of(failures)?;
     Ok(0)
+}
+
+/// Why it did not start. As with Podman the status is not the one that `run` would end with.
+fn refused(error: Error, id: &str) -> anyhow::Error {
+    match error {
+        Error::Start { message, .. } => {
+            let begin = if message.starts_with("unable to start") {
+                String::new()
+            } else {
+                format!("unable to start container {id}: ")
+            };
+            Failure { status: 125, message: begin + &message }.into()
+        }
+        error => error.into(),
+    }
 }
 
 async fn foreground(args: &Args, engine: &Engine, target: &Target, passed: Passed) -> Result<u8> {
@@ -95,7 +110,8 @@ async fn foreground(args: &Args, engine: &Engine, target: &Target, passed: Passe
     let details = containers.inspect(&target.id).await?;
     let options = details.summary.record.options;
     // Which only attaches to one that runs.
-    let session = containers.start_attached(&target.id, if options.terminal { terminal::size() } else { None }).await?;
+    let session = containers.start_attached(&target.id, if options.terminal { terminal::size() } else { None }).await;
+    let session = session.map_err(|error| refused(error, &target.id.to_string()))?;
     create::warn(engine);
     let wiring = Wiring {
         stdin: args.interactive && options.interactive && !options.log.driver.passes_through(),

@@ -23,7 +23,7 @@ use crate::log::Stream;
 use crate::monitor::{Awaited, Init, Monitor};
 use crate::output::{Output, Read};
 use crate::phase::{Ending, Phase};
-use crate::runtime::{Call, Streams, failure};
+use crate::runtime::{Call, Streams, failure, words};
 use crate::spec;
 use crate::terminal::{self, ConsoleSocket};
 
@@ -367,8 +367,11 @@ impl Monitor {
             self.master = Some(master);
         }
         if let Some(file) = &self.config.pidfile {
+            // With Podman's status, and the words of the OCI runtime, which writes it there.
             fs::write(file, pid.to_string()).map_err(|error| {
-                failure(125, format!("writing the container's pid into {}: {error}", file.display()))
+                let status = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+                let (path, words) = (file.display(), words(&error));
+                failure(status, format!("writing the container's pid: opening file `{path}` for writing: {words}"))
             })?;
         }
         Ok(Init { pid, pidfd, status: None, since: None, timed_out: false })
