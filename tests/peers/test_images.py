@@ -231,6 +231,66 @@ class Images(PeerTest):
                 results.append((done.returncode, done.stdout, done.stderr, (folder / program).read_text()))
             self.assertEqual(results[1], results[0], line)
 
+    def test_trust_is_shown_whatever_a_requirement_is(self):
+        folder = self.temporary_folder()
+        accept = '{"type": "insecureAcceptAnything"}'
+        for policy in (
+            '{"default": [{"type": "foo"}]}',
+            '{"default": [%s], "transports": {"docker": {"q.io": [{"type": "foo", "x": {"y": 1}}, {"type": "reject"}]}}}' % accept,
+            '{"default": [%s], "transports": {"foo": {"": [{"type": "reject"}]}}}' % accept,
+            '{"default": [{"type": "signedBaseLayer", "baseLayerIdentity": {"type": "matchExact"}}]}',
+            '{"default": [{"x": 1}]}', '{"default": []}', "{}", '{"default": [{"type": "insecureAcceptAnything", "x": 1}]}',
+            '{"default": [{"type": "sigstoreSigned", "fulcio": {}}]}', '{"default": [{"type": "signedBy"}]}',
+        ):
+            path = folder / "policy.json"
+            for line in (["show"], ["show", "--json"], ["show", "--raw"], ["set", "-t", "accept", "q.io/x"], ["show"]):
+                path.write_text(policy)
+                results = []
+                for program in ("podman", "haulout"):
+                    path.write_text(policy)
+                    done = run(program, "image", "trust", line[0], "--policypath", path, *line[1:])
+                    results.append((done.returncode, normal(done.stdout), normal(done.stderr), path.read_text()))
+                self.assertEqual(results[1], results[0], (policy, line))
+        for policy in ("x", "[]", '{"default": "x"}'):
+            path.write_text(policy)
+            podman, haulout = self.both("image", "trust", "show", "--policypath", path)
+            self.assertEqual((podman.returncode, haulout.returncode), (125, 125))
+            words = f"Error: could not show trust policies: could not read trust policies: could not parse trust policies from {path}: "
+            self.assertTrue(podman.stderr.startswith(words) and haulout.stderr.startswith(words), haulout.stderr)
+
+    def test_a_newer_image_is_one_that_the_registry_has_otherwise(self):
+        name = f"{REGISTRY}/peers/newer:1"
+        line = ["run", "--pull=newer", "--rm", "--network=none"]
+
+        def remake(words):
+            """Another image by that name in the registry."""
+            for command in (["create", "--name", "maker", BUSYBOX, "echo", words], ["commit", "-q", "maker", name], ["push", "-q", name],
+                            ["rm", "maker"], ["rmi", name]):
+                self.podman(*command)
+
+        for program in ("podman", "haulout"):
+            self.addCleanup(run, program, "rmi", "--ignore", name, "localhost:5001/gone:1")
+        remake("one")
+        # Not here; here and nothing is newer; newer; and again not.
+        self.same(*line, name, stderr=False)
+        self.assertEqual(self.same(*line, name).stderr, "")
+        podman_has = run("podman", "image", "inspect", "--format", "{{.Id}}", name).stdout.strip()
+        run("podman", "tag", podman_has, "localhost/kept:1")
+        self.addCleanup(run, "podman", "rmi", "--ignore", "localhost/kept:1")
+        remake("two")
+        run("podman", "tag", "localhost/kept:1", name)
+        podman, haulout = self.both(*line, name)
+        self.assertEqual((podman.stdout, haulout.stdout), ("two\n", "two\n"))
+        self.assertEqual(haulout.stderr.splitlines()[0], podman.stderr.splitlines()[0])
+        self.assertEqual(self.same(*line, name).stderr, "")
+        # Who has nothing to ask takes what is here, and says nothing.
+        for program in ("podman", "haulout"):
+            run(program, "tag", BUSYBOX, "localhost:5001/gone:1")
+        identity = self.inspect(BUSYBOX, "--type=image")["Id"]
+        for image in ("localhost:5001/gone:1", identity, identity[:12], BUSYBOX):
+            self.assertEqual(self.same(*line, image, "echo", "hi").stderr, "")
+        self.same(*line, f"{REGISTRY}/peers/nothere", "true")
+
     def test_manifest_lists_are_the_same(self):
         for program in ("podman", "haulout"):
             self.addCleanup(run, program, "manifest", "rm", "peers")

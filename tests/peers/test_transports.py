@@ -144,6 +144,16 @@ class Transports(PeerTest):
             with self.subTest(transport=transport, flags=flags):
                 self.assertEqual(said[1], said[0])
 
+    def test_a_transport_that_nobody_knows_is_refused_alike(self):
+        for place in (
+            "foo:/x", "foo://x", "foo:bar:/x", "foo:/", ":/x", "/x", "x:", "atomic:x/y", "http://x", "https://localhost:5000/x", "file:///x",
+            "DIR:/x", "Dir:x", "dir :/x", "localhost:5000/UP", "localhost:5000/x:y:z", "localhost:5000/x@sha256:00", "a b",
+            "ostree:a@/b", "docker-archive:", "containers-storage:",
+        ):
+            self.same("push", "-q", BUSYBOX, place)
+            self.same("push", BUSYBOX, place)
+        self.same("push", "-q", BUSYBOX, "")
+
     def test_a_save_writes_layers_as_asked(self):
         for flags in (["--format", "docker-dir"], ["--format", "docker-dir", "--compress"], ["--format", "oci-dir"],
                       ["--format", "oci-dir", "--uncompressed"]):

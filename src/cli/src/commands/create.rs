@@ -147,8 +147,9 @@ async fn image(engine: &Engine, flags: &Flags, options: &Options) -> Result<Stri
         _ => false,
     };
     let wanted = match options.pull {
-        PullPolicy::Always | PullPolicy::Newer => true,
+        PullPolicy::Always => true,
         PullPolicy::Missing => !here || other_platform,
+        PullPolicy::Newer => !here || other_platform || engine.images().has_newer(&named, &how).await?,
         PullPolicy::Never => false,
     };
     if !wanted {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout image trust show` and `haulout image trust set`.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::config::Folders;
 use haulout_engine::config::lookaside::{Lookaside, Section};
-use haulout_engine::config::policy::{self, Policy, Requirement};
+use haulout_engine::config::policy::{self, Requirement};
 use haulout_engine::image::signature;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::exit::os_words;
@@ -62,13 +64,36 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     Ok(0)
 }
 
-/// What a requirement is called, and where its keys are.
-fn named(requirement: &Requirement) -> &'static str {
-    match requirement {
-        Requirement::Accept {} => "accept",
-        Requirement::Reject {} => "reject",
-        Requirement::SignedBy { .. } => "signed",
-        Requirement::Sigstore { .. } => "sigstoreSigned",
+/// The policy as it is written: what nobody can check is shown all the same.
+#[derive(Default, Deserialize)]
+struct Written {
+    #[serde(default)]
+    default: Vec<Value>,
+    #[serde(default)]
+    transports: BTreeMap<String, BTreeMap<String, Vec<Value>>>,
+}
+
+impl Written {
+    fn read(path: &Path, text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|error| {
+            let place = path.display();
+            anyhow!("could not read trust policies: could not parse trust policies from {place}: {error}")
+        })
+    }
+}
+
+/// What a requirement is called; nothing when nobody knows it, which is said.
+fn named(requirement: &Value) -> &'static str {
+    match &requirement["type"] {
+        Value::String(kind) if kind == "insecureAcceptAnything" => "accept",
+        Value::String(kind) if kind == "reject" => "reject",
+        Value::String(kind) if kind == "signedBy" => "signed",
+        Value::String(kind) if kind == "sigstoreSigned" => "sigstoreSigned",
+        other => {
+            let kind = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
+            output::warning(&format!("Invalid trust type {}", if other.is_null() { "" } else { &kind }));
+            ""
+        }
     }
 }
 
@@ -84,7 +109,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(transport: &str, name: &str, requirement: &Requirement, section: Option<&Section>) -> Self {
+    fn of(transport: &str, name: &str, requirement: &Value, section: Option<&Section>) -> Self {
         let (transport, name, kind) = (transport.to_owned(), name.to_owned(), named(requirement));
         let store = section.and_then(|section| section.lookaside.clone()).unwrap_or_default();
         Self { transport, name, kind, owners: owners(requirement), store }
@@ -92,7 +117,11 @@ impl Row {
 
     fn json(&self) -> Value {
         let shown = if self.transport == "all" { "* (default)" } else { &self.name };
-        let mut row = json!({"transport": self.transport, "name": shown, "repo_name": self.name});
+        let mut row = json!({"transport": self.transport});
+        if !self.name.is_empty() {
+            row["name"] = shown.into();
+            row["repo_name"] = self.name.as_str().into();
+        }
         if !self.store.is_empty() {
             row["sigstore"] = self.store.as_str().into();
         }
@@ -105,18 +134,18 @@ impl Row {
 }
 
 /// Whose the keys of a requirement are; a sigstore key says that of nobody.
-fn owners(requirement: &Requirement) -> Vec<String> {
-    match requirement {
-        Requirement::SignedBy { key_path, key_paths, key_data, .. } => {
-            let files: Vec<PathBuf> = key_path.iter().chain(key_paths).cloned().collect();
+fn owners(requirement: &Value) -> Vec<String> {
+    match serde_json::from_value(requirement.clone()) {
+        Ok(Requirement::SignedBy { key_path, key_paths, key_data, .. }) => {
+            let files: Vec<PathBuf> = key_path.into_iter().chain(key_paths).collect();
             signature::key_owners(&files, key_data.as_deref()).unwrap_or_else(|reason| {
                 output::warning(&format!("Getting key identity: {reason}"));
                 Vec::new()
             })
         }
-        Requirement::Sigstore { key_path, key_paths, key_data, key_datas, .. } => {
-            let keys = key_path.iter().chain(key_paths).count() + key_data.iter().chain(key_datas).count();
-            vec!["N/A".to_owned(); keys]
+        Ok(Requirement::Sigstore { key_path, key_paths, key_data, key_datas, .. }) => {
+            let keys = key_path.iter().chain(&key_paths).count() + key_data.iter().chain(&key_datas).count();
+            vec!["N/A".to_owned(); keys.max(1)]
         }
         _ => Vec::new(),
     }
@@ -129,18 +158,18 @@ fn show(args: &Args, path: &Path) -> Result<()> {
         output::line(&read()?)?;
         return Ok(());
     }
-    read()?;
-    let policy = Policy::read_file(path)?;
+    let policy = Written::read(path, &read()?).context("could not show trust policies")?;
     let lookaside = match &args.registrypath {
         Some(folder) => Lookaside::read_folder(folder)?,
         None => Lookaside::read(&Folders::from_environment())?,
     };
     let mut rows: Vec<Row> = Vec::new();
-    for requirement in policy.default_requirements() {
+    for requirement in &policy.default {
         rows.push(Row::of("all", "default", requirement, lookaside.default_section()));
     }
-    for (transport, scope, requirements) in policy.scopes() {
-        let (transport, section) = match transport {
+    let scopes = policy.transports.iter().flat_map(|(transport, scopes)| scopes.iter().map(move |of| (transport, of)));
+    for (transport, (scope, requirements)) in scopes {
+        let (transport, section) = match transport.as_str() {
             "docker" => ("repository", lookaside.scope(scope)),
             other => (other, lookaside.default_section()),
         };
@@ -149,7 +178,7 @@ fn show(args: &Args, path: &Path) -> Result<()> {
         }
     }
     if args.json {
-        let rows: Vec<Value> = rows.iter().map(Row::json).collect();
+        let rows: Option<Vec<Value>> = (!rows.is_empty()).then(|| rows.iter().map(Row::json).collect());
         output::line(&serde_json::to_string_pretty(&rows)?)?;
         return Ok(());
     }
@@ -193,10 +222,8 @@ fn set(args: &Args, path: &Path, registry: &str) -> Result<()> {
     };
     let requirements = if requirement.is_array() { requirement } else { json!([requirement]) };
     let mut document: Map<String, Value> = match std::fs::read(path) {
-        Ok(text) => {
-            Policy::read_file(path)?;
-            serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))?
-        }
+        Ok(text) => serde_json::from_slice(&text)
+            .map_err(|error| anyhow!("could not read trust policies: {}: {error}", path.display()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
         Err(error) => bail!("open {}: {}", path.display(), os_words(&error)),
     };
@@ -211,6 +238,7 @@ fn set(args: &Args, path: &Path, registry: &str) -> Result<()> {
         let Some(Value::Object(docker)) = docker else { bail!("{}: transports is no object", path.display()) };
         docker.insert(registry.to_owned(), requirements);
         docker.sort_keys();
+        transports.as_object_mut().into_iter().for_each(Map::sort_keys);
     }
     replace(path, &document)
 }

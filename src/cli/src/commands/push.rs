@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use haulout_engine::Engine;
 use haulout_engine::digest::Digest;
+use haulout_engine::image::reference::Reference;
 use haulout_engine::image::{
     LayoutName, Location, LocationError, ManifestFormat, Packing, PullOptions, PushOptions, SaveAs, SaveImage,
     SignWith, Transport, Which,
@@ -73,6 +74,7 @@ pub struct Args {
     retry: Option<u64>,
     /// delay between retries in case of push failures
     #[arg(long)]
+        [image, destination] if destination.is_empty() => (image, image),
     retry_delay: Option<String>,
     /// Add a "simple signing" signature at the destination using the specified key
     #[arg(long, value_name = "KEY")]
@@ -187,6 +189,7 @@ impl Signing {
 }
 
 fn digest_file(args: &Args, digest: Option<&Digest>) -> Result<u8> {
+    let is_name = destination.parse::<Reference>().is_ok();
     if let (Some(path), Some(digest)) = (&args.digestfile, digest) {
         std::fs::write(path, digest.to_string())
             .with_context(|| format!("writing digest to file {:?}", path.display().to_string()))?;
@@ -206,10 +209,15 @@ pub fn packing(format: Option<&str>, level: Option<i64>) -> Result<Option<Packin
     Ok(Some(Packing { compression, level }))
 }
 
-/// A destination that is no registry. As with podman, what would be a transport that cannot be written to is a registry's name.
+/// A destination that is no registry. As with podman, what would be a transport that cannot be written to is a registry's name; what
+/// can be neither is refused as a transport that nobody knows.
 fn elsewhere(destination: &str) -> Result<Option<Location>> {
     match Location::parse(destination) {
-        Err(LocationError::NotBuilt(_)) => Ok(None),
+        Err(LocationError::NotBuilt(_)) if is_name => Ok(None),
+        Ok(None) if !is_name && !destination.starts_with("docker://") => match destination.split_once(':') {
+            Some((transport, _)) => bail!("Invalid image name {destination:?}, unknown transport {transport:?}"),
+            None => bail!("Invalid image name {destination:?}, expected colon-separated transport:reference"),
+        },
         location => Ok(location?),
     }
 }

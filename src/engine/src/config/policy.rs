@@ -310,18 +310,6 @@ impl Policy {
         Ok(Self { file: Some(path.to_owned()), default, transports })
     }
 
-    /// What is asked of every image that nothing else is asked of.
-    pub fn default_requirements(&self) -> &[Requirement] {
-        &self.default
-    }
-
-    /// What is asked of some: transport, scope, requirements.
-    pub fn scopes(&self) -> impl Iterator<Item = (&str, &str, &[Requirement])> {
-        self.transports.iter().flat_map(|(transport, scopes)| {
-            scopes.iter().map(move |(scope, all)| (transport.as_str(), scope.as_str(), all.as_slice()))
-        })
-    }
-
     /// Whether an image of a registry is let in; with which signatures, all of them.
     ///
     /// # Errors

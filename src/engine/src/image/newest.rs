@@ -12,7 +12,8 @@ use super::{Images, PullOptions, labels_in};
 use crate::config::Folders;
 use crate::config::registries::Registries;
 use crate::digest::Digest;
-use crate::engine::Error;
+use crate::engine::{Error, chain};
+use crate::state::images;
 
 /// What a registry has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,30 @@ impl Newest {
 }
 
 impl Images {
+    /// Whether the registry has another image by the name of the one that `text` stands for here. Not of one that was asked for by its
+    /// id; nor where it cannot be asked, since what is here is good enough then.
+    ///
+    /// # Errors
+    /// It is not here.
+    pub async fn has_newer(&self, text: &str, options: &PullOptions) -> Result<bool, Error> {
+        let found = self.find(text).await?;
+        let Some(name) = found.name else { return Ok(false) };
+        let id = found.id;
+        let entry = self.engine.state(move |database| images::get(database.reader(), &id)).await?;
+        // One of an additional store is told by what it is called.
+        let mut digests = entry.map(|(entry, _)| [entry.digests, vec![entry.digest]].concat()).unwrap_or_default();
+        if digests.is_empty() {
+            digests.push(self.inspect(&id.to_string()).await?.summary.digest);
+        }
+        match self.newest(&name, &digests, options).await {
+            Ok(newest) => Ok(!newest.is_of(&digests)),
+            Err(error) => {
+                tracing::debug!("looking for a newer {name}: {}", chain(&error));
+                Ok(false)
+            }
+        }
+    }
+
     /// What the registry, or the first of its mirrors that answers, has by `reference`. `known`: digests that are here; where one of
     /// them is answered, no more is asked.
     pub(crate) async fn newest(
