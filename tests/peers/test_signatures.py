@@ -256,7 +256,7 @@ class Signatures(PeerTest):
             last = lambda done: (done.returncode, said(done.stderr).splitlines()[-1])
             self.assertEqual(last(haulout), last(podman), flags)
         self.assertEqual(self.signatures(), [])
-        self.same("push", "-q", "--sign-by", "ours@example.com", BUSYBOX, f"dir:{self.folder}/x", env=self.env)
+        self.same("push", "-q", "--sign-by", "ours@example.com", BUSYBOX, f"oci:{self.folder}/x:y", env=self.env)
         self.assertFalse((self.folder / "x").exists() and any((self.folder / "x").glob("signature*")))
         self.registries_d({"lookaside": f"file://{self.store}"})
         sign = ["--sign-by-sigstore-private-key", self.keys / "ours.private", "--sign-passphrase-file", self.keys / "passphrase"]
@@ -352,6 +352,77 @@ class Signatures(PeerTest):
         again, said = verdicts()
         self.assertEqual(again, [False, False])
         self.assertIn(MISSING, said)
+
+    def test_a_sigstore_signature_in_a_folder_is_written_and_read_as_skopeo_does(self):
+        sign = ["--sign-by-sigstore-private-key", self.keys / "ours.private", "--sign-passphrase-file", self.keys / "passphrase"]
+        ours, theirs = self.folder / "ours", self.folder / "theirs"
+        self.haulout("push", "-q", *sign, BUSYBOX, f"dir:{ours}", env=self.env)
+        done = self.skopeo("copy", *sign, "--sign-identity", BUSYBOX, f"docker://{BUSYBOX}", f"dir:{theirs}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        heads = [(folder / "signature-1").read_bytes().split(b'"payload"')[0] for folder in (ours, theirs)]
+        self.assertEqual(heads[0], heads[1])
+        kept = [sorted(json.loads((folder / "signature-1").read_bytes().partition(b"\n")[2])) for folder in (ours, theirs)]
+        self.assertEqual(kept[0], kept[1])
+        exact = {"type": "exactReference", "dockerReference": BUSYBOX}
+        within = {"type": "exactRepository", "dockerRepository": BUSYBOX.rpartition(":")[0]}
+        other = {"type": "exactReference", "dockerReference": f"{self.place}/b:1"}
+
+        def verdicts(folder, *requirements):
+            """Whether skopeo and Haulout let it in, and what Haulout says."""
+            document = {"default": [{"type": "reject"}], "transports": {"dir": {str(self.folder): list(requirements)}}}
+            (self.settings / "policy.json").write_text(json.dumps(document))
+            done = self.skopeo("copy", "--remove-signatures", f"dir:{folder}", f"dir:{self.folder}/out-{uuid.uuid4().hex}")
+            pulled = self.haulout("pull", "-q", f"dir:{folder}", env=self.env, status=None)
+            return [done.returncode == 0, pulled.returncode == 0], pulled.stderr
+
+        for folder in (ours, theirs):
+            for identity, good in ((exact, True), (within, True), (other, False), ({"type": "matchRepository"}, False)):
+                self.assertEqual(verdicts(folder, self.sigstore("ours", signedIdentity=identity))[0], [good, good], (folder, identity))
+            allowed, said = verdicts(folder, self.sigstore("other", signedIdentity=exact))
+            self.assertEqual(allowed, [False, False])
+            self.assertIn("cryptographic signature verification failed", said)
+            # One of another kind is none.
+            allowed, said = verdicts(folder, self.gpg("ours", signedIdentity=exact))
+            self.assertEqual(allowed, [False, False])
+            self.assertIn(MISSING, said)
+        # Both kinds at once, and pushed over it again: those of before are gone.
+        self.haulout("push", "-q", *sign[:2], "--sign-by", "ours@example.com", *sign[2:], BUSYBOX, f"dir:{ours}", env=self.env)
+        self.assertEqual(verdicts(ours, self.sigstore("ours", signedIdentity=exact), self.gpg("ours", signedIdentity=exact))[0], [True, True])
+        self.haulout("push", "-q", *sign, BUSYBOX, f"dir:{ours}", env=self.env)
+        self.assertEqual(sorted(path.name for path in ours.glob("signature-*")), ["signature-1"])
+        whole, wanted = (ours / "signature-1").read_bytes(), self.sigstore("ours", signedIdentity=exact)
+        head, _, body = whole.partition(b"\n")
+        parts = json.loads(body)
+        payload = base64.b64decode(parts["payload"])
+        forged = base64.b64encode(payload.replace(b"busybox", b"tampers")).decode()
+        for bad, words in (
+            (b"", "empty signature blob"), (b"\0", "missing newline"), (b"\0foo\n{}", 'unrecognized signature format "foo"'),
+            (head + b"\n{", "parsing signature"), (head + b"\n{}", MISSING), (whole.replace(b"cosign.simple", b"cosign.other"), MISSING),
+            (head + b"\n" + json.dumps(parts | {"payload": forged}).encode(), "cryptographic signature verification failed"),
+        ):
+            (ours / "signature-1").write_bytes(bad)
+            allowed, said = verdicts(ours, wanted)
+            self.assertEqual(allowed, [False, False], bad)
+            self.assertIn(words, said)
+        (ours / "signature-1").write_bytes(whole)
+        manifest = (ours / "manifest.json").read_text()
+        (ours / "manifest.json").write_text(manifest + "\n")
+        self.assertEqual(verdicts(ours, wanted)[0], [False, False])
+        (ours / "manifest.json").write_text(manifest)
+        self.assertEqual(verdicts(ours, wanted)[0], [True, True])
+
+    def test_only_a_folder_has_a_place_for_signatures(self):
+        sign = ["--sign-by-sigstore-private-key", self.keys / "ours.private", "--sign-passphrase-file", self.keys / "passphrase"]
+        for place in ("oci:x:y", "oci-archive:x.tar:y", "docker-archive:x.tar"):
+            podman, haulout = self.both("push", "-q", *sign, BUSYBOX, place, cwd=self.folder)
+            self.assertEqual((podman.returncode, haulout.returncode), (125, 125))
+            self.assertIn("Cannot determine canonical Docker reference for destination", haulout.stderr)
+        identity = self.inspect(BUSYBOX, "--type=image")["Id"]
+        refused = self.haulout("push", "-q", *sign, identity, "dir:new", cwd=self.folder, status=125)
+        self.assertIn("has no name to be signed by", refused.stderr)
+        wrong = self.haulout("push", "-q", "--sign-by-sigstore-private-key", "/no/key", BUSYBOX, "dir:new", cwd=self.folder, status=125)
+        self.assertIn("/no/key", wrong.stderr)
+        self.assertFalse((self.folder / "new").exists())
 
     def test_a_broken_registries_d_is_named(self):
         self.push("a:1", "-q")

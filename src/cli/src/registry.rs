@@ -21,15 +21,21 @@ const RETRIES: u64 = 3;
 const DELAY_MAX: Duration = Duration::from_secs(30);
 
 /// What flags say of it.
-#[derive(Clone, Debug, Default)]
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(about = None, long_about = None)]
+#[allow(clippy::doc_markdown, reason = "the comments are what `--help` prints, as it is")]
 pub struct Access {
-    /// `--authfile`.
-    pub auth_file: Option<PathBuf>,
-    /// `--cert-dir`.
-    pub certificates: Option<PathBuf>,
-    /// `--creds`.
+    /// Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override
+    #[arg(long)]
+    pub authfile: Option<PathBuf>,
+    /// Path to a directory containing TLS certificates and keys
+    #[arg(long)]
+    pub cert_dir: Option<PathBuf>,
+    /// Credentials (USERNAME:PASSWORD) to use for authenticating to a registry
+    #[arg(long, value_name = "Credentials")]
     pub creds: Option<String>,
-    /// `--tls-verify`.
+    /// Require HTTPS and verify certificates when contacting registries
+    #[arg(long)]
     pub tls_verify: Option<bool>,
 }
 
@@ -48,7 +54,7 @@ impl Access {
                 }
             },
         };
-        let auth_file = filled(self.auth_file.as_ref());
+        let auth_file = filled(self.authfile.as_ref());
         if let Some(path) = auth_file {
             is_accessible(path)?;
         }
@@ -57,7 +63,7 @@ impl Access {
             tls_verify: self.tls_verify,
             credentials,
             auth_file: auth_file.cloned(),
-            certificates: filled(self.certificates.as_ref()).cloned(),
+            certificates: filled(self.cert_dir.as_ref()).cloned(),
         })
     }
 }

@@ -2,7 +2,6 @@
 //! `haulout container runlabel`: a command that an image's label says how to run it by.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -23,15 +22,8 @@ pub const USAGE: &str = "[options] LABEL IMAGE [ARG...]";
 /// Executes a command as described by a container image label. Use it with images that you trust only: the command is run on the host.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Path of the authentication file
-    #[arg(long)]
-    authfile: Option<PathBuf>,
-    /// Pathname of a directory containing TLS certificates and keys
-    #[arg(long)]
-    cert_dir: Option<PathBuf>,
-    /// Credentials (USERNAME:PASSWORD) to use for authenticating to a registry
-    #[arg(long)]
-    creds: Option<String>,
+    #[command(flatten)]
+    access: Access,
     /// Preview the command that the label would run
     #[arg(long)]
     display: bool,
@@ -44,9 +36,6 @@ pub struct Args {
     /// Replace existing container with a new one from the image
     #[arg(long)]
     replace: bool,
-    /// Require HTTPS and verify certificates when contacting registries
-    #[arg(long)]
-    tls_verify: Option<bool>,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
 }
@@ -59,13 +48,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let engine = invocation.engine();
     let details = match engine.images().inspect(image).await {
         Err(Error::NoSuchImage(_)) => {
-            let access = Access {
-                auth_file: args.authfile.clone(),
-                certificates: args.cert_dir.clone(),
-                creds: args.creds.clone(),
-                tls_verify: args.tls_verify,
-            };
-            pull::one(&engine, image, access.options()?, args.quiet).await?;
+            pull::one(&engine, image, args.access.options()?, args.quiet).await?;
             engine.images().inspect(image).await?
         }
         found => found?,

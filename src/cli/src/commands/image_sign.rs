@@ -45,7 +45,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if let Some(path) = &directory {
         std::fs::metadata(path).map_err(|error| anyhow!("faccessat {}: {}", path.display(), os_words(&error)))?;
     }
-    let access = Access { auth_file: args.authfile, certificates: args.cert_dir, ..Access::default() };
+    let access = Access { authfile: args.authfile, cert_dir: args.cert_dir, ..Access::default() };
     let options = access.options()?;
     let images = invocation.engine().images();
     for image in &args.images {

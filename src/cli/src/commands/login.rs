@@ -75,7 +75,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     }
     let server = key.split('/').next().unwrap_or(&key).to_owned();
     let images = invocation.engine().images();
-    let access = Access { certificates: args.cert_dir.clone(), tls_verify: args.tls_verify, ..Access::default() };
+    let access = Access { cert_dir: args.cert_dir.clone(), tls_verify: args.tls_verify, ..Access::default() };
     let check = async |user: &str, password: &str| {
         let credentials = Some((user.to_owned(), password.to_owned()));
         images.log_in(&server, &PullOptions { credentials, ..access.options()? }).await.map_err(anyhow::Error::from)

@@ -20,6 +20,8 @@ pub const USAGE: &str = "[options] LIST IMAGE [IMAGE...]";
 /// Adds an image to a manifest list or image index.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    #[command(flatten)]
+    access: Access,
     /// add all of the list's images if the image is a list
     #[arg(long)]
     all: bool,
@@ -50,15 +52,6 @@ pub struct Args {
     /// override the artifactType value
     #[arg(long)]
     artifact_type: Option<String>,
-    /// path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override
-    #[arg(long)]
-    authfile: Option<PathBuf>,
-    /// use certificates at the specified path to access the registry
-    #[arg(long)]
-    cert_dir: Option<PathBuf>,
-    /// use [username[:password]] for accessing the registry
-    #[arg(long)]
-    creds: Option<String>,
     /// override the features of the specified image
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
@@ -68,9 +61,6 @@ pub struct Args {
     /// override the OS version of the specified image
     #[arg(long)]
     os_version: Option<String>,
-    /// require HTTPS and verify certificates when accessing the registry
-    #[arg(long)]
-    tls_verify: Option<bool>,
     /// override the Variant of the specified image
     #[arg(long)]
     variant: Option<String>,
@@ -98,13 +88,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             bail!("--artifact-{flag} requires --artifact");
         }
     }
-    let access = Access {
-        auth_file: args.authfile,
-        certificates: args.cert_dir,
-        creds: args.creds,
-        tls_verify: args.tls_verify,
-    };
-    let options = access.options()?;
+    let options = args.access.options()?;
     let change = MemberChange {
         architecture: args.arch,
         os: args.os,

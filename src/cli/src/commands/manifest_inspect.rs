@@ -38,7 +38,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let document = match lists.get(name).await {
         Ok(list) => list.document(),
         Err(Error::NoSuchImage(_) | Error::NoManifestList(_)) => {
-            let access = Access { auth_file: args.authfile, tls_verify: args.tls_verify, ..Access::default() };
+            let access = Access { authfile: args.authfile, tls_verify: args.tls_verify, ..Access::default() };
             let candidates = invocation.engine().images().candidates(name).await?;
             let full = candidates.names.first().map_or_else(|| name.clone(), ToString::to_string);
             let failed = |error| anyhow!("reading image \"docker://{full}\": {:#}", anyhow::Error::from(error));

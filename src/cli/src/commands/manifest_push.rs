@@ -20,27 +20,22 @@ pub const USAGE: &str = "[options] LIST [DESTINATION]";
 /// Pushes manifest lists and image indexes to registries.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    sign: push::Signing,
     /// add instances with selected compression while pushing
     #[arg(long, value_delimiter = ',')]
     add_compression: Vec<String>,
     /// also push the images in the list
     #[arg(long, default_value_t = true)]
     all: bool,
-    /// path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override
-    #[arg(long)]
-    authfile: Option<PathBuf>,
-    /// use certificates at the specified path to access the registry
-    #[arg(long)]
-    cert_dir: Option<PathBuf>,
     /// compression format to use
     #[arg(long)]
     compression_format: Option<String>,
     /// compression level to use
     #[arg(long)]
     compression_level: Option<i64>,
-    /// use [username[:password]] for accessing the registry
-    #[arg(long)]
-    creds: Option<String>,
     /// after copying the image, write the digest of the resulting digest to the file
     #[arg(long)]
     digestfile: Option<PathBuf>,
@@ -53,27 +48,9 @@ pub struct Args {
     /// don't output progress information when pushing lists
     #[arg(short, long)]
     quiet: bool,
-    /// don't copy signatures when pushing images
-    #[arg(long)]
-    remove_signatures: bool,
     /// remove the manifest list if push succeeds
     #[arg(long)]
     rm: bool,
-    /// Add a "simple signing" signature at the destination using the specified key
-    #[arg(long, value_name = "KEY")]
-    sign_by: Option<String>,
-    /// Sign the image using a sigstore parameter file at PATH
-    #[arg(long, value_name = "PATH")]
-    sign_by_sigstore: Option<PathBuf>,
-    /// Sign the image using a sigstore private key at PATH
-    #[arg(long, value_name = "PATH")]
-    sign_by_sigstore_private_key: Option<PathBuf>,
-    /// Read a passphrase for signing an image from PATH
-    #[arg(long, value_name = "PATH")]
-    sign_passphrase_file: Option<PathBuf>,
-    /// require HTTPS and verify certificates when accessing the registry
-    #[arg(long)]
-    tls_verify: Option<bool>,
     words: Vec<String>,
 }
 
@@ -90,19 +67,6 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         Some("v2s2" | "docker") => Some(ManifestFormat::Docker),
         Some(other) => bail!("unknown format {other:?}. Choose one of the supported formats: 'oci' or 'v2s2'"),
     };
-    let access = Access {
-        auth_file: args.authfile,
-        certificates: args.cert_dir,
-        creds: args.creds,
-        tls_verify: args.tls_verify,
-    };
-    let sign = push::Signing {
-        by: args.sign_by,
-        parameters: args.sign_by_sigstore,
-        private_key: args.sign_by_sigstore_private_key,
-        passphrase_file: args.sign_passphrase_file,
-        replaces: args.remove_signatures,
-    };
     let add = args.add_compression.iter().map(|format| match push::packing(Some(format), None) {
         Ok(Some(packing)) => Ok(packing),
         Ok(None) => bail!("requested algorithm {format:?} is not supported for replication"),
@@ -113,8 +77,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let own = push::packing(args.compression_format.as_deref(), None)?.unwrap_or(Packing::GZIP).compression;
     add.retain(|packing| packing.compression != own);
     let options = PushOptions {
-        sign: sign.options()?,
-        access: access.options()?,
+        sign: args.sign.options()?,
+        access: args.access.options()?,
         format,
         packing: push::packing(args.compression_format.as_deref(), args.compression_level)?,
         force_compression: args.force_compression,
@@ -152,10 +116,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         output::error(&format!("WARNING: {warning}\n"));
     }
     say("Writing manifest list to image destination\nStoring list signatures\n");
-    if let (Some(path), Some(digest)) = (&args.digestfile, last) {
-        std::fs::write(path, digest.to_string())
-            .with_context(|| format!("writing digest to file {:?}", path.display().to_string()))?;
-    }
+    push::note_digest(args.digestfile.as_ref(), last.as_ref())?;
     if args.rm {
         lists.remove(&list.name).await?;
     }

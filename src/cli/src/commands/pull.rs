@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout pull`.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::Engine;
 use haulout_engine::image::{Location, PullOptions};
@@ -21,18 +19,11 @@ pub const USAGE: &str = "[options] IMAGE [IMAGE...]";
 /// An image can be pulled by tag or digest. If a tag is not specified, the image with the 'latest' tag is pulled.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    #[command(flatten)]
+    access: Access,
     /// Use ARCH instead of the architecture of the machine for choosing images
     #[arg(long, value_name = "ARCH")]
     arch: Option<String>,
-    /// Path of the authentication file
-    #[arg(long)]
-    authfile: Option<PathBuf>,
-    /// Pathname of a directory containing TLS certificates and keys
-    #[arg(long, value_name = "Pathname")]
-    cert_dir: Option<PathBuf>,
-    /// Credentials (USERNAME:PASSWORD) to use for authenticating to a registry
-    #[arg(long, value_name = "Credentials")]
-    creds: Option<String>,
     /// Use OS instead of the running OS for choosing images
     #[arg(long, value_name = "OS")]
     os: Option<String>,
@@ -57,9 +48,6 @@ pub struct Args {
     /// Suppress output information when pulling images
     #[arg(short, long)]
     quiet: bool,
-    /// Require HTTPS and verify certificates when contacting registries
-    #[arg(long)]
-    tls_verify: Option<bool>,
     /// Use VARIANT instead of the running architecture variant for choosing images
     #[arg(long)]
     variant: Option<String>,
@@ -72,15 +60,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         bail!("requires at least 1 arg(s), only received 0");
     }
     encryption::refuse_decryption(&args.decryption_key)?;
-    let access = Access {
-        auth_file: args.authfile.clone(),
-        certificates: args.cert_dir.clone(),
-        creds: args.creds.clone(),
-        tls_verify: args.tls_verify,
-    };
     let platform =
         options::platform(args.platform.as_ref(), args.os.as_ref(), args.arch.as_ref(), args.variant.as_ref())?;
-    let how = PullOptions { platform, ..access.options()? };
+    let how = PullOptions { platform, ..args.access.options()? };
     let retry = Retry::of(args.retry, args.retry_delay.as_deref())?;
     let engine = invocation.engine();
     let mut failures = Vec::new();

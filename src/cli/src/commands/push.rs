@@ -15,7 +15,7 @@ use haulout_engine::step::Compression;
 
 use super::save;
 use crate::invocation::Invocation;
-use crate::registry::{Access, Retry};
+use crate::registry::{Access, Retry, filled};
 use crate::{encryption, progress, terminal};
 
 /// What comes after the verb.
@@ -27,12 +27,10 @@ pub const USAGE: &str = "[options] IMAGE [DESTINATION]";
 /// The Image "DESTINATION" uses a "transport":"details" format. See containers-transports(5) for the formats.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override
-    #[arg(long)]
-    authfile: Option<PathBuf>,
-    /// Path to a directory containing TLS certificates and keys
-    #[arg(long)]
-    cert_dir: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    sign: Signing,
     /// Compress tarball image layers when pushing to a directory using the 'dir' transport. (default is same compression type as source)
     #[arg(long)]
     compress: bool,
@@ -42,9 +40,6 @@ pub struct Args {
     /// compression level to use
     #[arg(long)]
     compression_level: Option<i64>,
-    /// Credentials (USERNAME:PASSWORD) to use for authenticating to a registry
-    #[arg(long, value_name = "Credentials")]
-    creds: Option<String>,
     /// Write the digest of the pushed image to the specified file
     #[arg(long)]
     digestfile: Option<PathBuf>,
@@ -66,31 +61,12 @@ pub struct Args {
     /// Suppress output information when pushing images
     #[arg(short, long)]
     quiet: bool,
-    /// Discard any pre-existing signatures in the image
-    #[arg(long)]
-    remove_signatures: bool,
     /// number of times to retry in case of failure when performing push
     #[arg(long)]
     retry: Option<u64>,
     /// delay between retries in case of push failures
     #[arg(long)]
-        [image, destination] if destination.is_empty() => (image, image),
     retry_delay: Option<String>,
-    /// Add a "simple signing" signature at the destination using the specified key
-    #[arg(long, value_name = "KEY")]
-    sign_by: Option<String>,
-    /// Sign the image using a sigstore parameter file at PATH
-    #[arg(long, value_name = "PATH")]
-    sign_by_sigstore: Option<PathBuf>,
-    /// Sign the image using a sigstore private key at PATH
-    #[arg(long, value_name = "PATH")]
-    sign_by_sigstore_private_key: Option<PathBuf>,
-    /// Read a passphrase for signing an image from PATH
-    #[arg(long, value_name = "PATH")]
-    sign_passphrase_file: Option<PathBuf>,
-    /// Require HTTPS and verify certificates when contacting registries
-    #[arg(long)]
-    tls_verify: Option<bool>,
     words: Vec<String>,
 }
 
@@ -98,6 +74,7 @@ pub struct Args {
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let (image, destination) = match args.words.as_slice() {
         [image] => (image, image),
+        [image, destination] if destination.is_empty() => (image, image),
         [image, destination] => (image, destination),
         words => bail!("accepts between 1 and 2 arg(s), received {}", words.len()),
     };
@@ -115,30 +92,24 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let engine = invocation.engine();
     // Before anything is said of it.
     engine.images().resolve(image).await?;
-    let sign = Signing {
-        by: args.sign_by.clone(),
-        parameters: args.sign_by_sigstore.clone(),
-        private_key: args.sign_by_sigstore_private_key.clone(),
-        passphrase_file: args.sign_passphrase_file.clone(),
-        replaces: args.remove_signatures,
-    };
-    let sign = sign.options()?;
+    let sign = args.sign.options()?;
     if let Some(location) = elsewhere(destination)? {
-        if sign.gpg.is_some() || sign.sigstore.is_some() {
+        let has_place = matches!(location, Location::Path { transport: Transport::Dir, .. });
+        if !has_place && (sign.gpg.is_some() || sign.sigstore.is_some()) {
             bail!("Cannot determine canonical Docker reference for destination {destination}");
         }
         let packing = if args.compress { Some(Packing::GZIP) } else { packing };
-        let digests = place(&engine, image, location, (format, packing), args.quiet).await?;
-        return digest_file(&args, digests.first());
+        let digests = place(&engine, image, location, (format, packing), sign, args.quiet).await?;
+        note_digest(args.digestfile.as_ref(), digests.first())?;
+        return Ok(0);
     }
-    let access = Access {
-        auth_file: args.authfile.clone(),
-        certificates: args.cert_dir.clone(),
-        creds: args.creds.clone(),
-        tls_verify: args.tls_verify,
+    let options = PushOptions {
+        access: args.access.options()?,
+        format,
+        packing,
+        force_compression: args.force_compression,
+        sign,
     };
-    let options =
-        PushOptions { access: access.options()?, format, packing, force_compression: args.force_compression, sign };
     let retry = Retry::of(args.retry, args.retry_delay.as_deref())?;
     let digests = retry
         .run(|| async {
@@ -146,37 +117,43 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             progress::show_push(push, args.quiet, true).await
         })
         .await?;
-    digest_file(&args, digests.first())
+    note_digest(args.digestfile.as_ref(), digests.first())?;
+    Ok(0)
 }
 
 /// What flags say of signatures.
-#[derive(Clone, Debug, Default)]
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(about = None, long_about = None)]
 pub struct Signing {
-    /// `--sign-by`.
-    pub by: Option<String>,
-    /// `--sign-by-sigstore`.
-    pub parameters: Option<PathBuf>,
-    /// `--sign-by-sigstore-private-key`.
-    pub private_key: Option<PathBuf>,
-    /// `--sign-passphrase-file`.
-    pub passphrase_file: Option<PathBuf>,
-    /// `--remove-signatures`.
-    pub replaces: bool,
+    /// Discard any pre-existing signatures in the image
+    #[arg(long)]
+    remove_signatures: bool,
+    /// Add a "simple signing" signature at the destination using the specified key
+    #[arg(long, value_name = "KEY")]
+    sign_by: Option<String>,
+    /// Sign the image using a sigstore parameter file at PATH
+    #[arg(long, value_name = "PATH")]
+    sign_by_sigstore: Option<PathBuf>,
+    /// Sign the image using a sigstore private key at PATH
+    #[arg(long, value_name = "PATH")]
+    sign_by_sigstore_private_key: Option<PathBuf>,
+    /// Read a passphrase for signing an image from PATH
+    #[arg(long, value_name = "PATH")]
+    sign_passphrase_file: Option<PathBuf>,
 }
 
 impl Signing {
     /// As the engine takes it. A passphrase that no file has is asked for.
-    pub fn options(self) -> Result<SignWith> {
-        let filled = |path: Option<PathBuf>| path.filter(|path| !path.as_os_str().is_empty());
-        if let Some(path) = filled(self.parameters) {
+    pub fn options(&self) -> Result<SignWith> {
+        if let Some(path) = filled(self.sign_by_sigstore.as_ref()) {
             bail!(
                 "setting up signing using parameter file {:?}: Haulout signs with a key only, not with a certificate: use --sign-by-sigstore-private-key",
                 path.display().to_string()
             );
         }
-        let by = self.by.filter(|by| !by.is_empty());
-        let sigstore = filled(self.private_key);
-        let passphrase_file = filled(self.passphrase_file);
+        let gpg = self.sign_by.clone().filter(|by| !by.is_empty());
+        let sigstore = filled(self.sign_by_sigstore_private_key.as_ref()).cloned();
+        let passphrase_file = filled(self.sign_passphrase_file.as_ref()).cloned();
         let passphrase = match (&sigstore, &passphrase_file) {
             (Some(path), None) if terminal::is_input() => {
                 let asked = terminal::ask_secretly(&format!("Passphrase for key {}: ", path.display()));
@@ -184,17 +161,17 @@ impl Signing {
             }
             _ => None,
         };
-        Ok(SignWith { gpg: by, sigstore, passphrase_file, passphrase, replaces: self.replaces })
+        Ok(SignWith { gpg, sigstore, passphrase_file, passphrase, replaces: self.remove_signatures })
     }
 }
 
-fn digest_file(args: &Args, digest: Option<&Digest>) -> Result<u8> {
-    let is_name = destination.parse::<Reference>().is_ok();
-    if let (Some(path), Some(digest)) = (&args.digestfile, digest) {
+/// Writes the digest of what was pushed into the file of `--digestfile`.
+pub fn note_digest(file: Option<&PathBuf>, digest: Option<&Digest>) -> Result<()> {
+    if let (Some(path), Some(digest)) = (file, digest) {
         std::fs::write(path, digest.to_string())
             .with_context(|| format!("writing digest to file {:?}", path.display().to_string()))?;
     }
-    Ok(0)
+    Ok(())
 }
 
 /// How layers are packed, if that is said.
@@ -212,6 +189,7 @@ pub fn packing(format: Option<&str>, level: Option<i64>) -> Result<Option<Packin
 /// A destination that is no registry. As with podman, what would be a transport that cannot be written to is a registry's name; what
 /// can be neither is refused as a transport that nobody knows.
 fn elsewhere(destination: &str) -> Result<Option<Location>> {
+    let is_name = destination.parse::<Reference>().is_ok();
     match Location::parse(destination) {
         Err(LocationError::NotBuilt(_)) if is_name => Ok(None),
         Ok(None) if !is_name && !destination.starts_with("docker://") => match destination.split_once(':') {
@@ -228,6 +206,7 @@ async fn place(
     image: &str,
     location: Location,
     (manifest, packing): (Option<ManifestFormat>, Option<Packing>),
+    sign: SignWith,
     quiet: bool,
 ) -> Result<Vec<Digest>> {
     let shown = location.to_string();
@@ -258,8 +237,10 @@ async fn place(
     };
     let images = vec![SaveImage { name: image.to_owned(), tags, layout_name }];
     let form = SaveAs { transport, manifest, packing };
-    save::write(engine, images, Some(&path), form, quiet, true).await.map_err(|error| match error.downcast_ref() {
-        Some(haulout_engine::Error::Io { .. }) | None => error.context(format!("initializing destination {shown}")),
-        Some(_) => error,
+    save::write(engine, images, Some(&path), form, quiet, Some(sign)).await.map_err(|error| {
+        match error.downcast_ref() {
+            Some(haulout_engine::Error::Io { .. }) | None => error.context(format!("initializing destination {shown}")),
+            Some(_) => error,
+        }
     })
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::Engine;
 use haulout_engine::digest::Digest;
-use haulout_engine::image::{LayoutName, ManifestFormat, Packing, SaveAs, SaveImage, SaveTo, Transport};
+use haulout_engine::image::{LayoutName, ManifestFormat, Packing, SaveAs, SaveImage, SaveTo, SignWith, Transport};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -84,21 +84,22 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         (false, false) => None,
     };
     let manifest = (transport == Transport::Dir).then_some(ManifestFormat::Docker);
-    write(&engine, images, output, SaveAs { transport, manifest, packing }, args.quiet, false).await?;
+    write(&engine, images, output, SaveAs { transport, manifest, packing }, args.quiet, None).await?;
     Ok(0)
 }
 
-/// Writes images where they belong; nothing half-written stays. Answers the digests of their manifests.
+/// Writes images where they belong, signed where they are pushed; nothing half-written stays. Answers the digests of their manifests.
 pub async fn write(
     engine: &Engine,
     images: Vec<SaveImage>,
     output: Option<&Path>,
     form: SaveAs,
     quiet: bool,
-    signatures: bool,
+    pushed: Option<SignWith>,
 ) -> Result<Vec<Digest>> {
     let save = async |to: SaveTo| {
-        let save = engine.images().save(images, to, form);
+        let signatures = pushed.is_some();
+        let save = engine.images().save(images, to, form, pushed.unwrap_or_default());
         progress::show_push(save, quiet, signatures).await
     };
     let folder = form.transport.is_folder();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout search`.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::config::Folders;
 use haulout_engine::config::registries::Registries;
@@ -23,18 +21,11 @@ pub const USAGE: &str = "[options] TERM";
 /// Users can limit the number of results, and filter the output based on certain conditions.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override
-    #[arg(long)]
-    authfile: Option<PathBuf>,
-    /// Pathname of a directory containing TLS certificates and keys
-    #[arg(long, value_name = "Pathname")]
-    cert_dir: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
     /// List stars, official and automated columns (Docker compatibility)
     #[arg(long)]
     compatible: bool,
-    /// Credentials (USERNAME:PASSWORD) to use for authenticating to a registry
-    #[arg(long, value_name = "Credentials")]
-    creds: Option<String>,
     /// Filter output based on conditions provided
     #[arg(short, long)]
     filter: Vec<String>,
@@ -50,9 +41,6 @@ pub struct Args {
     /// Do not truncate the output
     #[arg(long)]
     no_trunc: bool,
-    /// Require HTTPS and verify certificates when contacting registries
-    #[arg(long)]
-    tls_verify: Option<bool>,
     terms: Vec<String>,
 }
 
@@ -85,13 +73,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if args.list_tags && !args.filter.is_empty() {
         bail!("filters are not applicable to list tags result");
     }
-    let access = Access {
-        auth_file: args.authfile.clone(),
-        certificates: args.cert_dir.clone(),
-        creds: args.creds.clone(),
-        tls_verify: args.tls_verify,
-    };
-    let options = access.options()?;
+    let options = args.access.options()?;
     let filter = filter(&args.filter)?;
     let limit = usize::try_from(args.limit).ok().filter(|limit| *limit > 0);
     let (mut found, failures) = if args.list_tags {

@@ -349,10 +349,11 @@ impl Images {
         push::sign(&self.engine, name, user, folder, all, options).await
     }
 
-    /// Writes images to an archive or a folder. `Done` says the digest of each one's manifest there.
-    pub fn save(&self, images: Vec<SaveImage>, to: SaveTo, form: SaveAs) -> Progress<PushProgress> {
+    /// Writes images to an archive or a folder, and signs what is written to a [`Transport::Dir`]. `Done` says the digest of each one's
+    /// manifest there.
+    pub fn save(&self, images: Vec<SaveImage>, to: SaveTo, form: SaveAs, sign: SignWith) -> Progress<PushProgress> {
         let engine = self.engine.clone();
-        progress::stream(move |reporter| save::save(engine, images, to, form, reporter))
+        progress::stream(move |reporter| save::save(engine, images, to, form, sign, reporter))
     }
 
     /// Whether `registry` knows that user.

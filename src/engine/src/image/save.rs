@@ -16,9 +16,10 @@ use super::document::{self, Part};
 use super::names::{new_name, unless_gone};
 use super::packing::{self, Packed, Packing};
 use super::progress::Reporter;
-use super::reference::is_hex_id;
+use super::reference::{Reference, is_hex_id};
+use super::signature::{self, Signer};
 use super::transport::Transport;
-use super::{Details, ManifestFormat, PullLayer, PushProgress, announce};
+use super::{Details, ManifestFormat, PullLayer, PushProgress, SignWith, SignatureError, announce};
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::step::Compression;
@@ -101,8 +102,10 @@ pub(super) async fn save(
     images: Vec<SaveImage>,
     to: SaveTo,
     form: SaveAs,
+    sign: SignWith,
     reporter: Reporter<PushProgress>,
 ) -> Result<(), Error> {
+    let signer = sign.open(&engine).await?;
     let mut chosen: Vec<Chosen> = Vec::new();
     for image in &images {
         let one = choose(&engine, image).await?;
@@ -118,7 +121,7 @@ pub(super) async fn save(
         }
     }
     reporter.say(PushProgress::Layers(layers.clone()));
-    let saving = Saving { engine: &engine, images: &chosen, layers: &layers, form, reporter: &reporter };
+    let saving = Saving { engine: &engine, images: &chosen, layers: &layers, form, signer, reporter: &reporter };
     let place = match &to {
         SaveTo::File(file) => std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok(),
         SaveTo::Folder(folder) => std::path::absolute(folder).ok(),
@@ -141,6 +144,14 @@ pub(super) async fn save(
         reporter.say(PushProgress::Done { digest });
     }
     Ok(())
+}
+
+impl Chosen {
+    /// The name that it is signed by.
+    fn reference(&self) -> Result<Reference, Error> {
+        let name = self.names.last().ok_or_else(|| SignatureError::Nameless { image: self.asked.clone() })?;
+        Ok(name.parse()?)
+    }
 }
 
 async fn choose(engine: &Engine, image: &SaveImage) -> Result<Chosen, Error> {
@@ -211,6 +222,8 @@ struct Saving<'a> {
     /// Each once.
     layers: &'a [PullLayer],
     form: SaveAs,
+    /// Signs what is written to a `dir`, the only one that has a place for it.
+    signer: Signer,
     reporter: &'a Reporter<PushProgress>,
 }
 
@@ -317,6 +330,7 @@ impl Saving<'_> {
         let [image] = self.images else {
             return Err(Error::Invalid("a folder of this kind holds one image".to_owned()));
         };
+        let signed_as = self.signer.signs().then(|| image.reference()).transpose()?;
         fs::create_dir_all(folder).map_err(at(folder.to_owned()))?;
         let before = previous(folder).map_err(at(folder.to_owned()))?.ok_or_else(|| {
             Error::Invalid(format!(
@@ -346,12 +360,26 @@ impl Saving<'_> {
             let path = folder.join(name);
             put(&path, &bytes).map_err(at(path.clone()))?;
         }
-        let ours: Vec<String> = parts.values().map(|part| part.digest.hex()).chain([id.hex()]).collect();
+        let mut ours: Vec<String> = parts.values().map(|part| part.digest.hex()).chain([id.hex()]).collect();
+        if let Some(reference) = &signed_as {
+            ours.extend(self.sign(folder, reference, &digest).await?);
+        }
         for stale in before.into_iter().filter(|name| !ours.contains(name)) {
             fs::remove_file(folder.join(&stale)).map_err(at(folder.join(&stale)))?;
         }
         sync_folder(folder).map_err(at(folder.to_owned()))?;
         Ok(vec![digest])
+    }
+
+    /// Signs what is in a `dir` as `reference`, the image's own name: the folder has none. Answers the files of the signatures.
+    async fn sign(&self, folder: &Path, reference: &Reference, digest: &Digest) -> Result<Vec<String>, Error> {
+        self.reporter.say(PushProgress::Written);
+        let say = |words| self.reporter.say(PushProgress::Signing(words));
+        let signatures = self.signer.signatures(self.engine, reference, digest, say).await?;
+        say("Storing signatures");
+        let (folder, count) = (folder.to_owned(), signatures.len());
+        self.engine.blocking("writing signatures", move || Ok(signature::folder::write(&folder, &signatures)?)).await?;
+        Ok((1..=count).map(signature::folder::name).collect())
     }
 
     /// Configurations, manifests, the index and the file that says what it is, by their names in the layout.

@@ -2,18 +2,18 @@
 //! Signatures of images: what policy.json asks for is checked before an image comes in, and what is pushed can be signed.
 //!
 //! There are two kinds. A *simple* one (containers-signature(5)) is an `OpenPGP` message that lies in a lookaside storage; the user's
-//! own `gpg` makes it and checks it. One of *sigstore*'s is made with a key of its own and lies in the registry, beside the image.
+//! own `gpg` makes it and checks it. One of *sigstore*'s is made with a key of its own and lies in the registry, beside the image. In a
+//! `dir` both lie beside the manifest ([`folder`]).
 //! Both sign the same few words: the digest of a manifest, and what it is called. Signatures are not kept with an image that was
 //! pulled: they said what they had to say.
 
+pub(super) mod folder;
 mod gpg;
 mod key;
 mod payload;
 mod sigstore;
 mod storage;
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::manifest::ManifestError;
@@ -73,6 +73,12 @@ pub enum SignatureError {
     /// A private key; Podman's words.
     #[error("initializing private key: {0}")]
     Key(String),
+    /// What is written to a place without names has none either.
+    #[error("{image} has no name to be signed by: say it by its name, or give it one with tag")]
+    Nameless {
+        /// What was asked for.
+        image: String,
+    },
     /// registries.d; Podman's words.
     #[error(
         "writing signatures: writing sigstore attachments is disabled by configuration: {image} needs use-sigstore-attachments in registries.d"
@@ -144,48 +150,31 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// How many signatures of a folder are looked at: each is one run of `gpg`.
-const MOST: usize = 128;
-
-/// Checks that the manifest `digest` in the folder of a `dir` has all `wanted` signatures: `signature-1` and so on, each a simple one.
-/// Blocks.
+/// Checks that the manifest `digest` in the folder of a `dir` has all `wanted` signatures. Blocks.
 pub(super) fn check_folder(folder: &Path, digest: &Digest, wanted: &[Requirement]) -> Result<(), SignatureError> {
     if wanted.is_empty() {
         return Ok(());
     }
-    let mut found = Vec::new();
-    for number in 1..=MOST {
-        let path = folder.join(format!("signature-{number}"));
-        let read = File::open(&path).and_then(|file| {
-            let mut bytes = Vec::new();
-            file.take(LONGEST + 1).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        });
-        match read {
-            Ok(bytes) if bytes.len() as u64 > LONGEST => {
-                return Err(SignatureError::File(format!("{} is longer than signatures are", path.display())));
-            }
-            // One of another kind says so by its first byte; it lies beside the image in its registry.
-            Ok(bytes) if bytes.first() == Some(&0) => {}
-            Ok(bytes) => found.push(Found::Simple(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-            Err(source) => {
-                return Err(SignatureError::Storage { doing: "reading", place: path.display().to_string(), source });
-            }
-        }
-    }
+    let found = folder::read(folder)?;
     wanted.iter().try_for_each(|requirement| satisfied(requirement, None, digest, &found))
 }
 
-/// The bytes of a signature at most.
-const LONGEST: u64 = 4 << 20;
-
-/// A signature as it was found.
+/// A signature.
 pub(super) enum Found {
     /// An `OpenPGP` message.
     Simple(Vec<u8>),
     /// What is signed, and by which bytes.
     Sigstore { payload: Vec<u8>, signature: String },
+}
+
+impl Found {
+    /// Whether it is of the kind that the requirement asks for.
+    fn is_for(&self, requirement: &Requirement) -> bool {
+        matches!(
+            (self, requirement),
+            (Self::Simple(_), Requirement::SignedBy { .. }) | (Self::Sigstore { .. }, Requirement::Sigstore { .. })
+        )
+    }
 }
 
 /// Whether one of the signatures does what the requirement asks for. Blocks.
@@ -196,7 +185,8 @@ fn satisfied(
     found: &[Found],
 ) -> Result<(), SignatureError> {
     let mut reasons = Vec::new();
-    for signature in found {
+    // Those of another kind are none for it.
+    for signature in found.iter().filter(|signature| signature.is_for(requirement)) {
         match accepted(requirement, reference, digest, signature) {
             Ok(()) => return Ok(()),
             Err(reason) => reasons.push(reason),
@@ -288,6 +278,11 @@ pub(super) struct Signer {
 }
 
 impl Signer {
+    /// Whether anybody is to sign.
+    pub(super) fn signs(&self) -> bool {
+        self.with.gpg.is_some() || self.key.is_some()
+    }
+
     /// Signs the manifest `digest` as `reference`, and puts the signatures where they belong, beside those that are there.
     pub(super) async fn sign(
         &self,
@@ -301,38 +296,53 @@ impl Signer {
             return Ok(());
         }
         let section = section(engine, reference).await?;
-        let mut simple = None;
-        if let Some(user) = self.with.gpg.clone() {
-            say("Creating signature: Signing image using simple signing");
-            let words = Payload::of(reference, digest).written(payload::SIMPLE);
-            let passphrase = self.with.passphrase_file.clone();
-            let made =
-                engine.blocking("signing an image", move || Ok(gpg::sign(&words, &user, passphrase.as_deref())?));
-            simple = Some(made.await?);
-        }
-        let mut attached = None;
-        if let Some(key) = &self.key {
-            say("Creating signature: Signing image using a sigstore signature");
-            let words = Payload::of(reference, digest).written(payload::SIGSTORE);
-            attached = Some((key.sign(&words)?, words));
-        }
+        let made = self.signatures(engine, reference, digest, &say).await?;
         say("Storing signatures");
-        if simple.is_some() || self.with.replaces {
+        if self.with.gpg.is_some() || self.with.replaces {
             let storage = Storage::to_write(&section)?;
             if self.with.replaces {
                 storage.clear(engine, reference, digest).await?;
             }
-            if let Some(message) = simple {
-                storage.add(engine, reference, digest, message).await?;
+            for signature in &made {
+                if let Found::Simple(message) = signature {
+                    storage.add(engine, reference, digest, message.clone()).await?;
+                }
             }
         }
-        if let Some((signature, words)) = attached {
-            if !section.use_sigstore_attachments {
-                return Err(SignatureError::AttachmentsOff { image: Box::new(reference.clone()) }.into());
+        for signature in made {
+            if let Found::Sigstore { payload, signature } = signature {
+                if !section.use_sigstore_attachments {
+                    return Err(SignatureError::AttachmentsOff { image: Box::new(reference.clone()) }.into());
+                }
+                sigstore::attach(repository, reference, digest, payload, &signature, self.with.replaces).await?;
             }
-            sigstore::attach(repository, reference, digest, words, &signature, self.with.replaces).await?;
         }
         Ok(())
+    }
+
+    /// The signatures of the manifest `digest`, which is called `reference`, by everybody who is to sign it.
+    pub(super) async fn signatures(
+        &self,
+        engine: &Engine,
+        reference: &Reference,
+        digest: &Digest,
+        say: impl Fn(&'static str),
+    ) -> Result<Vec<Found>, Error> {
+        let mut made = Vec::new();
+        if let Some(user) = self.with.gpg.clone() {
+            say("Creating signature: Signing image using simple signing");
+            let words = Payload::of(reference, digest).written(payload::SIMPLE);
+            let passphrase = self.with.passphrase_file.clone();
+            let message =
+                engine.blocking("signing an image", move || Ok(gpg::sign(&words, &user, passphrase.as_deref())?));
+            made.push(Found::Simple(message.await?));
+        }
+        if let Some(key) = &self.key {
+            say("Creating signature: Signing image using a sigstore signature");
+            let payload = Payload::of(reference, digest).written(payload::SIGSTORE);
+            made.push(Found::Sigstore { signature: key.sign(&payload)?, payload });
+        }
+        Ok(made)
     }
 }
 

@@ -14,8 +14,10 @@ use crate::image::registry::{RegistryError, Repository};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
-const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
+/// What is signed.
+pub(super) const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The annotation that is its signature, in base64.
+pub(super) const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 
 /// More than any image has.
 const ATTACHED_MAX: usize = 128;
