@@ -228,6 +228,19 @@ class Places(StoreTest):
         self.assertEqual(self.ours("t", *transient, "run", "--network", "none", BUSYBOX, *grep).stdout, "1\n")
         # A reboot, or the last session's end.
         shutil.rmtree(self.folder / "haulout/run/haulout")
-        self.assertEqual(self.ours("t", "ps", "-a", "--format", "{{.Names}}").stdout.split(), ["stays"])
+        self.assertEqual(sorted(self.ours("t", "ps", "-a", "--format", "{{.Names}}").stdout.split()), ["borrower", "stays"])
+        self.assertEqual(sorted(self.ours("t", *volumes).stdout.splitlines()), sorted([f"{lent} true", "named false"]))
+        self.ours("t", "rm", "borrower")
+        self.assertEqual(sorted(path.name for path in files.iterdir() if not path.name.startswith(".")), sorted([lent, "named"]))
         self.ours("t", *transient, "run", "--name", "goes", "--network", "none", BUSYBOX, "true")
         self.assertEqual(len(self.ours("t", "ps", "-a", "--quiet").stdout.split()), 2)
+        # Volumes that nobody named go with the containers that they were made for, unless one that stays has them too.
+        volumes = ("volume", "ls", "--format", "{{.Name}} {{.Anonymous}}")
+        files = self.folder / "haulout/t/haulout/volumes"
+        self.ours("t", *transient, "run", "--name", "filled", "--network", "none", "-v", "named:/n", "-v", "/a", BUSYBOX, "sh", "-c", "chown 7 /a; touch /a/f /n/f")
+        self.ours("t", *transient, "run", "--name", "lender", "--network", "none", "-v", "/b", BUSYBOX, "touch", "/b/f")
+        self.ours("t", *transient, "run", "--name", "removed", "--network", "none", "-v", "/c", BUSYBOX, "touch", "/c/f")
+        self.ours("t", *transient, "rm", "removed")
+        lent = self.ours("t", "inspect", "--format", "{{range .Mounts}}{{.Name}}{{end}}", "lender").stdout.strip()
+        self.ours("t", "create", "--name", "borrower", "--network", "none", "--volumes-from", "lender", BUSYBOX)
+        self.assertEqual(len(self.ours("t", *volumes).stdout.splitlines()), 4)

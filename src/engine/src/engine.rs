@@ -159,7 +159,7 @@ impl Engine {
         let mut database = Database::open(&paths.database())?.with_stores(paths.layers(), &paths.elsewhere.images);
         let [may_be, live] = paths.transient();
         if may_be.exists() && !live.exists() {
-            database.remove_transient_containers()?;
+            database.remove_transient()?;
             fs::create_dir_all(&paths.runtime).and_then(|()| fs::write(&live, "")).map_err(failed("writing", &live))?;
         }
         if database.is_alone() {

@@ -295,8 +295,11 @@ fn new_volumes(record: &Record) -> Vec<volume::Record> {
         });
         asked.map(|volume| volume.driver_options.clone()).unwrap_or_default()
     };
-    let new =
-        |name: &str| volume::Record { options: options(name), ..volume::Record::new(name.to_owned(), anonymous(name)) };
+    let new = |name: &str| volume::Record {
+        options: options(name),
+        transient: record.options.transient && anonymous(name),
+        ..volume::Record::new(name.to_owned(), anonymous(name))
+    };
     record.volume_names().map(new).collect()
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Containers that were to be removed when they ended (`--rm`), and ended with the machine, or with everybody who could have done so.
 //!
-//! The first command of a login that makes or removes a container looks for them: their names are free then.
+//! The first command of a login that makes or removes a container looks for them: their names are free then. It removes what is left of
+//! the volumes of containers that were to go with the last login as well.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,6 +24,11 @@ impl Containers {
         }
         let engine = self.engine.clone();
         let found = self.engine.blocking("looking for containers that nobody removed", move || left(&engine)).await;
+        if self.engine.paths().transient()[0].exists()
+            && let Err(error) = self.engine.volumes().tidy().await
+        {
+            tracing::warn!("removing what transient containers left: {error}");
+        }
         for record in found.unwrap_or_default() {
             // Locked, it is somebody's.
             let Ok(Some(lock)) = Lock::try_take(self.engine.paths(), &record.id) else { continue };

@@ -153,10 +153,14 @@ impl Database {
         Ok(records)
     }
 
-    /// Takes away all containers that were to last as long as the runtime folder, which has gone. Their folders are garbage then.
-    pub(crate) fn remove_transient_containers(&mut self) -> Result<(), StateError> {
+    /// Takes away all containers that were to last as long as the runtime folder, which has gone, and the volumes that were made for
+    /// them and that nobody else has. Their folders are garbage then.
+    pub(crate) fn remove_transient(&mut self) -> Result<(), StateError> {
         for record in self.containers()?.iter().filter(|record| record.options.transient) {
             self.remove_container(&record.id)?;
+        }
+        for volume in self.volumes()?.iter().filter(|volume| volume.transient) {
+            self.remove_volume(&volume.name)?;
         }
         Ok(())
     }

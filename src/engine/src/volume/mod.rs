@@ -40,6 +40,8 @@ pub struct Record {
     pub options: BTreeMap<String, String>,
     /// Whether it was made for a container that did not name it.
     pub anonymous: bool,
+    /// Whether it goes with the runtime folder, as the container does that it was made for (`transient_store`).
+    pub transient: bool,
 }
 
 /// A volume, and what is of it.
