@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -186,6 +187,95 @@ class ContainersConf(SettingsTest):
         self.assertTrue((self.folder / "volumes/haulout/elsewhere/_data").is_dir())
         shown = self.haulout("volume", "inspect", "--format", "{{.Mountpoint}}", "elsewhere", env=env).stdout.strip()
         self.assertEqual(shown, f"{self.folder}/volumes/haulout/elsewhere/_data")
+
+
+    def test_a_new_volume_is_filled_when_it_is_made_where_it_says_so(self):
+        for value, files in (("true", ["group", "passwd"]), ("false", [])):
+            env = self.conf(f"[containers]\npids_limit = 0\nprepare_volume_on_create = {value}\n")
+            for program in ("podman", "haulout"):
+                run(program, "create", "--name", "filled", "--network", "none", "--user", "7", "-v", "f:/etc", "-v", "e:/nothere", "-v", "n:/home:nocopy",
+                    BUSYBOX, "sh", "-c", "ls /etc; ls /home; stat -c %u /nothere", env=env)
+                for volume in "fen":
+                    self.addCleanup(run, program, "volume", "rm", "--force", volume)
+                place = run(program, "volume", "inspect", "--format", "{{.Mountpoint}}", "f").stdout.strip()
+                with self.subTest(program=program, value=value):
+                    self.assertEqual(sorted(set(os.listdir(place)) & {"group", "passwd"}), files)
+                    for other in "en":
+                        self.assertEqual(os.listdir(place.replace("/f/", f"/{other}/")), [])
+            self.assertEqual(self.haulout("volume", "inspect", "--format", "{{.NeedsCopyUp}}", "f").stdout.strip(), str(not files).lower())
+            self.same("start", "--attach", "filled", env=env)
+            for program in ("podman", "haulout"):
+                run(program, "rm", "filled")
+                run(program, "volume", "rm", "f", "e", "n")
+
+    def test_a_volume_that_was_filled_has_the_owners_of_the_containers_ids(self):
+        env = self.conf("[containers]\nprepare_volume_on_create = true\n")
+        self.addCleanup(run, "haulout", "volume", "rm", "--force", "mapped")
+        self.haulout("create", "--name", "m", "--network", "none", "--userns=keep-id", "-v", "mapped:/etc", BUSYBOX, "stat", "-c", "%u", "/etc/passwd", env=env)
+        self.assertEqual(self.haulout("start", "--attach", "m").stdout, "0\n")
+        self.haulout("rm", "m")
+
+
+class Cgroupfs(SettingsTest):
+    """Cgroups that are made without systemd."""
+
+    def setUp(self):
+        super().setUp()
+        self.env = self.conf('[engine]\ncgroup_manager = "cgroupfs"\n')
+
+    def cgroup(self, program, name):
+        pid = run(program, "inspect", "--format", "{{.State.Pid}}", name).stdout.strip()
+        return next(line[3:] for line in Path("/proc", pid, "cgroup").read_text().splitlines() if line.startswith("0::"))
+
+    def test_a_cgroup_is_made_beside_the_callers_and_goes_with_the_container(self):
+        own = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+        parent = Path("/sys/fs/cgroup" + str(Path(own).parent))
+        mode = "{{.HostConfig.CgroupManager}} {{.HostConfig.Cgroups}} {{.HostConfig.CgroupParent}}"
+        self.same("run", "--detach", "--name", "c", "--network", "none", BUSYBOX, "sleep", "100", env=self.env)
+        self.same("inspect", "--format", mode, "c")
+        self.same("info", "--format", "{{.Host.CgroupManager}}", env=self.env)
+        podman, haulout = (self.cgroup(program, "c") for program in ("podman", "haulout"))
+        self.assertEqual(str(Path(podman).parent), str(Path(own).parent))
+        identity = self.inspect("c")["Id"]
+        self.assertEqual(haulout, f"{Path(own).parent}/haulout-{identity}/container")
+        folder = parent / f"haulout-{identity}"
+        # It is paused by its cgroup, stopped, and has one again when it is started: whatever the flag says now.
+        self.haulout("pause", "c")
+        self.haulout("unpause", "c")
+        self.haulout("exec", "c", "true")
+        self.haulout("stop", "--time", "0", "c")
+        self.assertFalse(folder.exists())
+        self.haulout("--cgroup-manager", "systemd", "start", "c")
+        self.assertEqual(self.cgroup("haulout", "c"), haulout)
+        self.haulout("rm", "--force", "--time", "0", "c")
+        self.assertFalse(folder.exists())
+
+    def test_what_a_killed_monitor_left_is_cleared(self):
+        self.haulout("run", "--detach", "--name", "c", "--network", "none", BUSYBOX, "sleep", "100", env=self.env)
+        folder = Path("/sys/fs/cgroup" + self.cgroup("haulout", "c")).parent
+        os.kill(int(self.inspect("c")["State"]["ConmonPid"]), 9)
+        self.haulout("rm", "--force", "--time", "0", "c")
+        self.assertFalse(folder.exists())
+
+    def test_it_restarts_and_is_removed_when_it_ends(self):
+        done = self.haulout("run", "--rm", "--network", "none", "--restart=no", BUSYBOX, "cat", "/proc/self/cgroup", env=self.env)
+        self.assertIn("0::/\n", done.stdout)
+        self.haulout("run", "--name", "again", "--network", "none", "--restart=on-failure:2", BUSYBOX, "false", env=self.env, status=1)
+        left = [path for path in Path("/sys/fs/cgroup").rglob("haulout-*") if re.fullmatch(r"haulout-[0-9a-f]{64}", path.name)]
+        self.assertEqual(left, [])
+
+    def test_a_parent_is_a_path_and_no_slice(self):
+        for manager, parent in (("cgroupfs", "foo.slice"), ("systemd", "foo"), ("systemd", "/foo")):
+            self.same("--cgroup-manager", manager, "create", "--cgroup-parent", parent, BUSYBOX, "true")
+        podman, haulout = self.both("run", "--rm", "--network", "none", "--cgroup-parent", "/foo", BUSYBOX, "true", env=self.env)
+        self.assertEqual((podman.returncode, haulout.returncode), (126, 126), haulout.stderr)
+        self.assertIn("/sys/fs/cgroup/foo", haulout.stderr)
+        own = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+        parent = f"{Path(own).parent}/haulout-test-parent"
+        self.addCleanup(lambda: Path("/sys/fs/cgroup" + parent).is_dir() and Path("/sys/fs/cgroup" + parent).rmdir())
+        self.haulout("run", "--detach", "--name", "p", "--network", "none", "--cgroup-parent", parent, BUSYBOX, "sleep", "100", env=self.env)
+        self.assertTrue(self.cgroup("haulout", "p").startswith(f"{parent}/haulout-"))
+        self.haulout("rm", "--force", "--time", "0", "p")
 
 
 class Program(SettingsTest):

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use crate::container::options::Cgroups;
-use crate::container::{Status, maps_of_user};
+use crate::container::{Status, confinement, maps_of_user};
 use crate::engine::{Engine, Error};
 use crate::net;
 use crate::runtime::{self, Runtime};
@@ -186,12 +186,12 @@ fn host(engine: &Engine) -> Result<Host, Error> {
         swap_total: bytes_of("SwapTotal"),
         swap_free: bytes_of("SwapFree"),
         uptime: uptime.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default(),
-        cgroup_controllers: limits::controllers(Cgroups::Enabled),
+        cgroup_controllers: limits::controllers(Cgroups::Enabled, None),
         user_manager: false,
         uid_map,
         gid_map,
-        apparmor: read("/sys/module/apparmor/parameters/enabled").starts_with('Y'),
-        selinux: Path::new("/sys/fs/selinux/enforce").exists(),
+        apparmor: confinement::has_apparmor(),
+        selinux: confinement::has_selinux(),
         seccomp: Path::new("/proc/sys/kernel/seccomp").exists(),
         capabilities: configured.map_or_else(default, <[String]>::to_vec),
         oci_runtime: match Runtime::find(&settings) {

@@ -206,6 +206,11 @@ pub enum Cgroup {
     Scope,
     /// The cgroup that the monitor is in is divided into `supervisor` and `container` (`--cgroups=split`).
     Split,
+    /// The monitor makes one for the container, without asking any manager, and stays in its own (`cgroup_manager = "cgroupfs"`).
+    Beside {
+        /// In which other one, by its path below the mount; beside the monitor's own when nothing.
+        parent: Option<String>,
+    },
     /// None of its own.
     Disabled,
 }

@@ -131,7 +131,7 @@ impl Flags {
             settled: true,
             runtime: None,
             init_path: given(self.init_path.as_ref()).map(PathBuf::from),
-            cgroup_parent: self.cgroup.parent()?,
+            cgroup_parent: self.cgroup.parent(),
             personality: given(self.personality.as_ref()).cloned(),
             chroot_dirs: self.mount.chroot_folders(),
             systemd_size: self.mount.systemd_size()?,

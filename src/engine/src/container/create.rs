@@ -13,7 +13,7 @@ use super::options::{
     ImageVolume, Namespace, Namespaces, Network, Options, Protocol, Publish, Rootfs, SdNotify, Userns, Volume,
     VolumeSource,
 };
-use super::{ContainerId, Record, defaults, health, inspect, names, signal};
+use super::{ContainerId, Record, cgroups, confinement, defaults, health, inspect, names, signal};
 use crate::config::containers::Settings;
 use crate::engine::{Engine, Error, os_words};
 use crate::event;
@@ -24,14 +24,21 @@ use crate::secret;
 use crate::spec::{self, asked, capabilities, mounts, process};
 use crate::state::{Added, Found};
 use crate::userns::modes::{self, Mapping};
-use crate::volume::{self, Guard, Made};
+use crate::volume::{self, Guard};
 
 /// In Podman's words.
 const PORTS_DISCARDED: &str =
     "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use";
 
+/// A container that was made.
+pub(super) struct Made {
+    pub id: ContainerId,
+    /// Whether its volumes are filled now, not when it is first started (`prepare_volume_on_create`).
+    pub fill: bool,
+}
+
 /// Checks `options`, decides what they leave open, and writes the record. Blocks.
-pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Result<ContainerId, Error> {
+pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Result<Made, Error> {
     let settings = engine.settings()?;
     options.runtime.clone_from(&engine.told().settings.engine.runtime);
     options.transient = engine.paths().elsewhere.transient;
@@ -39,6 +46,10 @@ pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Resul
         mark_transient(engine.paths())?;
     }
     defaults::apply(&mut options, &settings)?;
+    cgroups::choose(&mut options, &settings)?;
+    for words in confinement::missed(&settings, confinement::has_selinux, confinement::has_apparmor) {
+        engine.warn(words);
+    }
     check(&options, &settings)?;
     for asked in &options.volumes {
         volume::check(&asked.driver_options)?;
@@ -123,7 +134,7 @@ pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Resul
     let io = |source| Error::Io { doing: format!("making the volumes of container {id}"), source };
     // Whoever removes volumes waits until both their folders and their records are there.
     let guard = if volumes.is_empty() { None } else { Some(Guard::take(engine.paths()).map_err(io)?) };
-    let mut made = guard.as_ref().map(Made::of);
+    let mut made = guard.as_ref().map(volume::Made::of);
     if let Some(made) = &mut made {
         volumes.iter().try_for_each(|volume| made.make(&volume.name)).map_err(io)?;
     }
@@ -140,7 +151,7 @@ pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Resul
     }
     let added = added?;
     match added {
-        Added::Done => made.map_or((), Made::keep),
+        Added::Done => made.map_or((), volume::Made::keep),
         _ => drop(made),
     }
     drop((guard, kept));
@@ -152,7 +163,8 @@ pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Resul
             if tell {
                 event::append(engine.paths(), &record.event("create", None));
             }
-            Ok(id)
+            let fill = settings.containers.prepare_volume_on_create == Some(true) && !volumes.is_empty();
+            Ok(Made { id, fill })
         }
         Added::NameInUse(holder) => Err(Error::NameInUse { name: record.name.to_string(), id: holder }),
         Added::NoImage => Err(Error::NoSuchImage(record.options.image)),

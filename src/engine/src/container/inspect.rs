@@ -47,7 +47,7 @@ fn end_orphan(paths: &Paths, id: &ContainerId) {
     if let Ok(Some(_lock)) = Lock::try_take(paths, id)
         && Seen::look(paths, id).is_ok_and(|seen| seen.orphaned)
     {
-        systemd::remains::kill_scopes(id);
+        systemd::remains::kill_scopes(paths, id);
     }
 }
 

@@ -67,18 +67,11 @@ impl Containers {
                 Readiness::Ending(process) => crate::event::end_of(process).await,
             }
         };
-        if let Some(wanted) = prepared.mapped.take() {
-            if wanted.found().is_none() {
-                let made = steps.run(&Step::Map(Box::new(wanted.clone())), Vec::new()).await;
-                if let Err(error) = made {
-                    let _ = fs::remove_dir_all(self.engine.paths().bundle(&id));
-                    return Err(error.into());
-                }
-            }
-            if let Some((tree, data)) = wanted.found() {
-                prepared.plan.root.lower = vec![tree];
-                prepared.plan.root.data = data;
-            }
+        if let Some(wanted) = prepared.mapped.take()
+            && let Err(error) = steps.map(&wanted, &mut prepared.plan.root).await
+        {
+            let _ = fs::remove_dir_all(self.engine.paths().bundle(&id));
+            return Err(error.into());
         }
         let failed = |source| Error::Io { doing: format!("starting container {id}"), source };
         let ((mut receiver, sender), far) = connection::starter().map_err(failed)?;

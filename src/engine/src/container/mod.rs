@@ -4,9 +4,11 @@
 mod accounts;
 mod attach;
 mod base;
+mod cgroups;
 mod change;
 pub(crate) mod changes;
 pub mod commit;
+pub(crate) mod confinement;
 mod connect;
 pub(crate) mod connection;
 pub mod copy;
@@ -15,6 +17,7 @@ mod defaults;
 pub mod descriptors;
 mod exec;
 pub(crate) mod files;
+mod fill;
 pub mod health;
 pub mod id;
 mod initialize;
@@ -48,6 +51,7 @@ use haulout_monitor::last_run::Exit;
 use haulout_monitor::process::Process;
 use serde::{Deserialize, Serialize};
 
+use self::create::Made;
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::event::{self, Event};
@@ -313,10 +317,13 @@ impl Containers {
         Box::pin(self.sweep()).await;
         let engine = self.engine.clone();
         let made = self.engine.blocking("making a container", move || create::create(&engine, options, tell)).await;
+        if let Ok(Made { id, fill: true }) = &made {
+            self.fill_volumes(id).await;
+        }
         // Beside the start: this is what people do most, and disks are small.
         let engine = self.engine.clone();
         tokio::spawn(async move { crate::image::sweep_litter(&engine).await });
-        made
+        Ok(made?.id)
     }
 
     /// Makes one ready to be started, by the runtime's `create`: its files are mounted, its network is there, its process waits.

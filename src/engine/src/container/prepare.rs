@@ -369,6 +369,7 @@ fn monitor_config(
         network,
         cgroup: match notify::cgroups(record) {
             Cgroups::Enabled => monitor::Cgroup::Scope,
+            Cgroups::Unmanaged => monitor::Cgroup::Beside { parent: options.cgroup_parent.clone() },
             Cgroups::Split => monitor::Cgroup::Split,
             Cgroups::Disabled => monitor::Cgroup::Disabled,
         },
@@ -432,16 +433,16 @@ pub(super) fn stop_signal(record: &Record, image: Option<&ImageConfiguration>) -
 
 /// What the mounts that were asked for need before the runtime mounts them.
 #[derive(Default)]
-struct Mounts {
+pub(super) struct Mounts {
     stages: Stages,
-    fresh: Vec<Fresh>,
+    pub fresh: Vec<Fresh>,
     owned: Vec<PathBuf>,
     /// Kept locked until they are filled.
-    new: Vec<Mark>,
+    pub new: Vec<Mark>,
 }
 
 /// Decides it, and makes the volumes that are not there.
-fn mounts(engine: &Engine, record: &Record, asked: &[Asked]) -> Result<Mounts, Error> {
+pub(super) fn mounts(engine: &Engine, record: &Record, asked: &[Asked]) -> Result<Mounts, Error> {
     let (paths, id) = (engine.paths(), &record.id);
     let mut mounts = Mounts::default();
     for (index, asked) in asked.iter().enumerate() {

@@ -237,7 +237,7 @@ impl Containers {
         if self.look(id).await?.monitor != Monitor::Gone {
             return Ok(false);
         }
-        systemd::remains::kill_scopes(id);
+        systemd::remains::kill_scopes(self.engine.paths(), id);
         let step = Step::Reap(self.remains(id, None).await?);
         self.engine.steps().await?.run(&step, Vec::new()).await?;
         Ok(true)
@@ -255,7 +255,7 @@ impl Containers {
 
     pub(super) async fn reap_locked(&self, record: &Record) -> Result<(), Error> {
         let id = record.id;
-        systemd::remains::kill_scopes(&id);
+        systemd::remains::kill_scopes(self.engine.paths(), &id);
         let step = Step::Reap(self.remains(&id, record.options.runtime.clone()).await?);
         self.engine.steps().await?.run(&step, Vec::new()).await?;
         let engine = self.engine.clone();

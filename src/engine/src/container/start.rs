@@ -162,6 +162,19 @@ pub struct Part {
     pub target: PathBuf,
 }
 
+/// Volumes that are filled before their container is started.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Filling {
+    /// The container's root filesystem.
+    pub root: Root,
+    /// Which.
+    pub fresh: Vec<Fresh>,
+    /// Whose they become where the root has nothing.
+    pub user: String,
+    /// The container's own map of ids.
+    pub mapping: Option<Mapping>,
+}
+
 /// A volume that was never mounted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fresh {

@@ -28,7 +28,7 @@ impl Containers {
         let health = changes.health.map(|health| options.health.clone().changed(health)).transpose()?;
         if self.running(id).await?.process().is_some() {
             let update = Update {
-                resources: resources(id, &changes.limits, &wanted, options.cgroups)?,
+                resources: resources(id, &changes.limits, &wanted, &options)?,
                 restart: changes.restart.map(super::prepare::restart),
                 health: health.as_ref().map(|health| match health.checks(id) {
                     Some(checks) => Health::Checked(Box::new(checks)),
@@ -67,13 +67,13 @@ fn resources(
     id: &ContainerId,
     changed: &Limits,
     all: &Limits,
-    cgroups: super::options::Cgroups,
+    options: &super::Options,
 ) -> Result<Option<serde_json::Value>, Error> {
     if *changed == Limits::default() {
         return Ok(None);
     }
     // A start goes on without a limit that the machine cannot set; here nothing else is asked for.
-    let controllers = limits::controllers(cgroups);
+    let controllers = limits::controllers(options.cgroups, options.cgroup_parent.as_deref());
     if let (_, Some(missing)) = limits::resources(changed, Some(0), &controllers)? {
         return Err(Error::Invalid(format!("updating container {id}: {missing}")));
     }

@@ -33,15 +33,21 @@ pub fn cgroup_mount() -> PathBuf {
     if unified.join("cgroup.procs").exists() { unified.into() } else { "/sys/fs/cgroup".into() }
 }
 
-/// The controllers that a container's cgroup can have: those that systemd's manager was given, or of our own cgroup.
-pub fn controllers(cgroups: Cgroups) -> Vec<String> {
-    let folder = match cgroups {
+/// The controllers that a container's cgroup can have: those that systemd's manager was given, or of our own cgroup; of one that is made in
+/// `parent`, or beside ours, those that are given on there.
+pub fn controllers(cgroups: Cgroups, parent: Option<&str>) -> Vec<String> {
+    let whole = "cgroup.controllers";
+    let found = match cgroups {
         Cgroups::Disabled => None,
-        Cgroups::Split => own_cgroup(),
-        Cgroups::Enabled => Some(systemd::cgroup_of_manager()),
+        Cgroups::Split => own_cgroup().map(|own| (own, whole)),
+        Cgroups::Enabled => Some((systemd::cgroup_of_manager(), whole)),
+        Cgroups::Unmanaged => {
+            let beside = || own_cgroup().map(|own| own.rsplit_once('/').unwrap_or_default().0.to_owned());
+            let parent = parent.map(|parent| parent.trim_start_matches('/').to_owned()).or_else(beside);
+            parent.map(|parent| (parent, "cgroup.subtree_control"))
+        }
     };
-    let text =
-        folder.and_then(|folder| fs::read_to_string(cgroup_mount().join(folder).join("cgroup.controllers")).ok());
+    let text = found.and_then(|(folder, file)| fs::read_to_string(cgroup_mount().join(folder).join(file)).ok());
     text.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect()
 }
 

@@ -346,7 +346,7 @@ fn linux(
     let Request { record, settings, .. } = request;
     let options = &record.options;
     let host_network = options.network == Network::Host;
-    let controllers = limits::controllers(options.cgroups);
+    let controllers = limits::controllers(options.cgroups, options.cgroup_parent.as_deref());
     let (resources, warning) = limits::resources(&options.limits, settings.containers.pids_limit, &controllers)?;
     let mut linux = Linux::default();
     linux

@@ -84,6 +84,10 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, Failur
             Ok(start::child::begin(*plan, &starter, &lock, &descriptors.collect::<Vec<_>>())?)
         }
         Step::Reap(_) => Ok(Answer::Done),
+        Step::Fill(filling) => {
+            start::child::fill(&filling)?;
+            Ok(Answer::Done)
+        }
         step => reach(step, descriptors.collect()),
     }
 }

@@ -282,6 +282,25 @@ impl Steps {
                 Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
                     return Err(StepError::Gone);
                 }
+    /// Has `root` lead to an image's files with other owners, which are made unless they are there.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(crate) async fn map(
+        &self,
+        wanted: &crate::store::mapped::Wanted,
+        root: &mut crate::container::start::Root,
+    ) -> Result<(), StepError> {
+        if wanted.found().is_none() {
+            self.run(&Step::Map(Box::new(wanted.clone())), Vec::new()).await?;
+        }
+        if let Some((tree, data)) = wanted.found() {
+            root.lower = vec![tree];
+            root.data = data;
+        }
+        Ok(())
+    }
+
                 Err(error) => return Err(error.into()),
             }
         }

@@ -2,15 +2,19 @@
 //! What is left in the scopes of containers whose monitor, or whose start, was killed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::container::ContainerId;
+use crate::paths::Paths;
 use crate::spec::limits;
 
 /// Kills every process in the scopes of container `id`: what its monitor had started may not be written down anywhere yet (the OCI
 /// runtime at work, a first process that was just born). The files of the scope are the user's own, so this needs no user namespace
 /// (cgroups(7), `cgroup.kill`), and unlike asking the manager it waits for no process that ignores SIGTERM.
-pub(crate) fn kill_scopes(id: &ContainerId) {
+pub(crate) fn kill_scopes(paths: &Paths, id: &ContainerId) {
+    if let Some(made) = made_cgroup(&paths.bundle(id), &id.to_string()) {
+        let _ = fs::write(made.join("cgroup.kill"), "1");
+    }
     let prefix = format!("haulout-{id}");
     for scope in fs::read_dir(scopes()).into_iter().flatten().flatten() {
         if !scope.file_name().to_string_lossy().starts_with(&prefix) {
@@ -20,6 +24,15 @@ pub(crate) fn kill_scopes(id: &ContainerId) {
             tracing::debug!("killing what is in {}: {error}", scope.path().display());
         }
     }
+}
+
+/// The folder of the cgroup that a monitor made for container `id` without systemd, as the container's `bundle` tells.
+pub(crate) fn made_cgroup(bundle: &Path, id: &str) -> Option<PathBuf> {
+    let text = fs::read(bundle.join("config.json")).ok()?;
+    let spec: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    let part = spec["linux"]["cgroupsPath"].as_str()?.strip_suffix("/container")?;
+    let ours = part.rsplit('/').next().and_then(|name| name.strip_prefix("haulout-")) == Some(id);
+    ours.then(|| limits::cgroup_mount().join(part.trim_start_matches('/')))
 }
 
 /// The scopes of containers in which no process is: who asked for them was killed before the monitor was in them. Or they are

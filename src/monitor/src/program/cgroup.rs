@@ -12,6 +12,8 @@ pub struct Cgroup {
     path: String,
     /// Its folder.
     folder: PathBuf,
+    /// Whether it was made here, and goes with the container.
+    made: bool,
 }
 
 /// Why a cgroup could not be divided.
@@ -26,7 +28,7 @@ pub enum CgroupError {
     #[error("{0:?} is no path of a cgroup")]
     Path(String),
     /// The kernel refused.
-    #[error("{doing} {}: {source}", path.display())]
+    #[error("{doing} {}: {}", path.display(), crate::runtime::words(source))]
     Io {
         /// What was being done.
         doing: &'static str,
@@ -44,7 +46,7 @@ impl Cgroup {
             return Err(CgroupError::Path(path.to_owned()));
         }
         let mount = Mount::find().ok_or(CgroupError::NoMount)?;
-        let cgroup = Self { path: path.trim_end_matches('/').to_owned(), folder: mount.folder(path) };
+        let cgroup = Self { path: path.trim_end_matches('/').to_owned(), folder: mount.folder(path), made: false };
         cgroup.move_processes()?;
         cgroup.pass_controllers_on();
         Ok(cgroup)
@@ -52,14 +54,40 @@ impl Cgroup {
 
     /// Divides the cgroup that this process is in.
     pub fn divide_own() -> Result<Self, CgroupError> {
+        let own = Self::own()?;
+        Self::divide(own.strip_suffix("/supervisor").unwrap_or(&own))
+    }
+
+    /// Makes one for the container `id` in the cgroup `parent`, or beside the one that this process is in, and stays there.
+    pub fn make(parent: Option<&str>, id: &str) -> Result<Self, CgroupError> {
+        let parent = match parent {
+            Some(parent) => format!("/{}", parent.trim_matches('/')),
+            None => Self::own()?.rsplit_once('/').unwrap_or_default().0.to_owned(),
+        };
+        let path = format!("{}/haulout-{id}", parent.trim_end_matches('/'));
+        if path.split('/').any(|part| part == "..") {
+            return Err(CgroupError::Path(path));
+        }
+        let mount = Mount::find().ok_or(CgroupError::NoMount)?;
+        let cgroup = Self { folder: mount.folder(&path), path, made: true };
+        fs::create_dir_all(&cgroup.folder).map_err(|source| CgroupError::Io {
+            doing: "making the cgroup",
+            path: cgroup.folder.clone(),
+            source,
+        })?;
+        cgroup.pass_controllers_on();
+        Ok(cgroup)
+    }
+
+    /// The path of the cgroup that this process is in.
+    fn own() -> Result<String, CgroupError> {
         let file = PathBuf::from("/proc/self/cgroup");
         let text = fs::read_to_string(&file).map_err(|source| CgroupError::Io {
             doing: "reading",
             path: file.clone(),
             source,
         })?;
-        let own = text.lines().find_map(|line| line.strip_prefix("0::")).ok_or(CgroupError::NoMount)?;
-        Self::divide(own.strip_suffix("/supervisor").unwrap_or(own))
+        text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned).ok_or(CgroupError::NoMount)
     }
 
     /// The container's part, as `linux.cgroupsPath` of the OCI runtime specification wants it.
@@ -91,6 +119,13 @@ impl Cgroup {
     /// Removes the container's part and what the container made below it.
     pub fn remove_container(&self) {
         remove(&self.folder.join("container"));
+    }
+
+    /// The container has ended for good: what was made for it goes.
+    pub fn give_back(&self) {
+        if self.made {
+            remove(&self.folder);
+        }
     }
 
     /// Controllers are given to children only by a cgroup that has no process of its own.

@@ -582,6 +582,9 @@ impl Monitor {
             network.wait();
         }
         self.listener = None;
+        if let Awaited::Here(Some(cgroup)) = &self.cgroup {
+            cgroup.give_back();
+        }
         self.unmount();
         let _ = fs::remove_dir_all(&self.config.bundle);
         self.phase = Phase::Leaving { latest: Instant::now() + REMOVAL };

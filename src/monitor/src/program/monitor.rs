@@ -32,7 +32,7 @@ use crate::notify::Notifier;
 use crate::output::{Output, Read};
 use crate::phase::Phase;
 use crate::restart::Policy;
-use crate::runtime::failure;
+use crate::runtime::{failure, words};
 use crate::slirp::Forwards;
 use crate::terminal::ConsoleSocket;
 
@@ -151,21 +151,33 @@ impl Monitor {
             }
         };
         let network = helper.map(|helper| Network::start(&config.bundle, helper, config.userns)).transpose()?;
-        let cgroup = match config.cgroup {
+        if let Some(file) = &config.monitor_pidfile {
+            // With Podman's status, and conmon's words.
+            fs::write(file, std::process::id().to_string()).map_err(|error| {
+                let (path, words) = (file.display(), words(&error));
+                failure(126, format!("Failed to write conmon pidfile: Failed to create file {path}: {words}"))
+            })?;
+        }
+        let notifier = config.notify.as_ref().map(Notifier::begin).transpose();
+        let notifier = notifier
+            .map_err(|error| failure(125, format!("making the container's socket for its service manager: {error}")))?;
+        // Last: what is made here goes with a container that there is.
+        let cgroup = match &config.cgroup {
             config::Cgroup::Scope => Awaited::Not,
             config::Cgroup::Split => match Cgroup::divide_own() {
                 Ok(cgroup) => Awaited::Here(Some(cgroup)),
                 Err(error) => return Err(failure(125, format!("dividing the service's cgroup: {error}"))),
             },
+            config::Cgroup::Beside { parent } => match Cgroup::make(parent.as_deref(), &config.id) {
+                Ok(cgroup) => Awaited::Here(Some(cgroup)),
+                Err(error) => {
+                    let hint =
+                        "without systemd (cgroup_manager = \"cgroupfs\") it has to be in one that the user may divide";
+                    return Err(failure(126, format!("{error} ({hint}; --cgroups=disabled does without one)")));
+                }
+            },
             config::Cgroup::Disabled => Awaited::Here(None),
         };
-        if let Some(file) = &config.monitor_pidfile {
-            fs::write(file, std::process::id().to_string())
-                .map_err(|error| failure(125, format!("writing the monitor's pid into {}: {error}", file.display())))?;
-        }
-        let notifier = config.notify.as_ref().map(Notifier::begin).transpose();
-        let notifier = notifier
-            .map_err(|error| failure(125, format!("making the container's socket for its service manager: {error}")))?;
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let last_run = LastRun { boot_id: boot_id.trim().to_owned(), started: (0, 0), pid: 0, exit: None, restarts: 0 };
         let input = if config.stdin_open { Input::open() } else { Input::default() };

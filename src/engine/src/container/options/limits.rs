@@ -92,6 +92,8 @@ pub enum Cgroups {
     /// A scope of its own.
     #[default]
     Enabled,
+    /// One that is made without systemd, beside the cgroup of whoever starts it (`cgroup_manager = "cgroupfs"`).
+    Unmanaged,
     /// Below the cgroup of whoever starts it.
     Split,
     /// None.

@@ -16,7 +16,7 @@ use oci_spec::runtime::Spec;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::MountFlags;
 
-use super::{Plan, account, copy, place, stage};
+use super::{Filling, Plan, Root, account, copy, place, stage};
 use crate::engine::chain;
 use crate::secret;
 use crate::spec::mounts::FILES;
@@ -76,9 +76,7 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
         move_root(&mut plan)?;
     }
     driver::mount(&plan.root).map_err(|error| failure(chain(&error)))?;
-    let root =
-        rustix::fs::openat(CWD, &plan.root.target, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| failure(format!("opening {}: {errno}", plan.root.target.display())))?;
+    let root = open_root(&plan.root)?;
     let user = finish(&mut plan, &root)?;
     let owner = owner_outside(&plan, &user)?;
     let namespace = own_userns(&mut plan)?;
@@ -104,6 +102,23 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
     // There is no monitor.
     let _ = fs::remove_file(plan.config.bundle.join("monitor.pid"));
     Err(failure(format!("executing {}: {error}", plan.monitor.display())))
+}
+
+/// Fills new volumes from a root that is mounted as long as this process lives.
+pub(crate) fn fill(filling: &Filling) -> Result<(), String> {
+    let Filling { root, fresh, user, mapping } = filling;
+    userns::own_mounts().map_err(|error| chain(&error))?;
+    driver::mount(root).map_err(|error| chain(&error))?;
+    let root = open_root(root).map_err(|failure| failure.message)?;
+    let user = user::resolve(root.as_fd(), user).map_err(|error| chain(&error))?;
+    let ids = (user.uid, user.gid);
+    let owner = mapping.as_ref().map_or(ids, |mapping| mapping.outside(ids));
+    fresh.iter().try_for_each(|fresh| copy::into_volume(root.as_fd(), fresh, owner)).map_err(|error| chain(&error))
+}
+
+fn open_root(root: &Root) -> Result<OwnedFd, Failure> {
+    rustix::fs::openat(CWD, &root.target, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| failure(format!("opening {}: {errno}", root.target.display())))
 }
 
 /// `ip netns exec` covers `/sys` by one that has no cgroups, and the OCI runtime wants some. Root may mount them; whoever may not is

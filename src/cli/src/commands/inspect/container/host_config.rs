@@ -33,7 +33,7 @@ impl View<'_> {
             .collect();
         let fields = Struct::of("*define.InspectContainerHostConfig")
             .with("Binds", self.binds())
-            .with("CgroupManager", "systemd")
+            .with("CgroupManager", if self.options.cgroups == Cgroups::Unmanaged { "cgroupfs" } else { "systemd" })
             .with("CgroupMode", mode(&self.options.namespaces.cgroup, "private"))
             .with("ContainerIDFile", self.options.id_file.clone().unwrap_or_default())
             .with("LogConfig", self.log())
@@ -61,7 +61,7 @@ impl View<'_> {
             .with(
                 "Cgroups",
                 match self.options.cgroups {
-                    Cgroups::Enabled => "default",
+                    Cgroups::Enabled | Cgroups::Unmanaged => "default",
                     Cgroups::Split => "split",
                     Cgroups::Disabled => "disabled",
                 },
