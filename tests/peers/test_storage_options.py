@@ -2,10 +2,13 @@
 """What storage.conf says of how things are stored: drivers, mounts, places, owners. Each in a store of its own, beside Podman's."""
 
 import io
+import os
 import shutil
 import tarfile
+import unittest
 
 from peers.peers import BUSYBOX, PeerTest, normal, run
+from session import mounts, processes, wait_until
 
 # Called as fuse-overlayfs is; it writes down what with.
 MOUNT_PROGRAM = """#!/bin/sh
@@ -172,6 +175,60 @@ class Overlay(StoreTest):
         self.assertIn("no such luck", done.stderr)
         self.assertIn(f"{program}, the mount_program of storage.conf", done.stderr)
 
+    @unittest.skipUnless(os.access("/dev/fuse", os.W_OK) and shutil.which("fuse-overlayfs"), "needs /dev/fuse and fuse-overlayfs")
+    def test_fuse_overlayfs_mounts_and_leaves_nothing_behind(self):
+        option = ("--storage-opt", f"overlay.mount_program={shutil.which('fuse-overlayfs')}")
+
+        def mounting():
+            return [process for process in processes("fuse-overlayfs") if str(self.folder) in " ".join(process.command)]
+
+        def ended(what):
+            wait_until(lambda: not mounting(), lambda: f"{what} left {mounting()}", 5)
+
+        self.fill("f", *option)
+        change = "echo hi >/new; ln /new /new2; rm /bin/vi; rm -r /home; mkdir -p /home/a; touch /home/a/b; chown 7:8 /home/a; chmod 700 /tmp; mkfifo /p"
+        self.alike("f", *option, "run", "--name", "one", "--network", "none", BUSYBOX, "sh", "-c", "mount | grep ' / ' | cut -d' ' -f1,5; " + change)
+        ended("a run")
+        changed = self.ours("f", *option, "diff", "one").stdout
+        self.assertNotIn(".wh.", changed)
+        for line in ("A /new", "D /bin/vi", "A /home/a", "C /tmp"):
+            self.assertIn(line, changed.splitlines())
+        self.ours("f", *option, "cp", "one:/new", "-")
+        ended("a copy")
+        exported = self.folder / "t.tar"
+        self.ours("f", *option, "export", "one", "-o", exported)
+        names = tarfile.open(exported).getnames()
+        self.assertIn("home/a/b", names)
+        self.assertEqual([name for name in names if ".wh." in name or name in ("bin/vi", "home/guest")], [])
+        ended("an export")
+        # What is committed is the same for whoever mounts it.
+        self.alike("f", *option, "commit", "--quiet", "one", "localhost/changed", stderr=False)
+        look = "cat /new; ls /bin/vi /home/*; stat -c '%n %u:%g %a %F' /home/a /tmp /p"
+        for words in (option, ()):
+            self.alike("f", *words, "run", "--rm", "--network", "none", "localhost/changed", "sh", "-c", look)
+        for mode in ("keep-id", "auto"):
+            self.alike("f", *option, "run", "--rm", "--network", "none", "--userns", mode, BUSYBOX, "sh", "-c", "id -u; stat -c %u /bin/sh; touch /tmp/x")
+        ended("runs")
+        # One that runs, and one whose monitor is killed.
+        self.ours("f", *option, "run", "--detach", "--name", "two", "--network", "none", BUSYBOX, "sleep", "100")
+        self.assertEqual(len(mounting()), 1)
+        self.ours("f", *option, "exec", "two", "touch", "/there")
+        self.ours("f", *option, "stop", "--time", "0", "two")
+        ended("a stop")
+        self.ours("f", *option, "start", "two")
+        self.ours("f", *option, "exec", "two", "ls", "/there")
+        monitor = self.ours("f", *option, "inspect", "--format", "{{.State.ConmonPid}}", "two").stdout.strip()
+        os.kill(int(monitor), 9)
+        self.ours("f", *option, "start", "two")
+        self.assertEqual(len(mounting()), 1)
+        self.ours("f", *option, "exec", "two", "ls", "/there")
+        self.ours("f", *option, "rm", "--all", "--force", "--time", "0")
+        ended("a removal")
+        self.ours("f", *option, "rmi", "--all")
+        place = self.folder / "haulout/f/haulout"
+        self.assertEqual([path for name in ("containers", "layers") for path in (place / name).iterdir() if not path.name.startswith(".")], [])
+        self.assertEqual([point for point in mounts() if point.startswith(str(self.folder))], [])
+
     def test_owners_that_there_are_not_become_root_where_that_is_said(self):
         archive, other = self.folder / "files.tar", tarfile.TarInfo("file")
         other.uid = other.gid = 2_000_000_000
@@ -226,14 +283,6 @@ class Places(StoreTest):
         self.assertEqual(sorted(self.ours("t", "ps", "-a", "--format", "{{.Names}}").stdout.split()), ["goes", "stays"])
         grep = ("grep", "-c", "fsync=volatile", "/proc/mounts")
         self.assertEqual(self.ours("t", *transient, "run", "--network", "none", BUSYBOX, *grep).stdout, "1\n")
-        # A reboot, or the last session's end.
-        shutil.rmtree(self.folder / "haulout/run/haulout")
-        self.assertEqual(sorted(self.ours("t", "ps", "-a", "--format", "{{.Names}}").stdout.split()), ["borrower", "stays"])
-        self.assertEqual(sorted(self.ours("t", *volumes).stdout.splitlines()), sorted([f"{lent} true", "named false"]))
-        self.ours("t", "rm", "borrower")
-        self.assertEqual(sorted(path.name for path in files.iterdir() if not path.name.startswith(".")), sorted([lent, "named"]))
-        self.ours("t", *transient, "run", "--name", "goes", "--network", "none", BUSYBOX, "true")
-        self.assertEqual(len(self.ours("t", "ps", "-a", "--quiet").stdout.split()), 2)
         # Volumes that nobody named go with the containers that they were made for, unless one that stays has them too.
         volumes = ("volume", "ls", "--format", "{{.Name}} {{.Anonymous}}")
         files = self.folder / "haulout/t/haulout/volumes"
@@ -244,3 +293,11 @@ class Places(StoreTest):
         lent = self.ours("t", "inspect", "--format", "{{range .Mounts}}{{.Name}}{{end}}", "lender").stdout.strip()
         self.ours("t", "create", "--name", "borrower", "--network", "none", "--volumes-from", "lender", BUSYBOX)
         self.assertEqual(len(self.ours("t", *volumes).stdout.splitlines()), 4)
+        # A reboot, or the last session's end.
+        shutil.rmtree(self.folder / "haulout/run/haulout")
+        self.assertEqual(sorted(self.ours("t", "ps", "-a", "--format", "{{.Names}}").stdout.split()), ["borrower", "stays"])
+        self.assertEqual(sorted(self.ours("t", *volumes).stdout.splitlines()), sorted([f"{lent} true", "named false"]))
+        self.ours("t", "rm", "borrower")
+        self.assertEqual(sorted(path.name for path in files.iterdir() if not path.name.startswith(".")), sorted([lent, "named"]))
+        self.ours("t", *transient, "run", "--name", "goes", "--network", "none", BUSYBOX, "true")
+        self.assertEqual(len(self.ours("t", "ps", "-a", "--quiet").stdout.split()), 2)

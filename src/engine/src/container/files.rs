@@ -71,6 +71,14 @@ impl Place {
         }
     }
 
+    /// Where a program has mounted its root for this process.
+    pub(crate) fn mounted_by_program(&self) -> Option<&Path> {
+        match self {
+            Self::Stopped { root, .. } if root.mounting.program.is_some() => Some(&root.target),
+            _ => None,
+        }
+    }
+
     /// Opens its root as its processes see it, with everything that is mounted there.
     pub(crate) fn open(&self) -> Result<OwnedFd, Failure> {
         match self {
@@ -149,8 +157,13 @@ pub(crate) fn export(from: &Place, to: Option<OwnedFd>) -> Result<(), Failure> {
             if layers.is_empty() {
                 return Ok(write_empty(to)?);
             }
-            userns::own_mounts().map_err(|error| error.to_string())?;
-            overlay::look(&layers, root.data.as_deref()).map_err(|error| error.to_string())?
+            if root.mounting.program.is_some() {
+                // What it wrote it reads best.
+                from.open()?
+            } else {
+                userns::own_mounts().map_err(|error| error.to_string())?;
+                overlay::look(&layers, root.data.as_deref()).map_err(|error| error.to_string())?
+            }
         }
     };
     let mut writer = Writer::new(to, Kind::Tree).mapped(from.mapping());

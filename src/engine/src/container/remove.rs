@@ -248,7 +248,8 @@ impl Containers {
         let found = self.engine.blocking("finding the runtime", move || {
             let paths = engine.paths();
             let runtime = Runtime::named(runtime.as_deref(), &engine.settings()?)?.command(paths, true);
-            Ok(Remains { id: id.to_string(), bundle: paths.bundle(&id), runtime })
+            let mounted = paths.elsewhere.mounting.program.as_ref().map(|_| paths.container(&id).join("merged"));
+            Ok(Remains { id: id.to_string(), bundle: paths.bundle(&id), runtime, mounted })
         });
         found.await
     }

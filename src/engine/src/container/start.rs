@@ -197,4 +197,7 @@ pub struct Remains {
     pub bundle: PathBuf,
     /// The OCI runtime: program, then arguments before its command.
     pub runtime: Vec<String>,
+    /// Where a program may have mounted its root, which nobody unmounted.
+    #[serde(default)]
+    pub mounted: Option<PathBuf>,
 }

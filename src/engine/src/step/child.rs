@@ -4,6 +4,7 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
+use rustix::mount::UnmountFlags;
 use rustix::process::Signal;
 
 use super::wire::{self, Request};
@@ -16,7 +17,11 @@ use crate::userns::{self, anchor};
 pub(super) fn run(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>) -> ! {
     let keep: Vec<RawFd> = descriptors.iter().chain([reply]).map(AsRawFd::as_raw_fd).collect();
     fork::close_all_but(&keep);
+    let mounted = request.step.mounted_by_programs();
     let answer = perform(request, descriptors).unwrap_or_else(Answer::from);
+    for place in mounted {
+        let _ = rustix::mount::unmount(&place, UnmountFlags::DETACH);
+    }
     wire::answer(reply, &answer);
     fork::exit(0)
 }
@@ -79,15 +84,15 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, Failur
             mapped::make(&wanted).map_err(|error| error.to_string())?;
             Ok(Answer::Done)
         }
+        Step::Fill(filling) => {
+            start::child::fill(&filling)?;
+            Ok(Answer::Done)
+        }
         Step::Start(plan) => {
             let (starter, lock) = (descriptor()?, descriptor()?);
             Ok(start::child::begin(*plan, &starter, &lock, &descriptors.collect::<Vec<_>>())?)
         }
         Step::Reap(_) => Ok(Answer::Done),
-        Step::Fill(filling) => {
-            start::child::fill(&filling)?;
-            Ok(Answer::Done)
-        }
         step => reach(step, descriptors.collect()),
     }
 }

@@ -13,7 +13,7 @@ mod zygote;
 
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,8 @@ pub enum Step {
     },
     /// Makes an image's files with other owners. Answer: [`Answer::Done`].
     Map(Box<crate::store::mapped::Wanted>),
+    /// Fills new volumes from a container's root filesystem. Answer: [`Answer::Done`].
+    Fill(Box<crate::container::start::Filling>),
     /// Becomes the monitor of a container. Answer: [`Answer::Pid`] (the monitor's, at once, before it mounts anything).
     /// Descriptor 0 is its starter socket; descriptor 1 the container's lock, which is held until the monitor has taken over.
     Start(Box<crate::container::start::Plan>),
@@ -99,6 +101,16 @@ pub enum Step {
 }
 
 impl Step {
+    /// Where programs mount something for it (`mount_program`), which they would go on with: they are in the mount namespace, and keep it.
+    fn mounted_by_programs(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Copy(job) => job.mounted_by_programs().map(Path::to_owned).collect(),
+            Self::Export(place) => place.mounted_by_program().map(Path::to_owned).into_iter().collect(),
+            Self::Fill(filling) if filling.root.mounting.program.is_some() => vec![filling.root.target.clone()],
+            _ => Vec::new(),
+        }
+    }
+
     /// The process whose user namespace it is done in, if that is not the anchor's.
     fn lives_with(&self) -> Option<haulout_monitor::process::Process> {
         match self {
@@ -270,18 +282,6 @@ impl Steps {
         }
     }
 
-    async fn send(&self, bytes: &[u8], descriptors: &[OwnedFd]) -> Result<(), StepError> {
-        let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
-        loop {
-            match wire::send(&self.socket, bytes, &borrowed) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    // The buffer is full of steps that the zygote has not taken yet.
-                    watch(self.socket.try_clone()?)?.writable().await?;
-                }
-                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
-                    return Err(StepError::Gone);
-                }
     /// Has `root` lead to an image's files with other owners, which are made unless they are there.
     ///
     /// # Errors
@@ -301,6 +301,18 @@ impl Steps {
         Ok(())
     }
 
+    async fn send(&self, bytes: &[u8], descriptors: &[OwnedFd]) -> Result<(), StepError> {
+        let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+        loop {
+            match wire::send(&self.socket, bytes, &borrowed) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // The buffer is full of steps that the zygote has not taken yet.
+                    watch(self.socket.try_clone()?)?.writable().await?;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    return Err(StepError::Gone);
+                }
                 Err(error) => return Err(error.into()),
             }
         }

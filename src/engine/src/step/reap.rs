@@ -13,6 +13,8 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::remove;
 use crate::container::start::Remains;
+use crate::spec::limits::cgroup_mount;
+use crate::systemd::remains;
 
 /// How long a killed process may take to be gone: what it waits for is the kernel's (a slow disk's) business.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,6 +36,15 @@ pub(super) fn reap(remains: &Remains) -> Result<(), String> {
         }
     }
     delete(remains)?;
+    if let Some(mounted) = &remains.mounted {
+        // Without its place it is mounted nowhere, and the program ends.
+        let _ = fs::remove_dir(mounted);
+    }
+    if let Some(made) = remains::made_cgroup(&remains.bundle, &remains.id) {
+        // What the runtime left of it.
+        let _ = fs::remove_dir(made.join("container"));
+        let _ = fs::remove_dir(made);
+    }
     remove::remove(&remains.bundle).map_err(|error| error.to_string())
 }
 
@@ -60,13 +71,7 @@ fn cgroup_of(pid: i32) -> Option<PathBuf> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let ours = Path::new(path).components().any(|part| part.as_os_str() == "container");
-    ours.then(|| mount_of_cgroups().join(path))
-}
-
-/// Where the cgroup2 tree is mounted: below `unified` on a machine that has both.
-fn mount_of_cgroups() -> PathBuf {
-    let unified = Path::new("/sys/fs/cgroup/unified");
-    if unified.join("cgroup.procs").exists() { unified.into() } else { "/sys/fs/cgroup".into() }
+    ours.then(|| cgroup_mount().join(path))
 }
 
 /// Has the OCI runtime forget the container; that it does not know it is as good.

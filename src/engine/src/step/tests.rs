@@ -607,6 +607,7 @@ async fn what_a_killed_monitor_left_is_given_back() {
     let mut init = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
     Process::of(init.id().cast_signed()).unwrap().write(&bundle.join("init.pid")).unwrap();
     let remains = || Remains {
+        mounted: None,
         id: "1234".to_owned(),
         bundle: bundle.clone(),
         runtime: vec!["false".to_owned(), "--root".to_owned(), place.at("crun").to_string_lossy().into_owned()],

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
@@ -40,16 +40,20 @@ pub(crate) fn names(folder: &OwnedFd) -> io::Result<BTreeSet<CString>> {
     for entry in Dir::read_from(folder.as_fd())? {
         let entry = entry?;
         let name = entry.file_name();
-        if name != c"." && name != c".." {
+        if name != c"." && name != c".." && name != OPAQUE {
             names.insert(name.to_owned());
         }
     }
     Ok(names)
 }
 
-pub(crate) fn is_opaque(folder: &OwnedFd) -> bool {
+/// The file by which fuse-overlayfs marks a folder that hides what is below it, as a layer's tar does.
+pub(crate) const OPAQUE: &CStr = c".wh..wh..opq";
+
+pub(crate) fn is_opaque(folder: impl AsFd) -> bool {
     let mut value = [0_u8; 2];
-    matches!(rustix::fs::fgetxattr(folder, "user.overlay.opaque", &mut value[..]), Ok(1)) && value[0] == b'y'
+    matches!(rustix::fs::fgetxattr(&folder, "user.overlay.opaque", &mut value[..]), Ok(1)) && value[0] == b'y'
+        || rustix::fs::statat(folder, OPAQUE, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// What is at `name` in the layers.

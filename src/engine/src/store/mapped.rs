@@ -105,7 +105,8 @@ impl Wanted {
             layers: layers.root.clone(),
             lower: layers.layers.clone(),
             mapping: mapping.clone(),
-            whole: paths.driver() == Driver::Vfs,
+            // No program mounts one file in another's place.
+            whole: paths.driver() == Driver::Vfs || paths.elsewhere.mounting.program.is_some(),
         }
     }
 

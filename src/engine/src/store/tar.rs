@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use tar::{EntryType, Header};
 
+use super::layered::{OPAQUE, is_opaque};
 use crate::userns::modes::Mapping;
 
 /// What overlay keeps its own knowledge in (mounted with `userxattr`).
@@ -130,6 +131,10 @@ impl Writer {
     fn one(&mut self, folder: BorrowedFd<'_>, name: &CStr, path: &[u8], depth: usize) -> Result<(), TarError> {
         let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(read(path))?;
         let kind = FileType::from_raw_mode(stat.st_mode);
+        if self.kind == Kind::Changes && name == OPAQUE {
+            // Its folder has said so.
+            return Ok(());
+        }
         if self.kind == Kind::Changes && kind == FileType::CharacterDevice && stat.st_rdev == 0 {
             return self.whiteout(path);
         }
@@ -148,8 +153,7 @@ impl Writer {
                 let own = shown(&attributes);
                 let path = [path, b"/"].concat();
                 self.header(&path, &stat, EntryType::Directory, 0, None, &own)?;
-                let opaque = attributes.iter().any(|(name, value)| name == b"user.overlay.opaque" && value == b"y");
-                if self.kind == Kind::Changes && opaque {
+                if self.kind == Kind::Changes && is_opaque(&lower) {
                     self.plain(&[&path, b".wh..wh..opq".as_slice()].concat())?;
                 }
                 self.below(lower.as_fd(), &path, depth + 1)

@@ -11,7 +11,7 @@ mod untar;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use haulout_monitor::process::Process;
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,14 @@ pub struct Job {
 }
 
 impl Job {
+    /// Where programs have mounted the containers' roots.
+    pub(crate) fn mounted_by_programs(&self) -> impl Iterator<Item = &Path> {
+        [&self.from, &self.to].into_iter().filter_map(|side| match side {
+            Side::Container { place, .. } => place.mounted_by_program(),
+            _ => None,
+        })
+    }
+
     pub(crate) fn lives_with(&self) -> Option<Process> {
         let monitor = |side: &Side| match side {
             Side::Container { place, .. } => place.monitor(),
