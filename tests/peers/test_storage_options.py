@@ -187,7 +187,8 @@ class Overlay(StoreTest):
 
         self.fill("f", *option)
         change = "echo hi >/new; ln /new /new2; rm /bin/vi; rm -r /home; mkdir -p /home/a; touch /home/a/b; chown 7:8 /home/a; chmod 700 /tmp; mkfifo /p"
-        self.alike("f", *option, "run", "--name", "one", "--network", "none", BUSYBOX, "sh", "-c", "mount | grep ' / ' | cut -d' ' -f1,5; " + change)
+        volumes = ("-v", "/volume", "-v", "/etc:/bound:ro")
+        self.alike("f", *option, "run", "--name", "one", "--network", "none", *volumes, BUSYBOX, "sh", "-c", "touch /volume/file; mount | grep ' / ' | cut -d' ' -f1,5; " + change)
         ended("a run")
         changed = self.ours("f", *option, "diff", "one").stdout
         self.assertNotIn(".wh.", changed)
@@ -199,7 +200,7 @@ class Overlay(StoreTest):
         self.ours("f", *option, "export", "one", "-o", exported)
         names = tarfile.open(exported).getnames()
         self.assertIn("home/a/b", names)
-        self.assertEqual([name for name in names if ".wh." in name or name in ("bin/vi", "home/guest")], [])
+        self.assertEqual([name for name in names if ".wh." in name or name in ("bin/vi", "home/guest", "volume/file", "bound/passwd")], [])
         ended("an export")
         # What is committed is the same for whoever mounts it.
         self.alike("f", *option, "commit", "--quiet", "one", "localhost/changed", stderr=False)

@@ -93,11 +93,7 @@ impl Place {
                 }
             }
             Self::Stopped { root, binds, .. } => {
-                userns::own_mounts().map_err(|error| error.to_string())?;
-                // Not to be synced when it is unmounted: who copies files does not wait for the disk either.
-                let volatile = Root { volatile: !root.mounting.synced, ..root.clone() };
-                driver::mount(&volatile).map_err(|error| error.to_string())?;
-                let top = open(&root.target, "the root of the container")?;
+                let top = mounted(root)?;
                 for (source, inside) in binds {
                     bind(&top, source, inside)
                         .map_err(|errno| format!("mounting {} at {}: {errno}", source.display(), inside.display()))?;
@@ -106,6 +102,15 @@ impl Place {
             }
         }
     }
+}
+
+/// Mounts the root of a container that does not run, for this process alone.
+fn mounted(root: &Root) -> Result<OwnedFd, String> {
+    userns::own_mounts().map_err(|error| error.to_string())?;
+    // Not to be synced when it is unmounted: who copies files does not wait for the disk either.
+    let volatile = Root { volatile: !root.mounting.synced, ..root.clone() };
+    driver::mount(&volatile).map_err(|error| error.to_string())?;
+    open(&root.target, "the root of the container")
 }
 
 fn open(path: &Path, what: &str) -> Result<OwnedFd, String> {
@@ -159,7 +164,7 @@ pub(crate) fn export(from: &Place, to: Option<OwnedFd>) -> Result<(), Failure> {
             }
             if root.mounting.program.is_some() {
                 // What it wrote it reads best.
-                from.open()?
+                mounted(root)?
             } else {
                 userns::own_mounts().map_err(|error| error.to_string())?;
                 overlay::look(&layers, root.data.as_deref()).map_err(|error| error.to_string())?
