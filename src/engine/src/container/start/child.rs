@@ -111,8 +111,10 @@ pub(crate) fn fill(filling: &Filling) -> Result<(), String> {
     driver::mount(root).map_err(|error| chain(&error))?;
     let root = open_root(root).map_err(|failure| failure.message)?;
     let user = user::resolve(root.as_fd(), user).map_err(|error| chain(&error))?;
-    let ids = (user.uid, user.gid);
-    let owner = mapping.as_ref().map_or(ids, |mapping| mapping.outside(ids));
+    let outside = |ids| mapping.as_ref().map_or(ids, |mapping| mapping.outside(ids));
+    // As at a start: a new volume takes it along.
+    account::mtab(root.as_fd(), outside((0, 0)));
+    let owner = outside((user.uid, user.gid));
     fresh.iter().try_for_each(|fresh| copy::into_volume(root.as_fd(), fresh, owner)).map_err(|error| chain(&error))
 }
 
