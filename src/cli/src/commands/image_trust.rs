@@ -75,7 +75,9 @@ struct Written {
 
 impl Written {
     fn read(path: &Path, text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(|error| {
+        // An object: a struct is read from an array as well.
+        let object: serde_json::Result<Map<String, Value>> = serde_json::from_str(text);
+        object.and_then(|object| serde_json::from_value(Value::Object(object))).map_err(|error| {
             let place = path.display();
             anyhow!("could not read trust policies: could not parse trust policies from {place}: {error}")
         })
