@@ -2,9 +2,18 @@
 """Haulout as root of the machine: `tests/host/run --root tests/run root`. It needs no user namespace then, and systemd is the machine's."""
 
 import os
+import shutil
 import unittest
+from pathlib import Path
 
 from session import BUSYBOX, SessionTest, run, scopes, wait_until
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+# Where units are until the machine is switched off.
+UNITS = Path("/run/systemd/system")
+RESTART = "haulout-restart.service"
+# Ends when it is asked to, with a status of its own.
+UNTIL_ASKED = ["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done"]
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only as root")
@@ -49,6 +58,33 @@ class Root(SessionTest):
         self.assertEqual(self.haulout("exec", "--user", "guest", "c", "id", "-u").stdout, "1000\n")
         self.haulout("stop", "--time", "0", "c")
         wait_until(lambda: not scopes(), "its scope is gone")
+
+    def test_what_is_to_run_always_is_started_by_the_service_that_is_installed_for_the_machine(self):
+        programs = Path(shutil.which("haulout")).parent
+        installed = self.temporary_folder()
+        self.check(0, CHECKOUT / "build-aux/install", "--from", programs, env={"DESTDIR": str(installed), "PREFIX": "/usr"}, timeout=300)
+        text = (installed / f"usr/lib/systemd/system/{RESTART}").read_text()
+        self.assertIn("ExecStart=/usr/bin/haulout start --all", text)
+        UNITS.mkdir(parents=True, exist_ok=True)
+        (UNITS / RESTART).write_text(text.replace("/usr/bin", str(programs)))
+        self.addCleanup(run, "systemctl", "daemon-reload")
+        self.addCleanup((UNITS / RESTART).unlink)
+        self.addCleanup(run, "systemctl", "disable", "--now", "--runtime", RESTART)
+        self.check(0, "systemctl", "daemon-reload")
+        verified = self.check(0, "systemd-analyze", "--man=no", "verify", UNITS / RESTART)
+        self.assertEqual(verified.stderr, "")
+        self.check(0, "systemctl", "enable", "--runtime", RESTART)
+        for name, policy in {"always": "always", "once": "no"}.items():
+            self.haulout("run", "--detach", "--name", name, "--network", "none", "--restart", policy, BUSYBOX, *UNTIL_ASKED)
+        state = lambda name: self.haulout("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", name).stdout.strip()
+        # As the machine ends, and starts: default.target is what it starts.
+        self.haulout("stop", "--all")
+        self.assertEqual((state("always"), state("once")), ("exited 3", "exited 3"))
+        self.check(0, "systemctl", "start", "default.target")
+        wait_until(lambda: run("systemctl", "is-active", RESTART).stdout == "active\n", "it started all")
+        self.assertEqual((state("always"), state("once")), ("running 0", "exited 3"))
+        self.check(0, "systemctl", "stop", RESTART)
+        self.assertEqual(state("always"), "exited 3")
 
 
 if __name__ == "__main__":
