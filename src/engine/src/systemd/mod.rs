@@ -227,6 +227,17 @@ impl UserManager {
         Ok(states)
     }
 
+    /// The instances of a template (`web@.service`) that are in memory: those that run, and that have failed.
+    pub async fn instances(&mut self, template: &str) -> Result<Vec<UnitState>, SystemdError> {
+        const ANY: &[&str] = &[];
+        let pattern = template.replacen("@.", "@*.", 1);
+        let listed: Vec<Listed> =
+            self.ask(MANAGER_PATH, MANAGER, "ListUnitsByPatterns", &(ANY, vec![pattern]))
+                .await
+                .map_err(|reason| SystemdError::Failed { doing: "listing the instances of a template", reason })?;
+        Ok(listed.into_iter().map(UnitState::from).collect())
+    }
+
     /// Calls a method, and answers what it gives.
     async fn ask<B, T>(&mut self, path: &str, interface: &str, method: &str, body: &B) -> Result<T, String>
     where
@@ -354,5 +365,76 @@ mod tests {
         assert!(!manager.version().await.unwrap().is_empty());
         process.kill().unwrap();
         process.wait().unwrap();
+    }
+    /// Unit files of tests in the folder of the runtime directory, which systemd looks in too.
+    struct Files(PathBuf, Vec<PathBuf>);
+
+    impl Files {
+        fn new() -> Self {
+            let folder = folder_of_login().unwrap().join("systemd/user");
+            fs::create_dir_all(&folder).unwrap();
+            Self(folder, Vec::new())
+        }
+
+        fn path(&mut self, name: &str) -> PathBuf {
+            self.1.push(self.0.join(name));
+            self.0.join(name)
+        }
+    }
+
+    impl Drop for Files {
+        fn drop(&mut self) {
+            for path in &self.1 {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "needs a systemd user manager"]
+    async fn asking_for_the_states_of_units_loads_none_of_them() {
+        let prefix = format!("haulout-test-{}", std::process::id());
+        let name = |rest: &str| format!("{prefix}-{rest}.service");
+        let mut files = Files::new();
+        // One that names another: when it is loaded, that is a change to the other, and so it went on for ever.
+        let text = format!("[Unit]\nAfter={}\n[Service]\nExecStart=true\n", name("named"));
+        for file in ["plain", "template@"] {
+            fs::write(files.path(&name(file)), &text).unwrap();
+        }
+        std::os::unix::fs::symlink("/dev/null", files.path(&name("masked"))).unwrap();
+        let mut manager = UserManager::connect().await.unwrap();
+        manager.reload().await.unwrap();
+        let mut watcher = Private::connect(&addresses().unwrap().0).await.unwrap();
+
+        let asked = ["plain", "template@one", "masked", "nowhere"].map(name);
+        let mut states = manager.states(&asked).await.unwrap();
+        // What is asked for by `units` is loaded, and the watcher hears of it: first of what stands for the end of the look before.
+        let fence = name("fence");
+        manager.units(std::slice::from_ref(&fence)).await.unwrap();
+        assert_eq!(new_units(&mut watcher, &prefix, std::slice::from_ref(&fence)).await, std::slice::from_ref(&fence));
+        let mut loaded = manager.units(&asked).await.unwrap();
+        new_units(&mut watcher, &prefix, &asked).await;
+
+        // And it knows the same of them.
+        states.sort_by(|one, other| one.name.cmp(&other.name));
+        loaded.sort_by(|one, other| one.name.cmp(&other.name));
+        assert_eq!(states, loaded);
+        let loads: Vec<&str> = states.iter().map(|state| state.load.as_str()).collect();
+        assert_eq!(loads, ["masked", "not-found", "loaded", "loaded"]);
+    }
+
+    /// The units whose names begin so and that are new to the manager, until all of `wanted` are.
+    async fn new_units(watcher: &mut Private, prefix: &str, wanted: &[String]) -> Vec<String> {
+        let mut names = Vec::new();
+        while !wanted.iter().all(|name| names.contains(name)) {
+            let heard = tokio::time::timeout(PATIENCE, watcher.next()).await.expect("the manager tells of what is new");
+            if let Incoming::Signal { member, body } = heard.unwrap()
+                && member == "UnitNew"
+            {
+                let (name, _): (String, OwnedObjectPath) = body.read().unwrap();
+                names.extend(Some(name).filter(|name| name.starts_with(prefix)));
+            }
+        }
+        names
     }
 }
