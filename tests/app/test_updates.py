@@ -185,6 +185,30 @@ class Updates(UpdatesTest):
         self.look()
         self.row("slow", "Up to Date")
 
+    def test_an_update_that_is_ended_while_its_image_is_fetched_is_as_if_nobody_had_begun(self):
+        unit, _, stalled, go_on = self.stalling(self.registry())
+        before = self.running(unit)
+        self.look()
+        self.row("stalls", "Update Available")
+        self.app.find("button", "Update test-au-stalls").click()
+        self.assertTrue(stalled.wait(60))
+        self.app.find("button", "Cancel").click()
+        self.app.find("label", "Cancelled")
+        self.row("stalls", "Update Available")
+        self.assertEqual(self.history(unit), [])
+        # A terminal's is seen to begin, and to be no more.
+        stalled.clear()
+        running = self.spawn("haulout", "auto-update")
+        self.assertTrue(stalled.wait(60))
+        self.row("stalls", "Updating…")
+        running.kill()
+        self.row("stalls", "Update Available")
+        self.assertEqual((self.history(unit), self.running(unit)), ([], before))
+        go_on()
+        self.app.find("button", "Update test-au-stalls").click()
+        self.app.find("label", "Updated “test-au-stalls”", seconds=90)
+        self.assertEqual([entry["Updated"] for entry in self.history(unit)], ["true"])
+
     def test_what_a_terminal_finds_and_does_is_shown(self):
         unit = self.serve("told", self.image("told"))
         self.row("told", "Not Checked Yet")

@@ -24,7 +24,7 @@ pub(super) async fn apply(context: &Context, group: Group) -> Result<Applied, Er
     if group.members.is_empty() {
         return Ok((reports, errors));
     }
-    let entries = record::add(&context.engine, begun(context, &group)).await?;
+    let mut entries = begun(context, &group);
     let image = match group.to.image {
         Some(image) => Ok(image),
         None => pull(context, &group.reference, &group.access).await,
@@ -33,7 +33,10 @@ pub(super) async fn apply(context: &Context, group: Group) -> Result<Applied, Er
         Ok(image) => image,
         Err(error) => {
             let words = chain(&error);
-            finish(context, entries, Outcome::Failed, Some(&words)).await?;
+            for entry in &mut entries {
+                entry.end(Outcome::Failed, Some(words.clone()));
+            }
+            record::add(&context.engine, entries).await?;
             for target in &group.members {
                 errors.push(format!("updating image for container {}: {words}", target.record.id));
                 reports.push(target.report(Outcome::Failed, Some(group.to.digest), Some(words.clone())));
@@ -44,12 +47,13 @@ pub(super) async fn apply(context: &Context, group: Group) -> Result<Applied, Er
     let to = version(context, image, group.to.digest).await?;
     if group.members.iter().all(|target| target.from.image == Some(image)) {
         // Another manifest of what runs already.
-        record::forget(&context.engine, entries).await?;
         reports.extend(group.members.iter().map(|target| target.report(Outcome::Current, Some(to.digest), None)));
         return Ok((reports, errors));
     }
-    let entries: Vec<Entry> = entries.into_iter().map(|entry| Entry { to, ..entry }).collect();
-    record::put(&context.engine, entries.clone()).await?;
+    // Not before the image is here: a run that is broken off until then has done nothing that anybody would look for, and the next one
+    // finds the image as this one did.
+    let entries = entries.into_iter().map(|entry| Entry { to, ..entry }).collect();
+    let entries = record::add(&context.engine, entries).await?;
     let settled = settle(context, &group.reference, entries, |_| true).await?;
     for target in &group.members {
         // Containers of one unit (a pod's) share what became of it.

@@ -79,6 +79,11 @@ impl Group {
             }),
         }
     }
+
+    /// The units of its members.
+    pub(super) fn units(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|target| target.unit.as_str())
+    }
 }
 
 /// All that take part.

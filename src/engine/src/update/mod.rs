@@ -6,13 +6,14 @@
 //!
 //! All units that run an image of one name are brought up to date together: the name is moved, each unit is restarted and
 //! judged ([`judge`]), and when one of them is no good the name is moved back and all of them are restarted. So a name always
-//! stands for what runs, and what runs now is what runs after the next boot. What was begun is in the database before it is begun:
-//! a run that was killed is finished by the next one.
+//! stands for what runs, and what runs now is what runs after the next boot. What was begun is in the database before anything
+//! is restarted: a run that was killed is finished by the next one.
 
 mod apply;
 mod candidates;
 mod checks;
 mod judge;
+mod lock;
 mod participant;
 mod record;
 mod resume;
@@ -20,10 +21,6 @@ mod rollback;
 pub mod settings;
 mod tidy;
 pub mod timer;
-
-use std::fs::{File, TryLockError};
-use std::path::PathBuf;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -38,6 +35,7 @@ use crate::image::{PullOptions, PullProgress};
 use crate::watch::Folders;
 
 use candidates::{Candidates, Group, Standing};
+use lock::Lock;
 pub use participant::{Newer, Participant};
 pub use record::{Entry, Hold, Version};
 use settings::UpdateSettings;
@@ -316,45 +314,6 @@ pub fn unit_name(text: &str) -> String {
     if text.contains('.') { text.to_owned() } else { format!("{text}.service") }
 }
 
-/// Held by the one run that there may be.
-struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    async fn take(engine: &Engine, reporter: &Reporter<RunProgress>) -> Result<Self, Error> {
-        let path: PathBuf = engine.paths().data.join("updates.lock");
-        let failed = |source| Error::Io { doing: format!("locking {}", path.display()), source };
-        std::fs::create_dir_all(&engine.paths().data).map_err(failed)?;
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-        let mut said = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
-                Err(TryLockError::WouldBlock) => {}
-            }
-            if !std::mem::replace(&mut said, true) {
-                reporter.say(RunProgress::Waiting);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-}
-
-impl Lock {
-    /// Whether somebody has it.
-    async fn is_taken(engine: &Engine) -> Result<bool, Error> {
-        let path = engine.paths().data.join("updates.lock");
-        engine
-            .blocking("looking whether updates are made", move || {
-                let file = File::open(path).ok();
-                Ok(file.is_some_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))))
-            })
-            .await
-    }
-}
-
 /// What all parts of a run need.
 struct Context {
     engine: Engine,
@@ -378,9 +337,8 @@ async fn run(engine: Engine, options: RunOptions, reporter: Reporter<RunProgress
     let context = Context::new(engine, options, reporter).await?;
     let mut run = Run::default();
     // A dry run changes nothing, and so waits for nobody.
-    let _lock =
-        if context.options.dry_run { None } else { Some(Lock::take(&context.engine, &context.reporter).await?) };
-    let resumed = resume::unfinished(&context, &mut run).await?;
+    let lock = if context.options.dry_run { None } else { Some(Lock::take(&context.engine, &context.reporter).await?) };
+    let resumed = resume::unfinished(&context, lock.as_ref(), &mut run).await?;
     let candidates = Candidates::find(&context, &resumed, &mut run).await?;
     let standings = candidates.check(&context).await?;
     let (mut groups, mut reports): (Vec<Group>, Vec<Report>) = (Vec::new(), Vec::new());
@@ -396,6 +354,9 @@ async fn run(engine: Engine, options: RunOptions, reporter: Reporter<RunProgress
     }
     if context.options.unattended {
         record::note_pending(&context.engine, &history, &reports).await?;
+    }
+    if let Some(lock) = &lock {
+        lock.name_units(groups.iter().flat_map(Group::units)).await?;
     }
     let mut applied =
         futures_util::stream::iter(groups).map(|group| apply::apply(&context, group)).buffer_unordered(AT_ONCE);

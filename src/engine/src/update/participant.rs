@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use super::candidates::{Candidates, Found, Refusal, Target, local};
 use super::checks::{self, Checks};
+use super::lock::Lock;
 use super::record::{self, Entry, History, Hold};
-use super::{Context, Lock, Outcome, POLICY, Policy, Run, RunOptions, UNIT};
+use super::{Context, Outcome, POLICY, Policy, Run, RunOptions, UNIT};
 use crate::container::{ContainerId, ContainerName, Record};
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
@@ -74,11 +75,10 @@ pub(super) async fn list(engine: Engine) -> Result<Vec<Participant>, Error> {
     let candidates = Candidates::find(&context, &[], &mut Run::default()).await?;
     let history = History::read(&context.engine).await?;
     let checks = checks::read(&context.engine).await?;
-    let begun = |target: &Target| history.last(&target.unit).is_some_and(|entry| entry.outcome == Outcome::Begun);
-    let runs = candidates.targets.iter().any(begun) && Lock::is_taken(&context.engine).await?;
+    let named = Lock::units(&context.engine).await?;
     let mut all = Vec::new();
     for target in candidates.targets {
-        all.push(of_target(&context, target, &history, &checks, runs).await?);
+        all.push(of_target(&context, target, &history, &checks, &named).await?);
     }
     all.extend(candidates.refusals.into_iter().map(refused));
     all.sort_by_key(|one| candidates.order.iter().position(|id| *id == one.container));
@@ -90,7 +90,7 @@ async fn of_target(
     target: Target,
     history: &History,
     checks: &Checks,
-    runs: bool,
+    named: &[String],
 ) -> Result<Participant, Error> {
     let pinned = target.is_pinned();
     let (newest, checked, fault) = match (&target.reference, target.policy) {
@@ -113,6 +113,10 @@ async fn of_target(
     let newest = newest.map(|(digest, described)| Newer { digest, described });
     let last = history.last(&target.unit).cloned();
     let begun = last.as_ref().is_some_and(|entry| entry.outcome == Outcome::Begun);
+    let taken_back = newest.as_ref().and_then(|newer| history.taken_back(&target.unit, newer.digest)).cloned();
+    // What a run has named it is not done with until there is nothing new any more, or that was no good.
+    let named = named.contains(&target.unit);
+    let busy = named && (begun || newest.is_some() && taken_back.is_none());
     Ok(Participant {
         container: target.record.id,
         name: target.record.name.clone(),
@@ -120,7 +124,7 @@ async fn of_target(
         policy: Some(target.policy),
         current: Some(target.from.digest),
         described: described(&target.labels),
-        taken_back: newest.as_ref().and_then(|newer| history.taken_back(&target.unit, newer.digest)).cloned(),
+        taken_back,
         newest,
         checked,
         fault,
@@ -128,8 +132,8 @@ async fn of_target(
         hold: history.hold(&target.unit).cloned(),
         can_roll_back: record::update_that_runs(history.of_unit(&target.unit)).is_ok(),
         last,
-        busy: begun && runs,
-        interrupted: begun && !runs,
+        busy,
+        interrupted: begun && !named,
         unit: Some(target.unit),
     })
 }

@@ -181,7 +181,7 @@ pub(super) async fn put(engine: &Engine, entries: Vec<Entry>) -> Result<(), Erro
     checks::tell(engine).await
 }
 
-/// Forgets these: there was nothing to do after all.
+/// Forgets these: nothing was done.
 pub(super) async fn forget(engine: &Engine, entries: Vec<Entry>) -> Result<(), Error> {
     let forgotten = engine.state(move |database| {
         database.write("forgetting updates", |transaction| {

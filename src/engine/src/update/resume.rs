@@ -2,6 +2,7 @@
 //! Finishing what a run began that was killed.
 
 use super::apply::{failures, finish, settle, take_back};
+use super::lock::Lock;
 use super::record::{self, Entry};
 use super::{Context, Outcome, Report, Run, judge};
 use crate::container::ContainerId;
@@ -9,15 +10,16 @@ use crate::digest::Digest;
 use crate::engine::Error;
 use crate::image::reference::Reference;
 
-/// Finishes it; the units that were dealt with. A dry run only says what there is.
-pub(super) async fn unfinished(context: &Context, run: &mut Run) -> Result<Vec<String>, Error> {
+/// Finishes it; the units that were dealt with. A dry run, which holds no lock, only says what there is.
+pub(super) async fn unfinished(context: &Context, lock: Option<&Lock>, run: &mut Run) -> Result<Vec<String>, Error> {
     let mut entries = record::all(&context.engine).await?;
     entries.retain(|entry| entry.outcome == Outcome::Begun);
-    if context.options.dry_run {
+    let Some(lock) = lock else {
         let words = |entry: &Entry| format!("an update of {} was interrupted: the next run finishes it", entry.unit);
         run.notes.extend(entries.iter().map(words));
         return Ok(Vec::new());
-    }
+    };
+    lock.name_units(entries.iter().map(|entry| entry.unit.as_str())).await?;
     let mut done = Vec::new();
     while let Some(first) = entries.first().cloned() {
         let (group, rest) =
@@ -35,11 +37,8 @@ async fn finish_group(context: &Context, group: Vec<Entry>, run: &mut Run) -> Re
         return Ok(report(run, &ended, &[]));
     }
     if group.iter().any(|entry| entry.to.image.is_none()) {
-        // Nothing was restarted, and whatever came is found by the run that follows.
-        for entry in &group {
-            run.notes.push(format!("an update of {} was interrupted before its image was here", entry.unit));
-        }
-        finish(context, group, Outcome::Failed, Some("it was interrupted before the image was here")).await?;
+        // From when updates were noted before their image was here: nothing was restarted.
+        record::forget(&context.engine, group).await?;
         return Ok(Vec::new());
     }
     let (mut waiting, mut containers) = (Vec::new(), Vec::new());

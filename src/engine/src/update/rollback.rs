@@ -3,8 +3,9 @@
 
 use super::apply::{failures, take_back};
 use super::judge;
+use super::lock::Lock;
 use super::record::{self, Entry, NoUpdate};
-use super::{Context, Lock, Outcome, Report, Run, RunOptions, RunProgress};
+use super::{Context, Outcome, Report, Run, RunOptions, RunProgress};
 use crate::engine::{Engine, Error};
 use crate::event::now;
 use crate::image::progress::Reporter;
@@ -12,7 +13,7 @@ use crate::image::reference::Reference;
 
 pub(super) async fn by_hand(engine: Engine, unit: String, reporter: Reporter<RunProgress>) -> Result<(), Error> {
     let context = Context::new(engine, RunOptions::default(), reporter).await?;
-    let _lock = Lock::take(&context.engine, &context.reporter).await?;
+    let lock = Lock::take(&context.engine, &context.reporter).await?;
     let last = last_update(&context, &unit).await?;
     let reference: Reference = last.image.parse()?;
     // All that were updated with it: a name stands for one image.
@@ -43,6 +44,7 @@ pub(super) async fn by_hand(engine: Engine, unit: String, reporter: Reporter<Run
         ..entry.clone()
     });
     let begun = record::add(&context.engine, begun.collect()).await?;
+    lock.name_units(begun.iter().map(|entry| entry.unit.as_str())).await?;
     let mut dependents = Vec::new();
     for entry in &begun {
         dependents.extend(judge::running_dependents(&entry.unit).await.unwrap_or_default());
