@@ -4,17 +4,21 @@
 A login is one of logind's, through PAM: `systemd-run --property=PAMName=login`. What logs out is `loginctl terminate-user`.
 """
 
+import contextlib
+import json
 import os
 import pwd
 import subprocess
 import unittest
+import uuid
 from pathlib import Path
 
 from session import BUSYBOX, ON_TEST_HOST, SessionTest, run, wait_until
 
 PERSON = "tester"
-REGISTRY_YML = Path(__file__).resolve().parent.parent / "host/registry.yml"
-DATA = REGISTRY_YML.parents[2] / "data/systemd"
+TESTS = Path(__file__).resolve().parent.parent
+REGISTRY_YML = TESTS / "host/registry.yml"
+DATA = TESTS.parent / "data/systemd"
 # Ends when it is asked to, with a status of its own.
 FOR_EVER = ["sh", "-c", "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done"]
 UNIT = f"""[Container]
@@ -175,6 +179,55 @@ class Login(SessionTest):
             self.assertEqual((self.state("always"), self.state("once")), ("running 0", "exited 3"))
         self.person("systemctl", "--user", "stop", "haulout-restart.service")
         self.assertEqual(self.state("always"), "exited 3")
+
+    @contextlib.contextmanager
+    def another_boot(self, new):
+        """With the id of another boot: as long as it is there the kernel lets no user namespace mount a /proc, and no container starts."""
+        boot_id = Path("/proc/sys/kernel/random/boot_id")
+        self.check(0, "mount", "--bind", new, boot_id)
+        try:
+            yield
+        finally:
+            self.check(0, "umount", boot_id)
+
+    def start_machine_again(self):
+        """Nobody can start a test host again and be there: the journal gets the id of another boot, as who starts containers of systemd gives
+        them one, and the person's manager is started again. Gives the file with that id."""
+        self.check(0, "systemctl", "stop", self.manager)
+        wait_until(lambda: not self.processes(), lambda: f"nothing of the person's runs: {self.processes()}", seconds=60)
+        new = self.temporary_folder() / "boot_id"
+        new.write_text(f"{uuid.uuid4()}\n")
+        new.chmod(0o444)
+        self.addCleanup(run, "systemctl", "restart", "systemd-journald.service")
+        with self.another_boot(new):
+            self.check(0, "systemctl", "restart", "systemd-journald.service")
+        self.check(0, "systemctl", "start", self.manager)
+        return new
+
+    def boots(self):
+        """The ids of those that the person's journal knows, the oldest first."""
+        return [boot["boot_id"] for boot in json.loads(self.person("journalctl", "--list-boots", "--output=json").stdout)]
+
+    def test_the_journal_of_the_boot_before_is_found_after_the_machine_has_started_again(self):
+        self.check(0, "loginctl", "enable-linger", PERSON)
+        self.unit("test-boot.container", UNIT.replace("echo ready", "echo at work before"))
+        self.person("haulout", "quadlet", "sync")
+        self.person("systemctl", "--user", "start", "test-boot.service")
+        self.run_one("c", "--network", "none", "--log-driver", "journald")
+        wait_until(lambda: self.person("haulout", "logs", "c").stdout == "ready\n", "it is ready")
+        before = self.boots()
+        boot = self.start_machine_again()
+        self.assertEqual(self.boots()[:-1], before)
+        # A container has its journal of all boots.
+        self.assertEqual(self.person("haulout", "logs", "c").stdout, "ready\nbye\n")
+        self.person("haulout", "start", "c")
+        wait_until(lambda: self.person("haulout", "logs", "c").stdout == "ready\nbye\nready\n", "it is ready again")
+        self.unit("test-boot.container", UNIT.replace("echo ready", "echo at work after"))
+        self.person("haulout", "quadlet", "sync")
+        self.person("systemctl", "--user", "restart", "test-boot.service")
+        with self.another_boot(boot):
+            seen = self.person(TESTS / "run", "root/boots.py", status=None)
+        self.assertIn("1 passed, 0 failed, 0 skipped", seen.stdout, seen.stderr)
 
     def test_enable_makes_a_unit_start_at_boot(self):
         self.check(0, "loginctl", "disable-linger", PERSON)
