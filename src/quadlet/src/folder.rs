@@ -3,9 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process};
+
+use rustix::fs::{AtFlags, Mode, OFlags, renameat, symlinkat, unlinkat};
+use rustix::io::Errno;
 
 use crate::install::{self, Link};
 use crate::parallel;
@@ -88,11 +92,23 @@ impl ServiceFolder {
     /// Writes services and their links. What was there under their names is replaced. Answers what failed: the file, and what the
     /// system says.
     pub fn write(&self, services: &[(Service, Vec<Link>)]) -> Vec<FolderError> {
+        if services.is_empty() {
+            return Vec::new();
+        }
+        let folder = match self.open() {
+            Ok(folder) => folder,
+            Err(error) => return vec![error],
+        };
         let write = |(service, links): &(Service, Vec<Link>)| {
-            self.write_text(service, &text(service))?;
-            links.iter().try_for_each(|link| self.write_link(link))
+            folder.write(&file_name(service), &text(service))?;
+            links.iter().try_for_each(|link| folder.link(link))
         };
         parallel::map(services, write).into_iter().filter_map(Result::err).collect()
+    }
+
+    /// Opens it, and makes it where it is not there.
+    fn open(&self) -> Result<Open<'_>, FolderError> {
+        at(&self.path, Open::at(&self.path))
     }
 
     /// Makes the folder hold these services and links, and of those that were written here before only the `kept` (whose units
@@ -101,7 +117,7 @@ impl ServiceFolder {
     /// # Errors
     /// The file, and what the system says; what was done until then stays done.
     pub fn sync(&self, services: &[(Service, Vec<Link>)], kept: &[String]) -> Result<Changes, FolderError> {
-        at(&self.path, fs::create_dir_all(&self.path))?;
+        let folder = self.open()?;
         // One at a time: two that remove what the other does not know would take turns at undoing each other.
         let lock_path = self.path.join(".haulout-sync");
         let lock = at(&lock_path, fs::File::create(&lock_path))?;
@@ -121,13 +137,13 @@ impl ServiceFolder {
                     continue;
                 }
                 _ => {
-                    self.write_text(service, &text)?;
+                    folder.write(&file, &text)?;
                     changes.written.push(file.clone());
                 }
             }
             wanted.insert(file);
             for link in links {
-                changes.links |= self.sync_link(link, &mut changes.foreign)?;
+                changes.links |= self.sync_link(&folder, link, &mut changes.foreign)?;
             }
         }
         let all_links = services.iter().flat_map(|(_, links)| links).map(|link| link.path.clone()).collect();
@@ -160,46 +176,8 @@ impl ServiceFolder {
         self.sync(&services, &broken)
     }
 
-    fn write_text(&self, service: &Service, text: &str) -> Result<(), FolderError> {
-        let path = self.path.join(file_name(service));
-        at(&path, self.replace(&path, text))
-    }
-
-    fn replace(&self, path: &Path, text: &str) -> io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".haulout").permissions(fs::Permissions::from_mode(0o644));
-        let mut file = match builder.tempfile_in(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(&self.path)?;
-                builder.tempfile_in(&self.path)?
-            }
-            made => made?,
-        };
-        file.write_all(text.as_bytes())?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    }
-
-    /// Makes a link; one that is there is replaced in one step.
-    fn write_link(&self, link: &Link) -> Result<(), FolderError> {
-        let path = self.path.join(&link.path);
-        let Some(parent) = path.parent() else { return Ok(()) };
-        let made = match symlink(&link.target, &path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(parent).and_then(|()| symlink(&link.target, &path))
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let beside =
-                    parent.join(format!(".haulout-{}-{}", process::id(), link.path.display()).replace('/', "-"));
-                symlink(&link.target, &beside).and_then(|()| fs::rename(&beside, &path))
-            }
-            made => made,
-        };
-        at(&path, made)
-    }
-
     /// Makes a link unless it is there; answers whether it was not.
-    fn sync_link(&self, link: &Link, foreign: &mut Vec<PathBuf>) -> Result<bool, FolderError> {
+    fn sync_link(&self, folder: &Open<'_>, link: &Link, foreign: &mut Vec<PathBuf>) -> Result<bool, FolderError> {
         let path = self.path.join(&link.path);
         match fs::symlink_metadata(&path) {
             Ok(_) if fs::read_link(&path).is_ok_and(|target| target == link.target) => Ok(false),
@@ -207,7 +185,7 @@ impl ServiceFolder {
                 foreign.push(path);
                 Ok(false)
             }
-            _ => self.write_link(link).map(|()| true),
+            _ => folder.link(link).map(|()| true),
         }
     }
 
@@ -254,6 +232,66 @@ impl ServiceFolder {
     }
 }
 
+/// A folder that is written to: what is in it is named from there, so that the way to it is not gone anew for each.
+struct Open<'a> {
+    path: &'a Path,
+    folder: OwnedFd,
+    /// How many names were given to what is not whole yet.
+    parts: AtomicUsize,
+}
+
+impl<'a> Open<'a> {
+    fn at(path: &'a Path) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { path, folder: rustix::fs::open(path, flags, Mode::empty())?, parts: AtomicUsize::new(0) })
+    }
+
+    /// A name that nobody else gives anything now.
+    fn part(&self) -> String {
+        format!(".haulout-{}-{}", process::id(), self.parts.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Writes a file, whole or not at all, over what has its name.
+    fn write(&self, name: &str, text: &str) -> Result<(), FolderError> {
+        let part = self.part();
+        let written = self.create(&part, text).and_then(|()| self.rename(&part, name));
+        at(&self.path.join(name), written)
+    }
+
+    fn create(&self, name: &str, text: &str) -> io::Result<()> {
+        // Not there, but for what was left by one that was killed and had the same number.
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = fs::File::from(rustix::fs::openat(&self.folder, name, flags, Mode::from_raw_mode(0o644))?);
+        file.write_all(text.as_bytes())
+    }
+
+    /// Makes a link; one that is there is replaced in one step.
+    fn link(&self, link: &Link) -> Result<(), FolderError> {
+        let path = self.path.join(&link.path);
+        let made = match symlinkat(&link.target, &self.folder, &link.path) {
+            Err(Errno::NOENT) => {
+                let above = fs::create_dir_all(path.parent().unwrap_or(self.path));
+                above.and_then(|()| Ok(symlinkat(&link.target, &self.folder, &link.path)?))
+            }
+            Err(Errno::EXIST) => {
+                let part = self.part();
+                let made = symlinkat(&link.target, &self.folder, &part).map_err(io::Error::from);
+                made.and_then(|()| self.rename(&part, &link.path))
+            }
+            made => made.map_err(io::Error::from),
+        };
+        at(&path, made)
+    }
+
+    fn rename(&self, part: &str, name: impl AsRef<Path>) -> io::Result<()> {
+        renameat(&self.folder, part, &self.folder, name.as_ref()).map_err(|error| {
+            let _ = unlinkat(&self.folder, part, AtFlags::empty());
+            error.into()
+        })
+    }
+}
+
 fn file_name(service: &Service) -> String {
     format!("{}.service", service.name)
 }
@@ -264,6 +302,8 @@ fn text(service: &Service) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
     use crate::Unit;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Many small files, read or written on all processors: nearly all of the time is the kernel's.
+//! Many small things done on all processors: files that are read or written, services that are made.
 
 use std::num::NonZero;
 use std::thread;

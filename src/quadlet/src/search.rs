@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, fs, io};
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::bundle;
 use crate::kind::UnitName;
@@ -30,6 +33,8 @@ pub struct Found {
     pub sources: Vec<Source>,
     /// Files that could not be read, and folders.
     pub problems: Vec<(PathBuf, Problem)>,
+    /// The folders in which a change may change a unit: those of the path, whether they are there or not, and those below them.
+    pub watched: BTreeSet<PathBuf>,
 }
 
 impl SearchPath {
@@ -64,19 +69,12 @@ impl SearchPath {
         &self.0
     }
 
-    /// The folders in which a change may change a unit: these, whether they are there or not, and those below them.
-    pub fn watched(&self) -> BTreeSet<PathBuf> {
-        let Walk { folders, drop_ins, .. } = self.walk(&mut Found::default());
-        self.0.iter().cloned().chain(folders).chain(drop_ins.into_values().flatten()).collect()
-    }
-
     /// Reads all units below the folders, with their drop-ins.
     pub fn load(&self) -> Found {
         let mut found = Found::default();
-        let Walk { folders, drop_ins, .. } = self.walk(&mut found);
+        let Walk { folders, files, drop_ins, .. } = self.walk(&mut found);
         let mut units: BTreeMap<UnitName, Source> = BTreeMap::new();
-        let paths: Vec<PathBuf> = folders.iter().flat_map(|folder| files(folder)).collect();
-        for (sources, problems) in parallel::map(&paths, |path| read(path)) {
+        for (sources, problems) in parallel::map(&files, |path| read(path)) {
             found.problems.extend(problems);
             for source in sources {
                 units.entry(source.name.clone()).or_insert(source);
@@ -86,6 +84,7 @@ impl SearchPath {
             add_drop_ins(source, &drop_ins);
         }
         found.sources = units.into_values().collect();
+        found.watched = self.0.iter().cloned().chain(folders).chain(drop_ins.into_values().flatten()).collect();
         found
     }
 
@@ -106,6 +105,8 @@ impl SearchPath {
 struct Walk {
     /// The folders in which units may be, in order.
     folders: Vec<PathBuf>,
+    /// Their files that are units or bundles, in the same order, and those of one folder by name.
+    files: Vec<PathBuf>,
     /// The folders of drop-ins, by their names, in the same order.
     drop_ins: HashMap<String, Vec<PathBuf>>,
     seen: HashSet<PathBuf>,
@@ -125,11 +126,21 @@ impl Walk {
             return;
         }
         self.folders.push(folder.to_owned());
-        let mut below: Vec<OsString> = match fs::read_dir(folder) {
-            Ok(entries) => entries.flatten().filter(is_folder).map(|entry| entry.file_name()).collect(),
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries.flatten(),
             Err(error) => return problems.push((folder.to_owned(), unreadable(&error))),
         };
+        let (mut below, mut files): (Vec<OsString>, Vec<PathBuf>) = (Vec::new(), Vec::new());
+        for entry in entries {
+            if is_folder(&entry) {
+                below.push(entry.file_name());
+            } else if is_unit(Path::new(&entry.file_name())) {
+                files.push(entry.path());
+            }
+        }
         below.sort();
+        files.sort();
+        self.files.append(&mut files);
         for name in below {
             let path = folder.join(&name);
             let Some(name) = name.to_str() else { continue };
@@ -155,16 +166,8 @@ fn is_folder(entry: &fs::DirEntry) -> bool {
     }
 }
 
-/// The files of a folder that are units or bundles, by name.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let units = entries.flatten().filter(|entry| is_unit(&entry.path()) && !is_folder(entry));
-    let mut files: Vec<PathBuf> = units.map(|entry| entry.path()).collect();
-    files.sort();
-    files
-}
-
-fn is_unit(path: &Path) -> bool {
+/// Whether a file of that name is a unit or a bundle.
+pub fn is_unit(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     name.is_some_and(|name| UnitName::parse(name).is_some() || is_bundle(path))
 }
@@ -203,18 +206,28 @@ fn read(path: &Path) -> (Vec<Source>, Vec<(PathBuf, Problem)>) {
 /// A file's text. Pipes and devices are none, and what is longer than anyone writes is not read.
 fn text(path: &Path) -> Result<String, Problem> {
     let problem = |fault| Problem { place: None, fault };
-    // Asked before it is opened: opening a pipe waits for who writes to it.
-    let data = fs::metadata(path).map_err(|error| unreadable(&error))?;
-    if !data.is_file() || data.len() > LONGEST_FILE {
-        let reason = format!("no file of less than {} MiB", LONGEST_FILE / 1024 / 1024);
+    let failed = |error: io::Error| unreadable(&error);
+    // Who opens a pipe without this flag waits for who writes to it.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?);
+    let data = file.metadata().map_err(failed)?;
+    if !data.is_file() {
+        return Err(problem(Fault::Unreadable { reason: "it is no regular file".to_owned() }));
+    }
+    if data.len() > LONGEST_FILE {
+        let reason = format!("it is longer than {} MiB", LONGEST_FILE / 1024 / 1024);
         return Err(problem(Fault::Unreadable { reason }));
     }
-    let bytes = fs::read(path).map_err(|error| unreadable(&error))?;
+    let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or_default() + 1);
+    file.take(LONGEST_FILE).read_to_end(&mut bytes).map_err(failed)?;
     String::from_utf8(bytes).map_err(|_| problem(Fault::NotUtf8))
 }
 
 fn unreadable(error: &io::Error) -> Problem {
-    Problem { place: None, fault: Fault::Unreadable { reason: error.to_string() } }
+    // Without the number, which Rust puts behind the words.
+    let said = error.to_string();
+    let reason = said.split(" (os error").next().unwrap_or(&said).to_lowercase();
+    Problem { place: None, fault: Fault::Unreadable { reason } }
 }
 
 /// Adds the drop-ins of a unit: of each name the nearest, in the order of the names.

@@ -84,6 +84,9 @@ impl Source {
                     let (key, section) = (entry.key.clone(), section.name().to_owned());
                     problems.push(problem(Fault::UnknownKey { key, section, file: file.display().to_string(), near }));
                 }
+                if !entry.value.contains(['"', '\'', '\\']) {
+                    continue;
+                }
                 let found = words::split(&entry.value);
                 let escapes = found.unknown_escapes.into_iter().map(|at| (at, Fault::UnknownEscape));
                 let odd = found.open_quote.map(|at| (at, Fault::OpenQuote)).into_iter().chain(escapes);

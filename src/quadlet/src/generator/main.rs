@@ -98,12 +98,17 @@ fn run(arguments: &Arguments, log: &Log) -> io::Result<bool> {
 /// Says what is wrong with a unit; answers whether it has a service.
 fn tell(outcome: &Outcome<'_>, log: &Log) -> bool {
     let source = outcome.source;
+    let of_install = install::problem(source);
+    let mut problems = outcome.problems.iter().chain(&of_install).peekable();
+    if problems.peek().is_none() {
+        return outcome.service.is_some();
+    }
     let doing = if source.problems.is_empty() {
         format!("converting {:?}: ", source.name.to_string())
     } else {
         format!("error loading {:?}, ", source.path.display().to_string())
     };
-    for problem in outcome.problems.iter().chain(&install::problem(source)) {
+    for problem in problems {
         let Problem { place, fault } = problem;
         let at = place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
         let hint = fault.hint().map(|hint| format!("; {hint}")).unwrap_or_default();

@@ -20,6 +20,7 @@ use draft::Draft;
 pub(crate) use draft::clean;
 
 use crate::kind::Kind;
+use crate::parallel;
 use crate::problem::{Fault, Problem, Severity};
 use crate::source::Source;
 use crate::unit::{Entry, Unit};
@@ -77,21 +78,17 @@ pub struct Service {
 pub fn generate<'a>(sources: &'a [Source], settings: &Settings) -> Vec<Outcome<'a>> {
     let units = Units::of(sources);
     let mut ordered: Vec<&Source> = sources.iter().collect();
-    ordered.sort_by_key(|source| (source.kind(), source.path.clone()));
-    let mut taken = HashMap::new();
-    ordered
-        .into_iter()
-        .map(|source| {
-            let mut outcome = make(source, &units, settings);
-            let service = outcome.service.as_ref().map(|service| service.name.clone());
-            if let Some(other) = service.clone().and_then(|service| taken.insert(service, source.name.to_string())) {
-                let fault = Fault::SameService { service: service.unwrap_or_default(), other };
-                outcome.problems.push(Problem { place: None, fault });
-                outcome.service = None;
-            }
-            outcome
-        })
-        .collect()
+    ordered.sort_by(|one, other| one.kind().cmp(&other.kind()).then_with(|| one.path.cmp(&other.path)));
+    let mut outcomes = parallel::map(&ordered, |source| make(source, &units, settings));
+    let mut taken: HashMap<String, &Source> = HashMap::new();
+    for outcome in &mut outcomes {
+        let Some(service) = &outcome.service else { continue };
+        let Some(other) = taken.insert(service.name.clone(), outcome.source) else { continue };
+        let fault = Fault::SameService { service: service.name.clone(), other: other.name.to_string() };
+        outcome.problems.push(Problem { place: None, fault });
+        outcome.service = None;
+    }
+    outcomes
 }
 
 /// The units that there are, by their names.
