@@ -31,12 +31,12 @@ pub enum ComposeError {
         what: String,
     },
     /// A service that no container can be made of.
-    #[error("services.{service}: {source}")]
+    #[error("services.{service}: {why}")]
     Service {
         /// Its name.
         service: String,
         /// Why.
-        source: FromRunError,
+        why: FromRunError,
     },
     /// A variable that has to be set.
     #[error("the variable {name} is not set: {message}")]
@@ -268,12 +268,33 @@ networks: {back: {internal: true}}
     }
 
     #[test]
+    fn what_stands_for_a_variable_may_have_variables_itself() {
+        let image = |text: &str| {
+            let all = made(&format!("services: {{a: {{image: '{text}'}}}}"));
+            all[0].1.lines().find_map(|line| line.strip_prefix("Image=")).unwrap().to_owned()
+        };
+        assert_eq!(image("${NONE:-x:${TAG}}"), "x:7");
+        assert_eq!(image("${NONE-$TAG}y"), "7y");
+        assert_eq!(image("${TAG:+${NONE:-${OTHER:-z}}}"), "z");
+    }
+
+    #[test]
+    fn a_service_of_any_name_has_a_unit() {
+        assert_eq!(made("services: {a/b: {image: x}}")[0].0, "app-a-b.container");
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_place() {
         assert!(refused("a: [").starts_with("reading the Compose file"));
         assert_eq!(refused("{}"), "the Compose file has no services");
         assert_eq!(refused("services: [a]"), "services: it should be a map");
         assert_eq!(refused("services: {a: {image: x, ports: 5}}"), "services.a.ports: it should be a list");
-        assert_eq!(refused("services: {a: {}}"), "services.a: the command names no image");
+        assert_eq!(refused("services: {a: {}}"), "services.a: it has no image");
+        assert_eq!(
+            refused("services: {a: {build: .}}"),
+            "services.a: it has no image: what is to be built has to be built before, and named"
+        );
+        assert_eq!(refused("services: {a: {image: '${B'}}"), "${B: it should be a variable: its brace does not end");
         assert_eq!(refused("services: {a: {image: '${B:?say which}'}}"), "the variable B is not set: say which");
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::keys::Becomes;
 use crate::kind::{Kind, UnitName};
-use crate::unit::{Unit, words};
+use crate::unit::{Entry, Unit, words};
 
 /// A unit that was made of something else.
 #[derive(Clone, Debug)]
@@ -46,6 +46,16 @@ pub enum FromRunError {
     /// No image.
     #[error("the command names no image")]
     NoImage,
+    /// A value that is none of those that a flag may have.
+    #[error("invalid argument {value:?} for --{flag}: {wanted}")]
+    Value {
+        /// The flag's long name.
+        flag: String,
+        /// What was said.
+        value: String,
+        /// What could be.
+        wanted: &'static str,
+    },
     /// A name that no unit can have.
     #[error("{0:?} cannot be the name of a unit")]
     Name(String),
@@ -153,12 +163,19 @@ pub(crate) struct Making {
     lines: Vec<(&'static str, String)>,
     /// What is not in the unit.
     pub(crate) notes: Vec<String>,
+    /// The first value that is none of those that its flag may have.
+    wrong: Option<FromRunError>,
 }
 
 impl Making {
     pub(crate) fn new(folder: &Path) -> Self {
         let (lines, notes) = (Vec::new(), Vec::new());
-        Self { folder: folder.to_owned(), name: None, rootfs: false, restart: None, lines, notes }
+        Self { folder: folder.to_owned(), name: None, rootfs: false, restart: None, lines, notes, wrong: None }
+    }
+
+    fn refuse(&mut self, flag: &str, value: &str, wanted: &'static str) {
+        let (flag, value) = (flag.to_owned(), value.to_owned());
+        self.wrong.get_or_insert(FromRunError::Value { flag, value, wanted });
     }
 
     fn add(&mut self, key: &'static str, value: &str) {
@@ -196,7 +213,7 @@ impl Making {
                 self.add("ContainerName", value);
             }
             "rootfs" => self.rootfs = value == "true",
-            "restart" => self.restart = restart(value),
+            "restart" => self.restart(value),
             "cgroups" if matches!(value, "split" | "enabled") => {}
             "cgroups" => self.add("CgroupsMode", value),
             "sdnotify" => match value {
@@ -261,9 +278,30 @@ impl Making {
             Some((key, Becomes::Words(_))) => self.add_word(key, value),
             // A variable of who runs it has no value here: the unit's own environment is what it is taken from.
             Some((key, Becomes::Pairs(_))) if value.contains('=') => self.add_word(key, value),
+            Some((_, Becomes::Switch(_))) if Entry::new(flag, value).boolean().is_none() => {
+                self.refuse(flag, value, "write true or false");
+            }
             None | Some((_, Becomes::Pairs(_))) => self.add_args(flag, value),
+            // To say nothing takes back what was said in a unit.
+            Some(_) if value.is_empty() => self.add_args(flag, value),
             Some((key, _)) => self.add(key, value),
         }
+    }
+
+    /// The policy as systemd has it; `no` is what it is anyway.
+    fn restart(&mut self, policy: &str) {
+        let (name, count) = policy.split_once(':').map_or((policy, None), |(name, count)| (name, Some(count)));
+        self.restart = match (name, count) {
+            ("" | "no", None) => None,
+            ("always" | "unless-stopped", None) => Some("always"),
+            ("on-failure", count) => {
+                if let Some(count) = count {
+                    self.notes.push(format!("--restart: systemd counts otherwise than on-failure:{count}: see StartLimitBurst= in systemd.unit(5)"));
+                }
+                Some("on-failure")
+            }
+            _ => return self.refuse("restart", policy, "write no, always, on-failure or unless-stopped"),
+        };
     }
 
     fn security(&mut self, option: &str) {
@@ -302,9 +340,14 @@ impl Making {
     /// The unit, with what comes after the flags: image and command.
     pub(crate) fn finish(self, rest: &[String]) -> Result<Written, FromRunError> {
         let (image, command) = rest.split_first().ok_or(FromRunError::NoImage)?;
-        let stem = self.name.clone().unwrap_or_else(|| stem(image));
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
+        let made_up = || if self.rootfs { stem(&self.absolute(image)) } else { stem(image) };
+        let stem = self.name.clone().unwrap_or_else(made_up);
         let file = format!("{stem}.{}", Kind::Container.suffix());
-        let name = UnitName::parse(&file).ok_or(FromRunError::Name(stem))?;
+        // One that begins with a dot nobody would see.
+        let name = UnitName::parse(&file).filter(|_| !stem.starts_with('.')).ok_or(FromRunError::Name(stem))?;
         let mut unit = Unit::default();
         unit.section_mut("Unit").add("Description", format!("Container {}", literal(name.stem())));
         let own = unit.section_mut(Kind::Container.section());
@@ -325,15 +368,6 @@ impl Making {
         }
         unit.section_mut("Install").add("WantedBy", "default.target");
         Ok(Written { name, unit, notes: self.notes })
-    }
-}
-
-/// The policy as systemd has it; `no` is what it is anyway.
-fn restart(policy: &str) -> Option<&'static str> {
-    match policy.split(':').next().unwrap_or_default() {
-        "always" | "unless-stopped" => Some("always"),
-        "on-failure" => Some("on-failure"),
-        _ => None,
     }
 }
 
@@ -381,6 +415,25 @@ mod tests {
         let text = written.unit.to_string();
         let own = text.split("[Container]\n").nth(1).unwrap();
         own.split("\n\n").next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_value_that_its_flag_cannot_have_is_refused_and_what_systemd_does_otherwise_is_noted() {
+        let refused = |line: &[&str]| made(&[&["podman", "run"], line].concat()).unwrap_err().to_string();
+        assert_eq!(
+            refused(&["--restart", "sometimes", "x"]),
+            r#"invalid argument "sometimes" for --restart: write no, always, on-failure or unless-stopped"#
+        );
+        assert_eq!(
+            refused(&["--read-only=perhaps", "x"]),
+            r#"invalid argument "perhaps" for --read-only: write true or false"#
+        );
+        assert_eq!(refused(&["."]), r#""." cannot be the name of a unit"#);
+        let counted = made(&["podman", "run", "--restart", "on-failure:3", "x"]).unwrap();
+        assert!(counted.notes[0].contains("on-failure:3"), "{:?}", counted.notes);
+        // An empty one in a unit would be none.
+        assert_eq!(own(&["podman", "run", "--entrypoint", "", "x"]), "Image=x\nPodmanArgs=--entrypoint=");
+        assert_eq!(made(&["podman", "run", "--rootfs=true", "."]).unwrap().name.to_string(), "me.container");
     }
 
     #[test]

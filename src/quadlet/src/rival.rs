@@ -48,13 +48,26 @@ fn generator(name: &str, user: bool) -> Option<PathBuf> {
     (!masked).then_some(first)
 }
 
-fn is_chosen(user: bool) -> bool {
+/// The first file in which a choice may stand that cannot be read as TOML, and why: what it says does not count.
+pub fn broken_choice(user: bool) -> Option<(PathBuf, String)> {
+    files(user).find_map(|file| {
+        let text = fs::read_to_string(&file).ok()?;
+        let error = text.parse::<toml::Table>().err()?;
+        Some((file, error.to_string().trim_end().to_owned()))
+    })
+}
+
+/// The files in which a choice may stand, the first that says anything counts.
+fn files(user: bool) -> impl Iterator<Item = PathBuf> {
     let home = || env::var_os("HOME").map(PathBuf::from);
     let own = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".config")));
     let own = own.filter(|_| user).map(|folder| folder.join("haulout/config.toml"));
-    let files = own.into_iter().chain([PathBuf::from("/etc/haulout/config.toml")]);
-    // The first that says anything; a broken file says nothing.
-    let said = files
+    own.into_iter().chain([PathBuf::from("/etc/haulout/config.toml")])
+}
+
+fn is_chosen(user: bool) -> bool {
+    // A broken file says nothing.
+    let said = files(user)
         .filter_map(|file| fs::read_to_string(file).ok()?.parse::<toml::Table>().ok())
         .find_map(|table| Some(table.get("quadlet")?.as_str()? == "haulout"));
     said.unwrap_or(false)

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{ComposeError, Project, malformed, map};
+use super::{ComposeError, Project, malformed, map, plain};
 use crate::from_run::{Making, Written};
 use crate::kind::Kind;
 use crate::unit::words;
@@ -39,13 +39,20 @@ pub(super) fn units(
         service.take(key, healthy)?;
     }
     if !service.is_named {
-        service.making.put("name", &format!("{}-{name}-1", project.name));
+        service.making.put("name", &format!("{}-{}-1", project.name, plain(name)));
     }
     if project.shares && !service.has_network {
         service.join("default")?;
     }
     let words = [service.image, service.command].concat();
-    let failed = |source| ComposeError::Service { service: name.to_owned(), source };
+    if scalar(&said["image"]).is_none_or(|image| image.is_empty()) {
+        let what = match said.get("build") {
+            Some(_) => "it has no image: what is to be built has to be built before, and named",
+            None => "it has no image",
+        };
+        return Err(ComposeError::Malformed { place, what: what.to_owned() });
+    }
+    let failed = |why| ComposeError::Service { service: name.to_owned(), why };
     let mut written = service.making.finish(&words).map_err(failed)?;
     written.name = project.unit(name, Kind::Container)?;
     for other in service.needs {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::ComposeError;
+use super::{ComposeError, malformed};
 
 /// Puts what the variables say into every text below `value`.
 pub(super) fn fill_in(value: &mut Value, variable: &dyn Fn(&str) -> Option<String>) -> Result<(), ComposeError> {
@@ -24,7 +24,10 @@ fn filled(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Strin
         if let Some(after) = after.strip_prefix('$') {
             filled.push('$');
             rest = after;
-        } else if let Some((inner, after)) = after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+        } else if let Some(inner) = after.strip_prefix('{') {
+            let Some((inner, after)) = braced(inner) else {
+                return Err(malformed(&format!("${{{inner}"), "a variable: its brace does not end"));
+            };
             filled.push_str(&expanded(inner, variable)?);
             rest = after;
         } else {
@@ -40,7 +43,23 @@ fn filled(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Strin
     Ok(filled + rest)
 }
 
-/// What stands between braces.
+/// What stands before the brace that ends this, and after it: others may stand between.
+fn braced(text: &str) -> Option<(&str, &str)> {
+    let mut open = 1;
+    for (at, char) in text.char_indices() {
+        match char {
+            '{' if text[..at].ends_with('$') => open += 1,
+            '}' => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            return Some((&text[..at], &text[at + 1..]));
+        }
+    }
+    None
+}
+
+/// What stands between braces. What is put in the place of a variable may have variables itself.
 fn expanded(inner: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, ComposeError> {
     let end = inner.find(|char: char| !is_of_name(char)).unwrap_or(inner.len());
     let (name, operation) = inner.split_at(end);
@@ -52,10 +71,13 @@ fn expanded(inner: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<St
     };
     let word = operation.get(1..).unwrap_or_default();
     match (operation.chars().next(), value) {
-        (Some('+'), Some(_)) | (Some('-'), None) => Ok(word.to_owned()),
+        (Some('+'), Some(_)) | (Some('-'), None) => filled(word, variable),
         (Some('+') | None, None) => Ok(String::new()),
         (Some('-' | '?') | None, Some(value)) => Ok(value),
-        (Some('?'), None) => Err(ComposeError::Variable { name: name.to_owned(), message: word.to_owned() }),
+        (Some('?'), None) => {
+            let message = filled(word, variable)?;
+            Err(ComposeError::Variable { name: name.to_owned(), message })
+        }
         (Some(_), _) => {
             Err(ComposeError::Malformed { place: format!("${{{inner}}}"), what: "it is no variable".to_owned() })
         }
