@@ -98,6 +98,36 @@ class Units(UnitTest):
         self.assertIn(f"{own} is somebody else's", foreign.stderr)
         self.assertEqual(own.read_text(), "[Service]\nExecStart=true\n")
 
+    def test_a_file_is_checked_and_printed_by_its_path_whatever_is_wrong_with_it(self):
+        folder = self.temporary_folder()
+        bundle = folder / "test-haulout-f.quadlets"
+        bundle.write_text(f"# FileName=test-haulout-f\n{GOOD}---\n# FileName=test-haulout-g\n{GOOD}Oops=1\n---\n[Volume]\n")
+        told = run("haulout", "quadlet", "check", bundle)
+        self.assertEqual(told.returncode, 1)
+        self.assertIn(f"{bundle}:10:1: error: unsupported key 'Oops'", told.stdout)
+        self.assertIn(f"{bundle}: error: the part at line 12 has no comment # FileName= with a name", told.stdout)
+        (folder / "a.container").write_bytes(b"\xff[Container]\n")
+        os.mkfifo(folder / "b.container")
+        (folder / "c.container").symlink_to("nowhere")
+        for name, status, words in [("a.container", 1, f"{folder}/a.container: error: not UTF-8\n"),
+                                    ("b.container", 1, f"{folder}/b.container: error: it is no regular file\n"),
+                                    ("c.container", 125, f"Error: reading {folder}/c.container: no such file or directory\n"),
+                                    ("d.container", 125, f"Error: reading {folder}/d.container: no such file or directory\n")]:
+            told = run("haulout", "quadlet", "check", folder / name)
+            self.assertEqual((told.returncode, told.stdout + told.stderr), (status, words))
+        self.assertIn("it should end in .container", self.haulout("quadlet", "check", "/etc/passwd", status=125).stderr)
+        good = folder / "e.container"
+        good.write_text(GOOD)
+        self.assertEqual(self.haulout("quadlet", "print", good).stdout, GOOD)
+        self.assertIn("\nExecStart=", self.haulout("quadlet", "print", "--service", good).stdout)
+        for words in (["print", "a", "b"], ["from-compose", "a", "b"]):
+            self.assertIn("accepts 1 arg(s), received 2", self.haulout("quadlet", *words, status=125).stderr)
+
+    def test_a_choice_that_cannot_be_read_is_told(self):
+        self.choose("quadlet = haulout")
+        if PODMAN.exists():
+            self.assertIn(f"{CHOICE} cannot be read", self.haulout("quadlet", "sync", status=125).stderr)
+
     @unittest.skipUnless(PODMAN.exists(), "needs Podman's generator")
     def test_where_podman_s_generator_makes_the_services_ours_stands_back(self):
         self.choose("")

@@ -111,6 +111,30 @@ class Install(InstallTest):
         self.haulout("quadlet", "rm", "test-in-all.quadlets")
         self.assertEqual(list(UNITS.glob("test-in*")), [])
 
+    def test_all_are_removed_and_bundles_once(self):
+        # What else is in the folder would go too.
+        units = {"QUADLET_UNIT_DIRS": str(self.folder)}
+        self.file("test-in-one.container", UNIT)
+        self.file("test-in-all.quadlets", f"# FileName=test-in-a\n{UNIT}---\n# FileName=test-in-b\n[Volume]\n")
+        removed = self.haulout("quadlet", "rm", "--all", "--reload-systemd=false", env=units)
+        self.assertEqual(sorted(removed.stdout.split()), ["test-in-all.quadlets", "test-in-one.container"])
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_one_file_is_not_installed_twice(self):
+        path = self.file("test-in-same.container", UNIT)
+        refused = self.haulout("quadlet", "install", path, path, status=125)
+        self.assertIn("two files are to be test-in-same.container", refused.stderr)
+
+    def test_a_template_whose_instances_run_is_removed_only_by_force(self):
+        self.haulout("quadlet", "install", self.file("test-in-tpl@.container", UNIT))
+        self.assertEqual(self.haulout("quadlet", "diff").stdout, "")
+        self.start("test-in-tpl@one")
+        refused = self.haulout("quadlet", "rm", "test-in-tpl@.container", status=125)
+        self.assertIn("is running and force is not set", refused.stderr)
+        self.assertEqual(self.is_active("test-in-tpl@one"), "active")
+        self.haulout("quadlet", "rm", "--force", "test-in-tpl@.container")
+        self.assertEqual(self.is_active("test-in-tpl@one"), "inactive")
+
     def test_what_would_change_is_shown(self):
         path = self.file("test-in-diff.container", UNIT)
         self.haulout("quadlet", "install", path)

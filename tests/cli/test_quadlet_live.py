@@ -81,6 +81,19 @@ class Watched(LiveTest):
         wait_until(lambda: "MORE=1" in (SERVICES / "test-li-below.service").read_text(), "the drop-in counts")
         self.assertEqual(run("systemctl", "--user", "is-enabled", "haulout-quadlet-sync.path").stdout, "enabled\n")
 
+    def test_a_look_reads_everything_once_and_makes_each_service_once(self):
+        # Whether the device is there is asked for each time that the service is made.
+        path = self.unit("test-li-once.container", f"{UNIT}AddDevice=-/dev/test-li-once\n")
+        self.haulout("quadlet", "sync", "--watch")
+        log = self.temporary_folder() / "log"
+        looked = run("strace", "-f", "-qqq", "-o", log, "-e", "trace=%file", "haulout", "quadlet", "sync")
+        self.assertEqual((looked.returncode, looked.stdout, looked.stderr), (0, "", ""))
+        calls = log.read_text().splitlines()
+        opened = [line for line in calls if "openat(" in line or "open(" in line]
+        self.assertEqual(len([line for line in opened if f'"{UNITS}"' in line]), 1, opened)
+        self.assertEqual(len([line for line in opened if f'"{path}"' in line]), 1, opened)
+        self.assertEqual(len([line for line in calls if '"/dev/test-li-once"' in line]), 1)
+
     def test_it_ends_and_leaves_nothing(self):
         self.haulout("quadlet", "sync", "--watch")
         self.haulout("quadlet", "sync", "--no-watch")

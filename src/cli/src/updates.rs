@@ -33,6 +33,8 @@ pub async fn show(
     progress: impl futures_util::Stream<Item = Result<RunProgress, Error>> + Unpin,
     format: Option<&str>,
 ) -> Result<u8> {
+    // Before anything is restarted: what was done is told by it.
+    format::check("auto-update", format)?;
     let run = follow(progress, false).await?;
     for warning in engine.take_warnings() {
         output::warning(&warning);

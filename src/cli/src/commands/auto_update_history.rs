@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout auto-update history`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use haulout_engine::digest::Digest;
 use haulout_engine::update::Entry;
 
@@ -23,8 +23,7 @@ pub struct Args {
     /// Show the last so many
     #[arg(short = 'n', long, value_name = "NUMBER")]
     last: Option<usize>,
-    #[arg(hide = true, num_args = 0..=1)]
-    unit: Option<String>,
+    units: Vec<String>,
 }
 
 const HEADINGS: &[(&str, &str)] = &[
@@ -39,7 +38,10 @@ const HEADINGS: &[(&str, &str)] = &[
 
 /// Shows it.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
-    let mut entries = invocation.engine().updates().history(args.unit.as_deref()).await?;
+    if args.units.len() > 1 {
+        bail!("accepts at most 1 arg(s), received {}", args.units.len());
+    }
+    let mut entries = invocation.engine().updates().history(args.units.first().map(String::as_str)).await?;
     entries.truncate(args.last.unwrap_or(usize::MAX));
     let listed = format::list(args.format.as_deref(), entries.iter().map(row), Some(HEADINGS))?;
     let shown = listed.unwrap_or_else(|| {

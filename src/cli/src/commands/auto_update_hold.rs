@@ -2,6 +2,7 @@
 //! `haulout auto-update hold`.
 
 use anyhow::{Result, bail};
+use haulout_engine::update;
 
 use crate::format::table;
 use crate::invocation::Invocation;
@@ -24,6 +25,9 @@ pub struct Args {
 /// Holds them.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let updates = invocation.engine().updates();
+    if args.units.is_empty() && args.until.is_some() {
+        bail!("--until is for units that are to be held, and none is named");
+    }
     if args.units.is_empty() {
         let rows = updates.holds().await?.into_iter().map(|hold| {
             let until = hold.until.map_or_else(|| "released".to_owned(), time::minute);
@@ -41,7 +45,23 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         },
     };
     for unit in &args.units {
+        if !is_name(unit) {
+            bail!("{unit:?} cannot be the name of a unit");
+        }
+    }
+    let participants = updates.participants().await?;
+    for unit in &args.units {
         updates.hold(unit, until).await?;
+        let name = update::unit_name(unit);
+        if !participants.iter().any(|one| one.unit.as_ref() == Some(&name)) {
+            output::warning(&format!("{name} runs no container that takes part in auto-updates now"));
+        }
     }
     Ok(0)
+}
+
+/// Whether systemd could have a unit of that name (systemd.unit(5), "Description").
+fn is_name(text: &str) -> bool {
+    let allowed = |char: char| char.is_ascii_alphanumeric() || ":-_.\\@".contains(char);
+    !text.is_empty() && text.chars().all(allowed)
 }

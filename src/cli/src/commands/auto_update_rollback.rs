@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout auto-update rollback`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::invocation::Invocation;
 use crate::updates;
@@ -18,12 +18,12 @@ pub struct Args {
     /// Change the output format to JSON or a Go template
     #[arg(long)]
     format: Option<String>,
-    #[arg(required = true, num_args = 1, hide = true)]
-    unit: String,
+    units: Vec<String>,
 }
 
 /// Goes back.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
+    let [unit] = args.units.as_slice() else { bail!("accepts 1 arg(s), received {}", args.units.len()) };
     let engine = invocation.engine();
-    updates::show(&engine, engine.updates().roll_back(&args.unit), args.format.as_deref()).await
+    updates::show(&engine, engine.updates().roll_back(unit), args.format.as_deref()).await
 }

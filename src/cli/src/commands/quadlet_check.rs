@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::invocation::Invocation;
 use crate::loaded::{self, Obstacle};
 use crate::output;
-use crate::units::Units;
+use crate::units::{Named, Units, job};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] [UNIT|FILE...]";
@@ -46,14 +46,20 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
         loaded(&outcomes, &mut text, &mut told).await;
     }
     for typed in &args.units {
-        let (units, name) = named(typed)?;
-        let Some(source) = units.find(&name) else {
-            bail!("no such unit {name}: it is in none of {:?}", units.path.folders())
-        };
+        let Named { mut units, name } = Named::of(typed)?;
+        // Of a bundle by its file's name all units; what is wrong with the file as a whole, whether there are any or not.
+        let of_file = |path: &Path| path.file_name().is_some_and(|file| file == name.as_str());
+        units.found.problems.retain(|(path, _)| of_file(path));
+        let one = units.find(&name).map(|source| source.name.clone());
         let mut outcomes = units.outcomes();
-        outcomes.retain(|outcome| outcome.source.name == source.name);
-        text += &outcomes.iter().map(words_of).collect::<String>();
-        told.extend(outcomes.iter().flat_map(finding));
+        outcomes.retain(|Outcome { source, .. }| {
+            one.as_ref().map_or_else(|| of_file(&source.path), |one| source.name == *one)
+        });
+        if outcomes.is_empty() && units.found.problems.is_empty() {
+            bail!("{}", job::unknown(&units, &name));
+        }
+        text += &words(&units, &outcomes);
+        told.extend(findings(&units, &outcomes));
         if !typed.contains('/') {
             loaded(&outcomes, &mut text, &mut told).await;
         }
@@ -88,19 +94,6 @@ async fn loaded(outcomes: &[Outcome<'_>], text: &mut String, told: &mut Vec<serd
     }
 }
 
-/// The units among which a name is looked for, and the name there: a path is a file's, among those beside it.
-fn named(name: &str) -> Result<(Units, String)> {
-    let path = Path::new(name);
-    if !name.contains('/') {
-        return Ok((Units::load(), name.to_owned()));
-    }
-    let path = std::path::absolute(path)?;
-    let (Some(folder), Some(file)) = (path.parent(), path.file_name().and_then(|file| file.to_str())) else {
-        bail!("{name} is no file of a unit");
-    };
-    Ok((Units::of_folder(folder.to_owned()), file.to_owned()))
-}
-
 /// What is wrong, a line each and below it what to do.
 pub fn words(units: &Units, outcomes: &[Outcome<'_>]) -> String {
     let files =
@@ -121,8 +114,12 @@ fn words_of(outcome: &Outcome<'_>) -> String {
     text
 }
 
+/// In the order in which they stand there, those of the whole unit first.
 fn problems(outcome: &Outcome<'_>) -> Vec<Problem> {
-    outcome.problems.iter().cloned().chain(install::problem(outcome.source)).collect()
+    let mut problems: Vec<Problem> = outcome.problems.iter().cloned().chain(install::problem(outcome.source)).collect();
+    let at = |problem: &Problem| problem.place.as_ref().map(|place| (place.file.clone(), place.line, place.column));
+    problems.sort_by_key(at);
+    problems
 }
 
 fn severity(problem: &Problem) -> &'static str {

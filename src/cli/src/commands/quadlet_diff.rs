@@ -55,7 +55,9 @@ async fn difference(outcome: &Outcome<'_>, manager: &mut UserManager) -> Result<
         return Ok(format!("{name}: there would be none: haulout quadlet check {} says why\n", outcome.source.name));
     };
     let new = service.unit.to_string();
-    let path: String = manager.unit_property(&name, "FragmentPath").await?;
+    // A template is none that systemd has; what it has of it, any instance has.
+    let asked = if outcome.source.name.is_template() { name.replacen("@.", "@haulout.", 1) } else { name };
+    let path: String = manager.unit_property(&asked, "FragmentPath").await?;
     let path = (!path.is_empty()).then(|| PathBuf::from(path));
     let old = path.as_ref().and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
     let (old, new) = (units::without_comments(&old), units::without_comments(&new));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use haulout_quadlet::from_compose;
 
 use crate::invocation::Invocation;
@@ -20,15 +20,15 @@ pub const USAGE: &str = "FILE";
 /// install does that. Variables are taken from the environment, and from the file .env beside it.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    #[arg(required = true, num_args = 1, hide = true)]
-    file: String,
+    files: Vec<String>,
 }
 
 /// Prints them.
 #[allow(clippy::unused_async, reason = "as every verb is")]
 pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
-    let path = Path::new(&args.file);
-    let doing = || format!("reading {}", args.file);
+    let [file] = args.files.as_slice() else { bail!("accepts 1 arg(s), received {}", args.files.len()) };
+    let path = Path::new(file);
+    let doing = || format!("reading {file}");
     let text = fs::read_to_string(path).with_context(doing)?;
     let path = path.canonicalize().with_context(doing)?;
     let folder = path.parent().unwrap_or(Path::new("/"));

@@ -2,7 +2,7 @@
 //! `haulout quadlet install`.
 
 use std::fs;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -60,15 +60,18 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         let found = if source.starts_with("http://") || source.starts_with("https://") {
             vec![download(&engine, source).await?]
         } else {
-            read(Path::new(source)).with_context(|| format!("reading {source}"))?
+            read(Path::new(source))?
         };
         let is_first = files.is_empty();
         if is_first && !found.iter().any(File::is_unit) {
-            bail!(
-                "{source} is no unit: it should end in .container, .volume, .network, .pod, .kube, .image, .build, .artifact or .quadlets"
-            );
+            bail!("{source} is no unit: {}", units::NAMES);
         }
-        files.extend(found);
+        for file in found {
+            if files.iter().any(|known: &File| known.path == file.path) {
+                bail!("two files are to be {}: each name can be installed once", file.path.display());
+            }
+            files.push(file);
+        }
     }
     let folder = units::source_folder()?;
     for file in &files {
@@ -102,18 +105,21 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
 
 /// The files of a path: itself, or those of a folder below its name.
 fn read(path: &Path) -> Result<Vec<File>> {
-    let Some(name) = path.canonicalize()?.file_name().map(PathBuf::from) else { bail!("it has no name") };
+    let doing = |path: &Path| format!("reading {}", path.display());
+    let named = if path.is_dir() { path.canonicalize().with_context(|| doing(path))? } else { path.to_owned() };
+    let Some(name) = named.file_name().map(PathBuf::from) else { bail!("{}: it has no name", doing(path)) };
     if !path.is_dir() {
         return Ok(vec![File { path: name, text: text(path)? }]);
     }
     let mut files = Vec::new();
     let mut waiting = vec![(path.to_owned(), name)];
     while let Some((from, to)) = waiting.pop() {
-        let mut entries: Vec<_> = fs::read_dir(&from)?.collect::<Result<_, _>>()?;
+        let entries = fs::read_dir(&from).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut entries = entries.with_context(|| doing(&from))?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let to = to.join(entry.file_name());
-            match entry.file_type()? {
+            match entry.file_type().with_context(|| doing(&entry.path()))? {
                 kind if kind.is_dir() => waiting.push((entry.path(), to)),
                 _ => files.push(File { path: to, text: text(&entry.path())? }),
             }
@@ -123,11 +129,15 @@ fn read(path: &Path) -> Result<Vec<File>> {
 }
 
 fn text(path: &Path) -> Result<Vec<u8>> {
-    let found = fs::metadata(path)?;
-    if !found.is_file() || found.len() > LONGEST {
-        bail!("{} is no file of less than {} MiB", path.display(), LONGEST / 1024 / 1024);
+    let doing = || format!("reading {}", path.display());
+    let found = fs::metadata(path).with_context(doing)?;
+    if !found.is_file() {
+        bail!("{} is no regular file", path.display());
     }
-    Ok(fs::read(path)?)
+    if found.len() > LONGEST {
+        bail!("{} is longer than {} MiB", path.display(), LONGEST / 1024 / 1024);
+    }
+    fs::read(path).with_context(doing)
 }
 
 async fn download(engine: &Engine, url: &str) -> Result<File> {

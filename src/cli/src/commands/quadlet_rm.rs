@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout quadlet rm`.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,7 +58,10 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
     let own: Vec<&Source> = units.found.sources.iter().filter(|source| source.path.starts_with(&folder)).collect();
     let (mut targets, mut failures) = (Vec::new(), Vec::new());
     if args.all {
-        targets.extend(own.iter().map(|source| target(source.name.to_string(), source.path.clone(), &own)));
+        // The units of a bundle go together.
+        let mut seen = HashSet::new();
+        let files = own.iter().filter(|source| seen.insert(&source.path));
+        targets.extend(files.map(|source| target(file_name(source), source.path.clone(), &own)));
     }
     for name in args.units.iter().filter(|_| !args.all) {
         match find(name, &folder, &own) {
@@ -92,6 +96,11 @@ fn target(name: String, path: PathBuf, own: &[&Source]) -> Target {
     Target { name, path, services }
 }
 
+/// The name of a unit's file: its own, or that of its bundle.
+fn file_name(source: &Source) -> String {
+    source.path.file_name().map_or_else(|| source.name.to_string(), |name| name.to_string_lossy().into_owned())
+}
+
 /// What a name stands for: a unit's file, or a folder.
 fn find(name: &str, folder: &Path, own: &[&Source]) -> Result<Option<Target>> {
     let service = name.strip_suffix(".service").unwrap_or(name);
@@ -111,7 +120,10 @@ fn find(name: &str, folder: &Path, own: &[&Source]) -> Result<Option<Target>> {
 
 async fn remove(target: &Target, manager: Option<&mut UserManager>, force: bool) -> Result<()> {
     if let Some(manager) = manager {
-        let states = manager.units(&target.services).await?;
+        let mut states = manager.units(&target.services).await?;
+        for template in target.services.iter().filter(|service| service.contains("@.")) {
+            states.extend(manager.instances(template).await?);
+        }
         let running = states.into_iter().filter(|state| !matches!(state.active.as_str(), "inactive" | "failed"));
         for state in running {
             if !force {

@@ -4,12 +4,13 @@
 pub mod job;
 pub mod own;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use haulout_engine::systemd::UserManager;
 use haulout_engine::userns;
-use haulout_quadlet::search::Found;
+use haulout_quadlet::search::{self, Found};
 use haulout_quadlet::{Changes, Outcome, SearchPath, ServiceFolder, Settings, Source, generate, rival};
 
 /// The units that are there: a user's own manager's, or of root the machine's.
@@ -38,6 +39,19 @@ impl Units {
         Self::below(SearchPath::of_folders([folder].into_iter().chain(path.folders().to_vec())))
     }
 
+    /// Reads those of the folder of a file, which has to be a unit's.
+    fn of_file(file: &Path) -> Result<Self> {
+        // What cannot be found, and why, in the words of the system.
+        fs::metadata(file).with_context(|| format!("reading {}", file.display()))?;
+        let Some(folder) = file.parent().filter(|_| search::is_unit(file)) else {
+            bail!("{} is no unit: {NAMES}", file.display())
+        };
+        if file.is_dir() {
+            bail!("{} is a folder, and no unit", file.display());
+        }
+        Ok(Self::of_folder(folder.to_owned()))
+    }
+
     fn below(path: SearchPath) -> Self {
         let found = path.load();
         Self { path, found, settings: Settings::of_environment(is_of_user()) }
@@ -48,17 +62,42 @@ impl Units {
         generate(&self.found.sources, &self.settings)
     }
 
-    /// Writes their services for who cannot install the generator. A unit with a mistake keeps the service that it had.
-    pub fn sync(&self) -> Result<Changes> {
-        Ok(ServiceFolder::at(own_folder()?).sync_outcomes(&self.outcomes())?)
-    }
-
     /// The one with that name, of its file or its service.
     pub fn find(&self, name: &str) -> Option<&Source> {
         let service = name.strip_suffix(".service").unwrap_or(name);
         let by_file = self.found.sources.iter().find(|source| source.name.to_string() == name);
         by_file.or_else(|| self.found.sources.iter().find(|source| source.service() == service))
     }
+}
+
+/// Units among which one is looked for, and its name there: a path is a file's, among those beside it.
+pub struct Named {
+    /// Those.
+    pub units: Units,
+    /// The name.
+    pub name: String,
+}
+
+impl Named {
+    /// By what somebody typed.
+    pub fn of(typed: &str) -> Result<Self> {
+        if !typed.contains('/') {
+            return Ok(Self { units: Units::load(), name: typed.to_owned() });
+        }
+        let path = std::path::absolute(typed)?;
+        let units = Units::of_file(&path)?;
+        let name = path.file_name().and_then(|file| file.to_str()).unwrap_or_default().to_owned();
+        Ok(Self { units, name })
+    }
+}
+
+/// What the names of units end in.
+pub const NAMES: &str =
+    "it should end in .container, .volume, .network, .pod, .kube, .image, .build, .artifact or .quadlets";
+
+/// Writes the services that became of units, for who cannot install the generator. A unit with a mistake keeps the service that it had.
+pub fn sync(outcomes: &[Outcome<'_>]) -> Result<Changes> {
+    Ok(ServiceFolder::at(own_folder()?).sync_outcomes(outcomes)?)
 }
 
 /// A service's text without its comments: each generator writes others.
@@ -98,8 +137,7 @@ pub async fn renew() -> Result<()> {
         return Ok(UserManager::connect().await?.reload().await?);
     }
     let units = Units::load();
-    let changes = units.sync()?;
-    if changes.any() {
+    if sync(&units.outcomes())?.any() {
         UserManager::connect().await?.reload().await?;
     }
     Ok(())

@@ -3,10 +3,10 @@
 
 mod watch;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use haulout_engine::systemd::UserManager;
-use haulout_quadlet::Changes;
 use haulout_quadlet::rival::{self, Maker};
+use haulout_quadlet::{Changes, Outcome};
 
 use crate::commands::quadlet_check;
 use crate::exit::{ENGINE, Failure};
@@ -40,6 +40,9 @@ pub struct Args {
 /// Writes them.
 pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
     if let Maker::Podman(by) = rival::maker(units::is_of_user()) {
+        if let Some((file, why)) = rival::broken_choice(units::is_of_user()) {
+            bail!("{} cannot be read, so who makes the services is not known: {why}", file.display());
+        }
         let choice = "to have Haulout make them, write quadlet = \"haulout\" to ~/.config/haulout/config.toml";
         let message = format!("{} makes the services of these units; {choice}", by.display());
         return Err(Failure { status: ENGINE, message }.into());
@@ -51,14 +54,15 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
     let (mut mistakes, mut foreign) = (String::new(), Vec::new());
     loop {
         let units = Units::load();
-        let found = quadlet_check::words(&units, &units.outcomes());
+        let outcomes = units.outcomes();
+        let found = quadlet_check::words(&units, &outcomes);
         if found != mistakes {
             output::error(&found);
             mistakes = found;
         }
-        let changes = write(&units, !args.no_reload).await?;
+        let changes = write(&outcomes, !args.no_reload).await?;
         // While systemd reloads it does not watch, and what came into a new folder came before that was watched.
-        let again = watched && (watch::over(&units.path).await? || changes.any());
+        let again = watched && (watch::over(&units.found.watched).await? || changes.any());
         if changes.foreign != foreign {
             foreign = changes.foreign;
             for file in &foreign {
@@ -66,19 +70,15 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
             }
         }
         if !again {
-            return Ok(u8::from(!foreign.is_empty() || has_errors(&units)));
+            let broken = !units.found.problems.is_empty() || outcomes.iter().any(|outcome| outcome.service.is_none());
+            return Ok(u8::from(!foreign.is_empty() || broken));
         }
     }
 }
 
-/// Whether one of them cannot be read, or has no service.
-fn has_errors(units: &Units) -> bool {
-    !units.found.problems.is_empty() || units.outcomes().iter().any(|outcome| outcome.service.is_none())
-}
-
-/// Writes the services of these units, and says what has changed.
-async fn write(units: &Units, reload: bool) -> Result<Changes> {
-    let changes = units.sync()?;
+/// Writes the services that became of the units, and says what has changed.
+async fn write(outcomes: &[Outcome<'_>], reload: bool) -> Result<Changes> {
+    let changes = units::sync(outcomes)?;
     output::print(&told(&changes))?;
     if changes.any() && reload {
         UserManager::connect().await?.reload().await?;

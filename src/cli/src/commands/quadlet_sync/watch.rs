@@ -5,12 +5,12 @@
 //! and this one the service that waits a moment, so that many changes are one, and looks. Whatever changes is either seen by
 //! it or has it begin anew.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use haulout_engine::systemd::{Job, JobResult, OwnUnits, UserManager};
-use haulout_quadlet::SearchPath;
 
 use crate::units;
 use crate::units::own::program_folder;
@@ -26,11 +26,11 @@ pub fn is_on() -> Result<bool> {
     Ok(OwnUnits::find()?.has(PATH))
 }
 
-/// Has systemd watch the folders of the path as they are now, and run `quadlet sync` at every login for what changed before. Answers
-/// whether it did not watch just these yet.
-pub async fn over(path: &SearchPath) -> Result<bool> {
+/// Has systemd watch these folders, and run `quadlet sync` at every login for what changed before. Answers whether it did not watch
+/// just these yet.
+pub async fn over(folders: &BTreeSet<PathBuf>) -> Result<bool> {
     let own = OwnUnits::find()?;
-    let units = [(CHANGED, changed()), (SYNC, sync(&program_folder()?)), (PATH, path_unit(path))];
+    let units = [(CHANGED, changed()), (SYNC, sync(&program_folder()?)), (PATH, path_unit(folders))];
     if units.iter().all(|(name, text)| own.text(name).as_ref() == Some(text)) {
         return Ok(false);
     }
@@ -62,10 +62,9 @@ pub async fn end() -> Result<()> {
 }
 
 /// A line for each folder: systemd does not see into those below.
-fn path_unit(path: &SearchPath) -> String {
-    let watched = path.watched();
+fn path_unit(folders: &BTreeSet<PathBuf>) -> String {
     // A name with a line break in it cannot be said in a unit.
-    let folders = watched.iter().filter_map(|folder| folder.to_str()).filter(|folder| !folder.contains('\n'));
+    let folders = folders.iter().filter_map(|folder| folder.to_str()).filter(|folder| !folder.contains('\n'));
     let lines: String = folders.map(|folder| ["PathChanged=", &folder.replace('%', "%%"), "\n"].concat()).collect();
     format!(
         "[Unit]\nDescription=Watch the folders of Quadlet's units\nDocumentation=man:haulout-quadlet-sync(1)\n\n\
