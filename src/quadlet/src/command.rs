@@ -51,7 +51,7 @@ impl fmt::Display for Command {
             if index > 0 {
                 f.write_str(" ")?;
             }
-            f.write_str(&words::quote(word))?;
+            words::write_quoted(word, f)?;
         }
         Ok(())
     }

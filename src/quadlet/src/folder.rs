@@ -2,17 +2,16 @@
 //! The folder that services are written to: each whole or not at all, and what somebody else put there left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, process};
 
 use rustix::fs::{AtFlags, Mode, OFlags, renameat, symlinkat, unlinkat};
 use rustix::io::Errno;
 
 use crate::install::{self, Link};
-use crate::parallel;
 use crate::service::{Outcome, Service};
 
 /// How a service begins that was written here: what does not is somebody else's.
@@ -99,11 +98,14 @@ impl ServiceFolder {
             Ok(folder) => folder,
             Err(error) => return vec![error],
         };
+        let mut text = String::new();
         let write = |(service, links): &(Service, Vec<Link>)| {
-            folder.write(&file_name(service), &text(service))?;
+            text.clear();
+            write_text(service, &mut text);
+            folder.write(&file_name(service), &text)?;
             links.iter().try_for_each(|link| folder.link(link))
         };
-        parallel::map(services, write).into_iter().filter_map(Result::err).collect()
+        services.iter().map(write).filter_map(Result::err).collect()
     }
 
     /// Opens it, and makes it where it is not there.
@@ -236,33 +238,31 @@ impl ServiceFolder {
 struct Open<'a> {
     path: &'a Path,
     folder: OwnedFd,
-    /// How many names were given to what is not whole yet.
-    parts: AtomicUsize,
+    /// A name that nobody else gives anything now.
+    part: String,
 }
 
 impl<'a> Open<'a> {
     fn at(path: &'a Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { path, folder: rustix::fs::open(path, flags, Mode::empty())?, parts: AtomicUsize::new(0) })
-    }
-
-    /// A name that nobody else gives anything now.
-    fn part(&self) -> String {
-        format!(".haulout-{}-{}", process::id(), self.parts.fetch_add(1, Ordering::Relaxed))
+        Ok(Self {
+            path,
+            folder: rustix::fs::open(path, flags, Mode::empty())?,
+            part: format!(".haulout-{}", process::id()),
+        })
     }
 
     /// Writes a file, whole or not at all, over what has its name.
     fn write(&self, name: &str, text: &str) -> Result<(), FolderError> {
-        let part = self.part();
-        let written = self.create(&part, text).and_then(|()| self.rename(&part, name));
-        at(&self.path.join(name), written)
+        at(&self.path.join(name), self.or_nothing(self.create(text).and_then(|()| self.give(name))))
     }
 
-    fn create(&self, name: &str, text: &str) -> io::Result<()> {
+    fn create(&self, text: &str) -> io::Result<()> {
         // Not there, but for what was left by one that was killed and had the same number.
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = fs::File::from(rustix::fs::openat(&self.folder, name, flags, Mode::from_raw_mode(0o644))?);
+        let mut file =
+            fs::File::from(rustix::fs::openat(&self.folder, &*self.part, flags, Mode::from_raw_mode(0o644))?);
         file.write_all(text.as_bytes())
     }
 
@@ -275,19 +275,23 @@ impl<'a> Open<'a> {
                 above.and_then(|()| Ok(symlinkat(&link.target, &self.folder, &link.path)?))
             }
             Err(Errno::EXIST) => {
-                let part = self.part();
-                let made = symlinkat(&link.target, &self.folder, &part).map_err(io::Error::from);
-                made.and_then(|()| self.rename(&part, &link.path))
+                let made = symlinkat(&link.target, &self.folder, &*self.part).map_err(io::Error::from);
+                self.or_nothing(made.and_then(|()| self.give(&link.path)))
             }
             made => made.map_err(io::Error::from),
         };
         at(&path, made)
     }
 
-    fn rename(&self, part: &str, name: impl AsRef<Path>) -> io::Result<()> {
-        renameat(&self.folder, part, &self.folder, name.as_ref()).map_err(|error| {
-            let _ = unlinkat(&self.folder, part, AtFlags::empty());
-            error.into()
+    /// Gives what is whole now its name.
+    fn give(&self, name: impl AsRef<Path>) -> io::Result<()> {
+        Ok(renameat(&self.folder, &*self.part, &self.folder, name.as_ref())?)
+    }
+
+    /// Leaves nothing of what was not done.
+    fn or_nothing(&self, done: io::Result<()>) -> io::Result<()> {
+        done.inspect_err(|_| {
+            let _ = unlinkat(&self.folder, &*self.part, AtFlags::empty());
         })
     }
 }
@@ -297,7 +301,14 @@ fn file_name(service: &Service) -> String {
 }
 
 fn text(service: &Service) -> String {
-    format!("{MARK}\n#\n{}", service.unit)
+    let mut text = String::new();
+    write_text(service, &mut text);
+    text
+}
+
+fn write_text(service: &Service, to: &mut String) {
+    // A String takes whatever is written.
+    let _ = write!(to, "{MARK}\n#\n{}", service.unit);
 }
 
 #[cfg(test)]

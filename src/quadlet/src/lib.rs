@@ -35,7 +35,6 @@ pub mod install;
 mod keys;
 mod kind;
 pub mod own;
-mod parallel;
 mod problem;
 pub mod rival;
 pub mod search;

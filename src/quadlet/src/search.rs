@@ -12,7 +12,6 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::bundle;
 use crate::kind::UnitName;
-use crate::parallel;
 use crate::problem::{Fault, Problem};
 use crate::source::Source;
 use crate::unit::Unit;
@@ -74,7 +73,8 @@ impl SearchPath {
         let mut found = Found::default();
         let Walk { folders, files, drop_ins, .. } = self.walk(&mut found);
         let mut units: BTreeMap<UnitName, Source> = BTreeMap::new();
-        for (sources, problems) in parallel::map(&files, |path| read(path)) {
+        for path in &files {
+            let (sources, problems) = read(path);
             found.problems.extend(problems);
             for source in sources {
                 units.entry(source.name.clone()).or_insert(source);
@@ -209,7 +209,7 @@ fn text(path: &Path) -> Result<String, Problem> {
     let failed = |error: io::Error| unreadable(&error);
     // Who opens a pipe without this flag waits for who writes to it.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?);
+    let mut file = fs::File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?);
     let data = file.metadata().map_err(failed)?;
     if !data.is_file() {
         return Err(problem(Fault::Unreadable { reason: "it is no regular file".to_owned() }));
@@ -218,8 +218,18 @@ fn text(path: &Path) -> Result<String, Problem> {
         let reason = format!("it is longer than {} MiB", LONGEST_FILE / 1024 / 1024);
         return Err(problem(Fault::Unreadable { reason }));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or_default() + 1);
-    file.take(LONGEST_FILE).read_to_end(&mut bytes).map_err(failed)?;
+    // As much as there was when its length was asked for; less where somebody has cut it since.
+    let mut bytes = vec![0; usize::try_from(data.len()).unwrap_or_default()];
+    let mut read = 0;
+    while read < bytes.len() {
+        match file.read(&mut bytes[read..]) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    bytes.truncate(read);
     String::from_utf8(bytes).map_err(|_| problem(Fault::NotUtf8))
 }
 

@@ -29,6 +29,13 @@ impl Log {
         }
     }
 
+    /// Something of each for who asked for it; nobody else waits until it is put into words.
+    pub(crate) fn details<T>(&self, items: &[T], words: impl Fn(&T) -> String) {
+        for item in items.iter().filter(|_| self.verbose) {
+            self.say(&words(item));
+        }
+    }
+
     /// Something for who asked for it.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {

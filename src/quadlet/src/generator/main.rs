@@ -8,6 +8,7 @@ mod log;
 use std::env;
 use std::error::Error as _;
 use std::io::{self, Write as _};
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Wanted};
@@ -58,7 +59,8 @@ fn run(arguments: &Arguments, log: &Log) -> io::Result<bool> {
     };
     let folder = folder.map(ServiceFolder::at);
     let path = SearchPath::of_environment(arguments.user);
-    let found = path.load();
+    // What is read is not given back one by one: the process is about to end.
+    let found = ManuallyDrop::new(path.load());
     let mut good = true;
     for (file, problem) in &found.problems {
         log.say(&format!("error loading {:?}, {problem}", file.display().to_string()));
@@ -68,11 +70,9 @@ fn run(arguments: &Arguments, log: &Log) -> io::Result<bool> {
         log.detail(&format!("No files parsed from {:?}", path.folders()));
         return Ok(good);
     }
-    for source in &found.sources {
-        log.detail(&format!("Loading source unit file {}", source.path.display()));
-    }
+    log.details(&found.sources, |source| format!("Loading source unit file {}", source.path.display()));
     let settings = Settings::of_environment(arguments.user);
-    let mut services = Vec::new();
+    let mut services = ManuallyDrop::new(Vec::new());
     for outcome in generate(&found.sources, &settings) {
         good &= tell(&outcome, log);
         if let Some(service) = outcome.service {
@@ -82,7 +82,7 @@ fn run(arguments: &Arguments, log: &Log) -> io::Result<bool> {
     }
     let Some(folder) = folder else {
         let mut printed = io::BufWriter::new(io::stdout().lock());
-        for (service, _) in &services {
+        for (service, _) in services.iter() {
             writeln!(printed, "---{}.service---\n{}", service.name, service.unit)?;
         }
         return printed.flush().map(|()| good);

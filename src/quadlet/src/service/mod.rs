@@ -20,7 +20,6 @@ use draft::Draft;
 pub(crate) use draft::clean;
 
 use crate::kind::Kind;
-use crate::parallel;
 use crate::problem::{Fault, Problem, Severity};
 use crate::source::Source;
 use crate::unit::{Entry, Unit};
@@ -79,7 +78,7 @@ pub fn generate<'a>(sources: &'a [Source], settings: &Settings) -> Vec<Outcome<'
     let units = Units::of(sources);
     let mut ordered: Vec<&Source> = sources.iter().collect();
     ordered.sort_by(|one, other| one.kind().cmp(&other.kind()).then_with(|| one.path.cmp(&other.path)));
-    let mut outcomes = parallel::map(&ordered, |source| make(source, &units, settings));
+    let mut outcomes: Vec<Outcome<'_>> = ordered.into_iter().map(|source| make(source, &units, settings)).collect();
     let mut taken: HashMap<String, &Source> = HashMap::new();
     for outcome in &mut outcomes {
         let Some(service) = &outcome.service else { continue };

@@ -60,12 +60,14 @@ pub struct Entry {
     /// What stands after it, without the white space around it; quotes and escapes as they are.
     pub value: String,
     place: Option<Place>,
-    /// Where the value's parts stand, in the order of their offsets.
-    parts: Vec<Part>,
+    /// Where the value begins.
+    start: Part,
+    /// Where its parts on later lines stand, in the order of their offsets.
+    later: Vec<Part>,
 }
 
 /// Where the value's bytes from `offset` on stand, until the next part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Part {
     offset: usize,
     line: usize,
@@ -82,7 +84,7 @@ impl PartialEq for Entry {
 impl Entry {
     /// One that stands in no file.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { key: key.into(), value: value.into(), place: None, parts: Vec::new() }
+        Self { key: key.into(), value: value.into(), place: None, start: Part::default(), later: Vec::new() }
     }
 
     /// Where the key stands.
@@ -93,7 +95,7 @@ impl Entry {
     /// Where the byte at `offset` of the value stands.
     pub fn place_of(&self, offset: usize) -> Option<Place> {
         let place = self.place.as_ref()?;
-        let Some(part) = self.parts.iter().rev().find(|part| part.offset <= offset) else { return Some(place.clone()) };
+        let part = self.later.iter().rev().find(|part| part.offset <= offset).unwrap_or(&self.start);
         let before = self.value.get(part.offset..offset).unwrap_or_default().chars().count();
         Some(Place { file: Arc::clone(&place.file), line: part.line, column: part.column + before })
     }
@@ -255,21 +257,23 @@ impl Unit {
 
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.head {
-            writeln!(f, "{line}")?;
+        // Piece by piece: most of a generator's work is to write units.
+        let mut line = |pieces: &[&str]| pieces.iter().chain(&["\n"]).try_for_each(|piece| f.write_str(piece));
+        for comment in &self.head {
+            line(&[comment])?;
         }
         for (index, section) in self.sections.iter().enumerate() {
             if index > 0 {
-                writeln!(f)?;
+                line(&[])?;
             }
-            writeln!(f, "[{}]", section.name)?;
-            for line in &section.lines {
-                match line {
-                    Line::Comment(text) => writeln!(f, "{text}")?,
+            line(&["[", &section.name, "]"])?;
+            for found in &section.lines {
+                match found {
+                    Line::Comment(text) => line(&[text])?,
                     Line::Entry(entry) => {
                         // Without the space a backslash at the end would continue the line.
                         let end = if parse::continues(&entry.value) { " " } else { "" };
-                        writeln!(f, "{}={}{end}", entry.key, entry.value)?;
+                        line(&[&entry.key, "=", &entry.value, end])?;
                     }
                 }
             }

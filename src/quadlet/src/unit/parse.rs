@@ -35,9 +35,9 @@ pub(crate) fn continues(line: &str) -> bool {
 /// A line as it means: with those that continue it.
 #[derive(Default)]
 struct Logical {
+    /// Those that go on, joined, and where they stand.
     text: String,
     parts: Vec<Part>,
-    open: bool,
 }
 
 impl Logical {
@@ -45,28 +45,32 @@ impl Logical {
         let begun = line.trim_start_matches(WHITE_SPACE);
         if begun.starts_with(['#', ';']) {
             // Between lines that belong together, comments are passed over.
-            if !self.open {
+            if self.parts.is_empty() {
                 parser.comment(line.trim_end_matches('\r'));
             }
             return;
         }
-        let column = line.chars().count() - begun.chars().count() + 1;
-        self.parts.push(Part { offset: self.text.len(), line: number, column });
+        // White space is one byte a character.
+        let column = line.len() - begun.len() + 1;
+        let part = Part { offset: self.text.len(), line: number, column };
         let line = begun.strip_suffix('\r').unwrap_or(begun);
         if let Some(line) = line.strip_suffix('\\').filter(|_| continues(line)) {
+            self.parts.push(part);
             self.text.push_str(line);
             self.text.push(' ');
-            self.open = true;
-            return;
+        } else if self.parts.is_empty() {
+            parser.line(line.trim_end_matches(WHITE_SPACE), part, &[]);
+        } else {
+            self.parts.push(part);
+            self.text.push_str(line);
+            self.finish(parser);
         }
-        self.text.push_str(line);
-        self.finish(parser);
     }
 
     fn finish(&mut self, parser: &mut Parser<'_>) {
-        let Self { text, parts, .. } = std::mem::take(self);
-        if let Some(first) = parts.first() {
-            parser.line(text.trim_end_matches(WHITE_SPACE), *first, &parts);
+        let Self { text, parts } = std::mem::take(self);
+        if let Some((first, later)) = parts.split_first() {
+            parser.line(text.trim_end_matches(WHITE_SPACE), *first, later);
         }
     }
 }
@@ -89,7 +93,8 @@ impl Parser<'_> {
         }
     }
 
-    fn line(&mut self, text: &str, at: Part, parts: &[Part]) {
+    /// A line that begins at `at`, its other parts at `later`.
+    fn line(&mut self, text: &str, at: Part, later: &[Part]) {
         if text.is_empty() {
             return;
         }
@@ -112,13 +117,9 @@ impl Parser<'_> {
             return;
         };
         let value = after.trim_start_matches(WHITE_SPACE);
-        let start = text.len() - value.len();
-        let entry = Entry {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            place: Some(self.place(at)),
-            parts: value_parts(text, start, parts),
-        };
+        let begins = text.len() - value.len();
+        let (start, later) = value_parts(text, begins, at, later);
+        let entry = Entry { key: key.to_owned(), value: value.to_owned(), place: Some(self.place(at)), start, later };
         self.unit.sections[section].lines.push(Line::Entry(entry));
     }
 
@@ -146,16 +147,13 @@ impl Parser<'_> {
     }
 }
 
-/// Where the value that begins at byte `start` of `text` stands, from where the whole of `text` does.
-fn value_parts(text: &str, start: usize, parts: &[Part]) -> Vec<Part> {
-    let first = parts.iter().rev().find(|part| part.offset <= start);
-    let first = first.map(|part| {
-        let before = text.get(part.offset..start).unwrap_or_default().chars().count();
-        Part { offset: 0, line: part.line, column: part.column + before }
-    });
-    let later =
-        parts.iter().filter(|part| part.offset > start).map(|part| Part { offset: part.offset - start, ..*part });
-    first.into_iter().chain(later).collect()
+/// Where the value that begins at byte `begins` of `text` stands, from where the parts of the whole of `text` do.
+fn value_parts(text: &str, begins: usize, first: Part, later: &[Part]) -> (Part, Vec<Part>) {
+    let part = later.iter().rev().find(|part| part.offset <= begins).copied().unwrap_or(first);
+    let before = text.get(part.offset..begins).unwrap_or_default().chars().count();
+    let rest = later.iter().filter(|part| part.offset > begins);
+    let rest = rest.map(|part| Part { offset: part.offset - begins, ..*part }).collect();
+    (Part { offset: 0, line: part.line, column: part.column + before }, rest)
 }
 
 #[cfg(test)]

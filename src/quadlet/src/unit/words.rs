@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The words of a value: split at white space, with the quotes and escapes of systemd.syntax(7), "Quoting".
 
+use std::fmt;
+
 /// A word of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
@@ -86,32 +88,35 @@ fn number(digits: &str, radix: u32, length: usize) -> Option<(char, usize)> {
 /// A word as it is written in a command line of a unit (systemd.service(5), "Command lines"), so that it is one word there.
 /// `$` and `%` are left as they are: whoever wrote them means systemd's variables and specifiers.
 pub fn quote(word: &str) -> String {
-    if word == ";" {
-        // By itself it would end the command.
-        return r"\;".to_owned();
-    }
-    let plain = |char: char| !char.is_whitespace() && !char.is_control() && !matches!(char, '"' | '\'' | '\\');
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    let mut quoted = String::from('"');
-    for char in word.chars() {
-        match char {
-            '"' | '\\' => quoted.extend(['\\', char]),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            '\r' => quoted.push_str("\\r"),
-            _ if char.is_control() => quoted.extend(escaped(char)),
-            _ => quoted.push(char),
-        }
-    }
-    quoted.push('"');
+    let mut quoted = String::with_capacity(word.len() + 2);
+    // A String takes whatever is written.
+    let _ = write_quoted(word, &mut quoted);
     quoted
 }
 
-/// A control character by its number.
-fn escaped(char: char) -> Vec<char> {
-    format!("\\u{:04x}", u32::from(char)).chars().collect()
+/// Writes what [`quote`] answers.
+pub(crate) fn write_quoted(word: &str, to: &mut impl fmt::Write) -> fmt::Result {
+    if word == ";" {
+        // By itself it would end the command.
+        return to.write_str(r"\;");
+    }
+    let plain = |char: char| !char.is_whitespace() && !char.is_control() && !matches!(char, '"' | '\'' | '\\');
+    if !word.is_empty() && word.chars().all(plain) {
+        return to.write_str(word);
+    }
+    to.write_char('"')?;
+    for char in word.chars() {
+        match char {
+            '"' | '\\' => write!(to, "\\{char}")?,
+            '\n' => to.write_str("\\n")?,
+            '\t' => to.write_str("\\t")?,
+            '\r' => to.write_str("\\r")?,
+            // By its number.
+            _ if char.is_control() => write!(to, "\\u{:04x}", u32::from(char))?,
+            _ => to.write_char(char)?,
+        }
+    }
+    to.write_char('"')
 }
 
 #[cfg(test)]
