@@ -252,6 +252,9 @@ pub fn os_words(error: &std::io::Error) -> String {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Nothing where the name or the id of something is wanted.
+    #[error("name or ID cannot be empty")]
+    NoName,
     /// Neither a name, nor an id, nor the beginning of just one id.
     #[error("no container with name or ID {0:?} found: no such container")]
     NoSuchContainer(String),

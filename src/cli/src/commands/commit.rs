@@ -54,7 +54,7 @@ pub struct Args {
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let (container, image) = match args.words.as_slice() {
         [container] => (container, None),
-        [container, image] => (container, Some(image.clone())),
+        [container, image] => (container, Some(image.clone()).filter(|image| !image.is_empty())),
         words => bail!("accepts between 1 and 2 arg(s), received {}", words.len()),
     };
     let docker = match args.format.as_str() {

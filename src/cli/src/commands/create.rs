@@ -2,6 +2,7 @@
 //! `haulout create`, and what `run` does first.
 
 use std::fs;
+use std::io::{ErrorKind, Write as _};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::container::options::{Network, PullPolicy};
@@ -64,13 +65,7 @@ pub async fn make(
     for words in flags.limits.unsupported() {
         output::error(&format!("{words}\n"));
     }
-    let id_file = match flags.cidfile.as_deref().filter(|path| !path.is_empty()) {
-        Some(path) => {
-            let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
-            Some((path, file.map_err(|error| anyhow!("creating idfile: open {path}: {}", os_words(&error)))?))
-        }
-        None => None,
-    };
+    let id_file = flags.cidfile.as_deref().filter(|path| !path.is_empty()).map(IdFile::open).transpose()?;
     if options.rootfs.is_none() {
         options.image = image(engine, flags, &options).await?;
     }
@@ -85,12 +80,47 @@ pub async fn make(
             .with_context(|| format!("replacing container {name}"))?;
     }
     let id = make_and_tell(invocation, engine, options).await?;
-    if let Some((path, file)) = id_file {
-        use std::io::Write as _;
-        let written = file.set_len(0).and_then(|()| (&file).write_all(id.to_string().as_bytes()));
-        written.with_context(|| format!("writing the container's id into {path}"))?;
+    if let Some(file) = id_file {
+        file.write(&id)?;
     }
     Ok(id)
+}
+
+/// The file of `--cidfile`. Where no container comes of it, it goes if it was not there before.
+struct IdFile<'a> {
+    path: &'a str,
+    file: fs::File,
+    /// Whether nothing is in it that somebody wants.
+    unfinished: bool,
+}
+
+impl<'a> IdFile<'a> {
+    fn open(path: &'a str) -> Result<Self> {
+        let mut options = fs::OpenOptions::new();
+        options.write(true);
+        let (file, unfinished) = match options.clone().create_new(true).open(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                (options.create(true).truncate(false).open(path), false)
+            }
+            made => (made, true),
+        };
+        let file = file.map_err(|error| anyhow!("creating idfile: open {path}: {}", os_words(&error)))?;
+        Ok(Self { path, file, unfinished })
+    }
+
+    fn write(mut self, id: &ContainerId) -> Result<()> {
+        let written = self.file.set_len(0).and_then(|()| (&self.file).write_all(id.to_string().as_bytes()));
+        self.unfinished = false;
+        written.with_context(|| format!("writing the container's id into {}", self.path))
+    }
+}
+
+impl Drop for IdFile<'_> {
+    fn drop(&mut self) {
+        if self.unfinished {
+            let _ = fs::remove_file(self.path);
+        }
+    }
 }
 
 /// Makes it, and tells all of it to who listens where containers.conf wants that (`events_container_create_inspect_data`).

@@ -29,7 +29,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     };
     let containers = invocation.engine().containers();
     let id = containers.resolve(name).await.map_err(|error| match error {
-        Error::NoSuchContainer(_) => anyhow!("unable to look up {name} to perform a health check: {error}"),
+        Error::NoSuchContainer(_) | Error::NoName => {
+            anyhow!("unable to look up {name} to perform a health check: {error}")
+        }
         error => error.into(),
     })?;
     match containers.check_health(&id).await? {

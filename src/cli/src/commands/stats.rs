@@ -109,7 +109,7 @@ async fn named(args: &Args, engine: &Engine) -> Result<Option<Vec<ContainerId>>>
     for name in &args.containers {
         match containers.resolve(name).await {
             Ok(id) => ids.push(id),
-            Err(error @ Error::NoSuchContainer(_)) => {
+            Err(error @ (Error::NoSuchContainer(_) | Error::NoName)) => {
                 bail!("unable to get list of containers: unable to look up container {name}: {error}");
             }
             Err(error) => return Err(error.into()),

@@ -142,7 +142,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     };
     let containers = invocation.engine().containers();
     let id = names::one(&containers, name, args.latest, missing).await.map_err(|error| match error.downcast() {
-        Ok(error @ Error::NoSuchContainer(_)) => anyhow::anyhow!("unable to look up requested container: {error}"),
+        Ok(error @ (Error::NoSuchContainer(_) | Error::NoName)) => {
+            anyhow::anyhow!("unable to look up requested container: {error}")
+        }
         Ok(error) => error.into(),
         Err(error) => error,
     })?;

@@ -41,6 +41,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         match volumes.inspect(name).await {
             Ok(details) => found.push(data(&details)),
             Err(Error::NoSuchVolume(name)) => failures.push(anyhow!("no such volume {name}")),
+            Err(error @ Error::NoName) => bail!("inspecting volume {name}: {error}"),
             Err(error) => failures.push(error.into()),
         }
     }

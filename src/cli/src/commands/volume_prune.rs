@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout volume prune`.
 
-use std::io::BufRead as _;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use haulout_engine::Error;
 
 use crate::exit::Failures;
 use crate::invocation::Invocation;
-use crate::{filter, output};
+use crate::{filter, output, question};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options]";
@@ -46,10 +44,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             return Ok(0);
         }
         unused.iter().try_for_each(|name| output::line(name))?;
-        output::print("Are you sure you want to continue? [y/N] ")?;
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer).context("reading the answer")?;
-        if !answer.trim().to_ascii_lowercase().starts_with('y') {
+        if !question::agreed("Are you sure you want to continue? [y/N] ")? {
             return Ok(0);
         }
     }

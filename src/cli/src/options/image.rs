@@ -111,6 +111,7 @@ pub fn platform(
     arch: Option<&String>,
     variant: Option<&String>,
 ) -> Result<Option<String>> {
+    let platform = platform.filter(|platform| !platform.is_empty());
     if platform.is_some() && (os.is_some() || arch.is_some()) {
         bail!("--platform option can not be specified with --arch or --os");
     }

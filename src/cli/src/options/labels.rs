@@ -39,7 +39,13 @@ impl LabelFlags {
         for path in &self.label_file {
             let text = fs::read_to_string(path)
                 .map_err(|error| anyhow!("unable to process labels: open {path}: {}", os_words(&error)))?;
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).try_for_each(&mut add)?;
+            for line in text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+                let name = line.split('=').next().unwrap_or(line);
+                if name.contains(char::is_whitespace) {
+                    bail!("unable to process labels: {path}: name {name:?} has white spaces, poorly formatted name");
+                }
+                add(line)?;
+            }
         }
         self.label.iter().try_for_each(|text| add(text))?;
         // Said by the unit that the command is of. Only here: what an image says of units is nobody's order to restart one.

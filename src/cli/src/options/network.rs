@@ -123,16 +123,19 @@ impl NetworkFlags {
     }
 
     pub(super) fn names(&self, network: &Network) -> Result<Names> {
-        if self.no_hosts && !self.add_host.is_empty() {
+        // Of a list, an empty text is no part.
+        let dns: Vec<&String> = non_empty(&self.dns).collect();
+        let adds_hosts = non_empty(&self.add_host).next().is_some();
+        if self.no_hosts && adds_hosts {
             bail!("--no-hosts and --add-host cannot be set together");
         }
-        for server in self.dns.iter().filter(|server| *server != "none") {
+        for server in dns.iter().filter(|server| **server != "none") {
             server.parse::<IpAddr>().map_err(|_| anyhow!("{server} is not an ip address"))?;
         }
-        if self.dns.iter().any(|server| server == "none") && self.dns.len() > 1 {
+        if dns.iter().any(|server| *server == "none") && dns.len() > 1 {
             bail!("{} is not allowed to be specified with other DNS ip addresses", "none");
         }
-        if self.dns.iter().any(|server| server == "none") {
+        if dns.iter().any(|server| *server == "none") {
             for (name, given) in
                 [("DNSSearch", !self.dns_search.is_empty()), ("DNSOption", !self.dns_option.is_empty())]
             {
@@ -141,11 +144,11 @@ impl NetworkFlags {
                 }
             }
         }
-        let of_names = !self.dns.is_empty() || !self.dns_search.is_empty() || !self.dns_option.is_empty();
+        let of_names = !dns.is_empty() || !self.dns_search.is_empty() || !self.dns_option.is_empty();
         match network {
             Network::None if of_names => bail!("conflicting options: dns and the network mode: none"),
             Network::Container(_) if of_names => bail!("conflicting options: dns and the network mode: container"),
-            Network::Container(_) if !self.add_host.is_empty() => bail!(
+            Network::Container(_) if adds_hosts => bail!(
                 "invalid config provided: cannot set extra host entries when the container is joined to another containers network namespace: invalid configuration"
             ),
             _ => {}
@@ -157,7 +160,7 @@ impl NetworkFlags {
             }
         }
         Ok(Names {
-            dns: self.dns.clone(),
+            dns: dns.into_iter().cloned().collect(),
             search: non_empty(&self.dns_search).cloned().collect(),
             options: self.dns_option.clone(),
             no_hosts: self.no_hosts,
@@ -171,12 +174,12 @@ impl NetworkFlags {
     }
 
     pub(super) fn added_hosts(&self) -> Result<Vec<(String, Option<IpAddr>)>> {
-        self.add_host.iter().map(|text| add_host(text)).collect()
+        non_empty(&self.add_host).map(|text| add_host(text)).collect()
     }
 
     pub(super) fn exposed(&self) -> Result<Vec<(u16, Protocol)>> {
         let mut ports = Vec::new();
-        for text in &self.expose {
+        for text in non_empty(&self.expose) {
             let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
             let number = |text: &str| {
                 text.parse::<u16>().map_err(|_| {

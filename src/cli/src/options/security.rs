@@ -105,7 +105,7 @@ impl SecurityFlags {
 
     pub(super) fn sysctls(&self, network: &Network) -> Result<BTreeMap<String, String>> {
         let mut sysctls = BTreeMap::new();
-        for text in &self.sysctl {
+        for text in self.sysctl.iter().filter(|text| !text.is_empty()) {
             let Some((key, value)) = text.split_once('=') else {
                 bail!("{text} is invalid, sysctl values must be in the form of KEY=VALUE");
             };

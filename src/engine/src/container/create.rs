@@ -247,6 +247,11 @@ fn ids_of_image(folders: &[PathBuf]) -> u32 {
     most
 }
 
+/// What is said where `name` is no container's.
+fn missing(name: &str) -> Error {
+    if name.is_empty() { Error::NoName } else { Error::NoSuchContainer(name.to_owned()) }
+}
+
 /// A container whose namespace is to be shared.
 fn other_container(engine: &Engine, name: &str, kind: &str) -> Result<Record, Error> {
     let found = engine.with_database(|database| match database.find_container(name)? {
@@ -255,7 +260,7 @@ fn other_container(engine: &Engine, name: &str, kind: &str) -> Result<Record, Er
         Found::None => Ok(None),
     })?;
     found.ok_or_else(|| {
-        let cause = Error::NoSuchContainer(name.to_owned());
+        let cause = missing(name);
         Error::Invalid(format!("looking up container to share {kind} namespace with: {cause}"))
     })
 }
@@ -325,7 +330,7 @@ fn take_volumes_from(engine: &Engine, options: &mut Options) -> Result<(), Error
             Found::None => Ok(None),
         })?;
         let other = found.ok_or_else(|| {
-            let cause = Error::NoSuchContainer(name.to_owned());
+            let cause = missing(name);
             Error::Invalid(format!("looking up container {name:?} for volumes-from: {cause}"))
         })?;
         let words: Vec<&str> = words.split(',').filter(|word| !word.is_empty()).collect();

@@ -276,6 +276,9 @@ impl Containers {
 
     /// The container that `name` stands for: a name, an id, or the beginning of just one id.
     pub async fn resolve(&self, name: &str) -> Result<ContainerId, Error> {
+        if name.is_empty() {
+            return Err(Error::NoName);
+        }
         let text = name.to_owned();
         match self.engine.state(move |database| database.find_container(&text)).await? {
             Found::One(id) => Ok(id),

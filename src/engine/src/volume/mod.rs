@@ -174,11 +174,14 @@ impl Volumes {
 
     /// The volume that `name` stands for: a name, or the beginning of just one.
     pub async fn inspect(&self, name: &str) -> Result<Details, Error> {
+        if name.is_empty() {
+            return Err(Error::NoName);
+        }
         let all = self.list().await?;
         if let Some(found) = all.iter().find(|details| details.record.name == name) {
             return Ok(found.clone());
         }
-        let mut begin = all.into_iter().filter(|details| !name.is_empty() && details.record.name.starts_with(name));
+        let mut begin = all.into_iter().filter(|details| details.record.name.starts_with(name));
         match (begin.next(), begin.next()) {
             (Some(found), None) => Ok(found),
             (Some(_), Some(_)) => Err(Error::AmbiguousVolume(name.to_owned())),

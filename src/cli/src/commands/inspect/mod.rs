@@ -106,6 +106,7 @@ pub async fn show(
     for name in &names {
         match one(&engine, kind, name, size).await {
             Ok(data) => found.push(data),
+            Err(error) if matches!(error.downcast_ref(), Some(Error::NoName)) => return Err(error),
             Err(error) => failures.push(error),
         }
     }
