@@ -2,7 +2,6 @@
 """start, stop, kill, rm, wait, ps, exec, attach, logs, events: one container's life, and several at once."""
 
 import json
-import os
 import threading
 import time
 
@@ -55,6 +54,18 @@ class Life(SessionTest):
         self.haulout("stop", "one")
         self.assertGreaterEqual(time.monotonic() - began, 1)
         self.assertEqual(self.inspect("one")["State"]["ExitCode"], 137)
+
+    def test_the_name_of_one_that_goes_when_it_ends_is_free_once_it_is_stopped(self):
+        for _ in range(5):
+            self.haulout("run", "--rm", "--detach", "--name", "one", BUSYBOX, "sleep", "1000")
+            self.haulout("stop", "--time", "0", "one")
+        self.assertEqual(self.haulout("ps", "--all", "--quiet").stdout, "")
+        # Who waits for it in the foreground is told its status, whoever was quicker.
+        foreground = self.spawn("haulout", "run", "--rm", "--name", "one", BUSYBOX, "sleep", "1000")
+        wait_until(lambda: self.haulout("ps", "--quiet").stdout, "it runs")
+        self.haulout("stop", "--time", "0", "one")
+        self.assertEqual(foreground.communicate(timeout=20)[1], "")
+        self.assertEqual(foreground.returncode, 137)
 
     def test_several_are_stopped_at_the_same_time(self):
         names = [self.sleeper("--stop-timeout", "2", name=f"c{index}") for index in range(4)]
@@ -199,11 +210,24 @@ class Life(SessionTest):
         self.assertRegex(self.haulout("exec", "-d", "one", "sleep", "98").stdout, r"^[0-9a-f]{64}\n$")
         wait_until(lambda: [process for process in processes("sleep") if "98" in process.command], "the command runs")
 
-    def test_exec_output_goes_straight_into_the_callers_pipe(self):
+    def test_who_reads_what_exec_says_waits_for_the_command_and_nothing_else(self):
         self.sleeper()
-        done = self.spawn("haulout", "exec", "one", "readlink", "/proc/self/fd/1")
-        inode = os.fstat(done.stdout.fileno()).st_ino
-        self.assertEqual(done.communicate(timeout=20)[0], f"pipe:[{inode}]\n")
+        begin = time.monotonic()
+        # What is left behind has the command's output.
+        self.assertEqual(self.haulout("exec", "one", "sh", "-c", "sleep 30 & echo said").stdout, "said\n")
+        # The caller is killed.
+        done = run("bash", "-c", "timeout -s KILL 1 haulout exec one sh -c 'echo said; exec sleep 30' | cat")
+        self.assertEqual(done.stdout, "said\n")
+        self.assertLess(time.monotonic() - begin, 20)
+
+    def test_all_that_exec_says_comes_through_a_pipe(self):
+        self.sleeper()
+        done = run("bash", "-c", "haulout exec one sh -c 'dd if=/dev/zero bs=1M count=64 2>/dev/null' | wc -c")
+        self.assertEqual(done.stdout.strip(), str(64 << 20))
+        # Its reader goes: so does the command.
+        done = run("bash", "-c", "haulout exec one yes | head -1")
+        self.assertEqual(done.stdout, "y\n")
+        wait_until(lambda: "yes" not in self.haulout("top", "one", "args").stdout.split(), "yes has ended")
 
     def test_exec_output_goes_into_files_and_terminals_too(self):
         self.sleeper()

@@ -28,7 +28,7 @@ use crate::event;
 use crate::spec::{capabilities, process::Environment};
 
 /// So much is carried at once.
-const CHUNK: usize = 32 << 10;
+const CHUNK: usize = 64 << 10;
 
 /// So many chunks wait for who reads slowly.
 const WAITING: usize = 16;
@@ -180,7 +180,7 @@ impl Streams {
             let is_direct = matches!(sink, Sink::Stdout);
             far.push(match given {
                 _ if exec.detach => null()?,
-                Some(given) if is_direct && is_harmless(&given)? => given,
+                Some(given) if is_direct && is_device(&given)? => given,
                 other => {
                     let (reader, writer) = pipe()?;
                     near.outputs.push((reader, other.map_or(sink, Sink::File)));
@@ -196,14 +196,18 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?)
 }
 
-/// Whether the monitor lets it into a container: terminals and files are carried here instead.
+/// Whether the monitor lets it into a container as a command's input: terminals and files are carried here instead.
 fn is_harmless(descriptor: &OwnedFd) -> io::Result<bool> {
     let stat = rustix::fs::fstat(descriptor)?;
-    Ok(match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Fifo | FileType::Socket => true,
-        FileType::CharacterDevice => rustix::fs::major(stat.st_rdev) == 1,
-        _ => false,
-    })
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    Ok(matches!(kind, FileType::Fifo | FileType::Socket) || is_device(descriptor)?)
+}
+
+/// Whether it is `/dev/null` or its like. Only that may be a command's output: a pipe of the caller's would stay open as long as
+/// anything that the command left behind, and whoever reads it would wait for that, or for a command whose caller was killed.
+fn is_device(descriptor: &OwnedFd) -> io::Result<bool> {
+    let stat = rustix::fs::fstat(descriptor)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && rustix::fs::major(stat.st_rdev) == 1)
 }
 
 /// Waits until the command runs; the rest goes on in a task of its own.

@@ -24,6 +24,9 @@ pub(super) const TIMEOUT: u64 = 10;
 /// How long a container may take to be gone after SIGKILL: what it waits for then is the kernel's business.
 const KILLED_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// How long who removes a container with its image may take.
+const REMOVED_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Who waits for something that no event may tell of looks that often.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -63,7 +66,29 @@ impl Containers {
         if seen.monitor == Monitor::Gone {
             self.reap(id).await?;
         }
+        if record.options.remove {
+            self.see_removed(&record).await?;
+        }
         Ok(())
+    }
+
+    /// Sees to it that a container that is removed when it ends is gone: who its monitor, or whoever started it, has sent to do so
+    /// may only be on the way.
+    async fn see_removed(&self, record: &Record) -> Result<(), Error> {
+        let end = tokio::time::Instant::now() + REMOVED_TIMEOUT;
+        // Only those know that an image goes with it.
+        while record.options.remove_image && tokio::time::Instant::now() < end {
+            match self.record(&record.id).await {
+                Err(Error::NoSuchContainer(_)) => return Ok(()),
+                found => found.map(drop)?,
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        match self.clean_up(&record.id).await {
+            // Somebody has started it again; or it is left to those.
+            Err(Error::WrongState(_) | Error::NoSteps) => Ok(()),
+            done => done,
+        }
     }
 
     /// Asks its process to end; kills it when it has not within the time. Answers whether it ran. What a killed monitor left is
