@@ -41,7 +41,7 @@ pub struct Globals {
     #[arg(id = "of.conmon", long = "conmon")]
     conmon: Option<String>,
     /// Connection to use for a remote service (CONTAINER_CONNECTION); not there yet
-    #[arg(id = "of.connection", short = 'c', long = "connection")]
+    #[arg(id = "of.connection", short = 'c', long = "connection", alias = "context")]
     connection: Option<String>,
     /// Events backend to use ("file"|"journald"|"none")
     #[arg(id = "of.events_backend", long = "events-backend")]
@@ -218,7 +218,17 @@ impl Globals {
         }
         storage.transient = self.transient_store.unwrap_or(storage.transient);
         let paths = Paths::configured(&settings, &storage);
-        let paths = paths.below(absolute(self.root.as_ref())?.as_deref(), self.runtime_root()?.as_deref());
+        let runroot = self.runtime_root()?;
+        let paths = paths.below(absolute(self.root.as_ref())?.as_deref(), runroot.as_deref());
+        let paths = match runroot.and_then(|_| paths.other_runtime()) {
+            // Podman's words.
+            Some(other) => bail!(
+                "database run root \"{}\" does not match our run root \"{}\": containers of this store run there: database configuration mismatch",
+                other.display(),
+                paths.runtime.display()
+            ),
+            None => paths.where_it_runs(),
+        };
         storage.check(&paths, self.storage_driver.is_some())?;
         let events = paths.events().file;
         if settings.engine.events_logfile_path.is_some() && events.is_dir() {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Where Haulout keeps things: nothing of it is shared with another engine.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fs, io};
 
 use haulout_monitor::event::Log;
 use haulout_monitor::process::{Process, is_root_of_machine};
@@ -104,10 +105,45 @@ impl Paths {
 
     /// The same, and where the files cannot be read as if there were none: whoever does something there is told what is wrong with them.
     pub fn found() -> Self {
-        match (Settings::load(&Told::default()), Storage::load()) {
+        let paths = match (Settings::load(&Told::default()), Storage::load()) {
             (Ok(settings), Ok(storage)) => Self::configured(&settings, &storage),
             _ => Self::of_user(),
+        };
+        paths.where_it_runs()
+    }
+
+    /// The same with the runtime folder in which containers of this store run now, if they do so in another. Programs have an
+    /// `$XDG_RUNTIME_DIR` of their own (a snap does): what runs would be as good as gone for who looks there, could be removed, and
+    /// started a second time.
+    #[must_use]
+    pub fn where_it_runs(self) -> Self {
+        match self.other_runtime() {
+            Some(runtime) => Self { runtime, ..self },
+            None => self,
         }
+    }
+
+    /// The runtime folder in which containers of this store run, if it is not this one.
+    pub fn other_runtime(&self) -> Option<PathBuf> {
+        let noted = PathBuf::from(fs::read_to_string(self.runtime_note()).ok()?);
+        let other = noted.is_absolute() && noted != self.runtime;
+        let uid = rustix::process::geteuid().as_raw();
+        (other && is_own_folder(&noted, uid) && something_runs_in(&noted) && !something_runs_in(&self.runtime))
+            .then_some(noted)
+    }
+
+    /// Notes that containers of this store are about to run in this runtime folder.
+    pub(crate) fn note_runtime(&self) -> io::Result<()> {
+        let (note, ours) = (self.runtime_note(), self.runtime.as_os_str().as_bytes());
+        if fs::read(&note).is_ok_and(|noted| noted == ours) {
+            return Ok(());
+        }
+        let part = note.with_added_extension(std::process::id().to_string());
+        fs::write(&part, ours).and_then(|()| fs::rename(&part, &note))
+    }
+
+    fn runtime_note(&self) -> PathBuf {
+        self.data.join("runtime")
     }
 
     /// Those of whoever runs this process when nothing is configured: `$XDG_DATA_HOME` and `$XDG_RUNTIME_DIR`, or what stands in for them; root's are in `/var`

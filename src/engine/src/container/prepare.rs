@@ -115,7 +115,9 @@ pub(super) fn prepare(
     let settings = engine.settings()?;
     let config = base.configuration()?;
     let bundle = paths.bundle(id);
-    make_folder(&paths.runtime_root())
+    paths
+        .note_runtime()
+        .and_then(|()| make_folder(&paths.runtime_root()))
         .and_then(|()| make_folder(&bundle))
         .map_err(failed("making the runtime folder of"))?;
     let held = base.hold()?;
