@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::moment;
 use crate::time;
 
 /// A value.
@@ -253,6 +254,9 @@ impl Data {
 
     /// What `.name` of it is.
     pub fn field(&self, name: &str) -> Field {
+        if let Self::Time(at) = self {
+            return moment::method(*at, name).map_or(Field::Unknown, Field::Value);
+        }
         let found = match self {
             Self::Struct(fields) => {
                 let named = |name: &str| fields.fields.iter().find(|field| field.in_template && field.name == name);

@@ -3,7 +3,8 @@
 
 use gotmpl::{TemplateError, Value};
 
-use super::template::{FIELD, PLAIN, RAW_FIELD, SHOW, SHOW_FIELD, both, walk};
+use super::moment;
+use super::template::{FIELD, FORMAT_TIME, PLAIN, RAW_FIELD, SHOW, SHOW_FIELD, both, walk};
 
 /// Functions of Go's own and of podman's. `and`, `or` and `call` are the executor's.
 pub const KNOWN: [&str; 28] = [
@@ -20,6 +21,12 @@ pub fn add(template: gotmpl::Template) -> gotmpl::Template {
         .func(SHOW, |args| match args.last() {
             Some(Value::Nil) | None => Ok(Value::String("<no value>".into())),
             Some(value) => Ok(Value::String(both(value)?.1.into())),
+        })
+        .func(FORMAT_TIME, |args| {
+            let (json, _) = both(args.first().unwrap_or(&Value::Nil))?;
+            let shown = moment::formatted(json.trim_matches('"'), text("Format", args, 1)?);
+            let no_time = || TemplateError::Exec("can't evaluate field Format: it is no time".to_owned());
+            Ok(Value::String(shown.ok_or_else(no_time)?.into()))
         })
         .func(PLAIN, |args| match args.last() {
             Some(value @ (Value::Function(_) | Value::List(_))) => Ok(Value::String(both(value)?.1.into())),

@@ -3,6 +3,7 @@
 
 pub mod data;
 mod functions;
+mod moment;
 pub mod table;
 pub mod template;
 

@@ -31,6 +31,7 @@ pub(super) const FIELD: &str = "\u{1}field";
 pub(super) const SHOW: &str = "\u{1}show";
 pub(super) const SHOW_FIELD: &str = "\u{1}show-field";
 pub(super) const RAW_FIELD: &str = "\u{1}raw-field";
+pub(super) const FORMAT_TIME: &str = "\u{1}format-time";
 pub(super) const PLAIN: &str = "\u{1}plain";
 
 impl Template {
@@ -191,6 +192,17 @@ impl Rewriter<'_> {
             let labels = nested(self.call_field(FIELD, *pos, &["Labels"]));
             let label = label.clone();
             *command = call(*pos, "index", [labels, label]);
+            return Ok(());
+        }
+        // And the one of a time.
+        if let [Expr::Field(pos, names), layout] = command.args.as_slice()
+            && let [time @ .., method] = names.as_slice()
+            && method.as_str() == "Format"
+            && !time.is_empty()
+        {
+            let time = nested(self.call_field(RAW_FIELD, *pos, time));
+            let layout = layout.clone();
+            *command = call(*pos, FORMAT_TIME, [time, layout]);
             return Ok(());
         }
         if let [Expr::Field(pos, names), _, ..] = command.args.as_slice() {
