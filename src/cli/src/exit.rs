@@ -55,7 +55,24 @@ pub fn words(error: &anyhow::Error) -> String {
         Some(error) => os_words(error),
         None => cause.to_string(),
     });
-    said.collect::<Vec<_>>().join(": ")
+    without_numbers(&said.collect::<Vec<_>>().join(": "))
+}
+
+/// What was said of an error of the system's on the way here, as a child's answer is, has its number: that says nothing to people.
+fn without_numbers(text: &str) -> String {
+    let mut left = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(" (os error ") {
+        left.push_str(before);
+        match after.split_once(')') {
+            Some((number, after)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest = after,
+            _ => {
+                left.push_str(" (os error ");
+                rest = after;
+            }
+        }
+    }
+    left + rest
 }
 
 fn status(error: &anyhow::Error) -> u8 {
@@ -75,5 +92,8 @@ mod tests {
     fn a_cause_of_the_system_is_said_without_its_number() {
         let error = Err::<(), _>(std::io::Error::from_raw_os_error(2)).context("opening x").unwrap_err();
         assert_eq!(words(&error), "opening x: no such file or directory");
+        let error = anyhow::anyhow!("writing: {} there", std::io::Error::from_raw_os_error(28));
+        assert_eq!(words(&error), "writing: No space left on device there");
+        assert_eq!(without_numbers("what (os error x) is"), "what (os error x) is");
     }
 }

@@ -31,13 +31,25 @@ mod size;
 mod terminal;
 mod time;
 mod tree;
+mod unfinished;
 mod units;
 mod updates;
 mod usage;
 
+use rustix::fs::Mode;
+use rustix::process::umask;
+
 fn main() {
     terminal::restore_on_panic();
+    keep_own_rights();
     let status = invocation::run(std::env::args_os());
     // Threads that read standard input may still do so: nobody waits for them.
     std::process::exit(i32::from(status))
+}
+
+/// Has whoever runs this keep the rights to what it makes: an umask that takes them away would have the next command fail at the
+/// folders of this one.
+fn keep_own_rights() {
+    let mask = umask(Mode::empty());
+    umask(mask - Mode::RWXU);
 }

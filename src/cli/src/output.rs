@@ -5,20 +5,26 @@
 
 #![allow(unsafe_code, reason = "SIGPIPE's default action, which the standard library took away")]
 
-use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{SigHandler, Signal, raise, signal};
+use rustix::event::{PollFd, PollFlags};
 
 /// Prints `text` as it is.
 ///
 /// # Errors
 /// What writing met, but for a reader that has gone: that does not return.
 pub fn print(text: &str) -> io::Result<()> {
-    write(&mut io::stdout().lock(), text.as_bytes())
+    bytes(text.as_bytes())
+}
+
+/// Prints bytes, which may be anything, as they are.
+///
+/// # Errors
+/// As [`print`].
+pub fn bytes(bytes: &[u8]) -> io::Result<()> {
+    write(&mut io::stdout().lock(), bytes)
         .map_err(|error| io::Error::new(error.kind(), format!("write /dev/stdout: {}", crate::exit::os_words(&error))))
 }
 
@@ -68,26 +74,20 @@ pub fn write(to: &mut impl io::Write, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Where an archive goes: to the file `path`, whose error `failed` makes of its name and the system's words, or to standard output,
-/// which has to lead somewhere else than to a terminal.
-pub fn archive(path: Option<&str>, failed: impl Fn(&str, &str) -> String) -> Result<OwnedFd> {
-    match path {
-        None if crate::terminal::is_output() => bail!("refusing to export to terminal. Use -o flag or redirect"),
-        None => io::stdout().as_fd().try_clone_to_owned().context("passing on standard output"),
-        Some(path) => match File::create(path) {
-            Ok(file) => Ok(file.into()),
-            Err(error) => bail!(failed(path, &crate::exit::os_words(&error))),
-        },
+/// What follows when an archive could not be written to standard output. Where its reader has gone, nobody wants to hear of it: does
+/// not return then.
+pub fn end_if_nobody_reads() {
+    if reader_has_gone() {
+        die_of_sigpipe();
     }
 }
 
-/// Removes the file that was begun at `path`, if one was: half an archive is none. What is no file (a pipe, a device) stays.
-pub fn discard(path: Option<&str>) {
-    if let Some(path) = path
-        && std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
-    {
-        let _ = std::fs::remove_file(path);
-    }
+/// Whether standard output is a pipe that nobody reads any more.
+fn reader_has_gone() -> bool {
+    let stdout = io::stdout();
+    let mut polled = [PollFd::new(&stdout, PollFlags::OUT)];
+    let now = rustix::event::Timespec::default();
+    rustix::event::poll(&mut polled, Some(&now)).is_ok() && polled[0].revents().contains(PollFlags::ERR)
 }
 
 /// Ends this process as if SIGPIPE had not been ignored.

@@ -10,7 +10,7 @@ use haulout_engine::container::Containers;
 use haulout_engine::container::copy::{CopyOptions, End};
 
 use crate::invocation::Invocation;
-use crate::terminal;
+use crate::{output, terminal};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] [CONTAINER:]SRC_PATH [CONTAINER:]DEST_PATH";
@@ -57,8 +57,19 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         other => end(&containers, other).await?,
     };
     let options = CopyOptions { archive: args.archive, overwrite: args.overwrite };
-    containers.copy(from, to, options).await?;
-    Ok(0)
+    let to_stdout = matches!(to, End::Tar(_));
+    let copied = containers.copy(from, to, options).await;
+    if copied.is_err() && to_stdout {
+        output::end_if_nobody_reads();
+    }
+    match copied {
+        Ok(()) => Ok(0),
+        // Of a tree it says which file, and that may not be where one looks for it.
+        Err(error) => match error.to_string().strip_prefix("copying ") {
+            Some(file) => bail!("copying {source} to {destination}: {file}"),
+            None => Err(error.into()),
+        },
+    }
 }
 
 /// `CONTAINER:PATH`, or a path on the host: one that begins with a slash or a dot is never a container's.

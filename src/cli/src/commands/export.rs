@@ -4,7 +4,7 @@
 use anyhow::{Result, bail};
 
 use crate::invocation::Invocation;
-use crate::output;
+use crate::unfinished::Archive;
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] CONTAINER";
@@ -27,11 +27,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     };
     let containers = invocation.engine().containers();
     let id = containers.resolve(name).await?;
-    let to = output::archive(args.output.as_deref(), |path, error| format!("open {path}: {error}"))?;
-    let exported = containers.export(&id, to).await;
-    if exported.is_err() {
-        output::discard(args.output.as_deref());
-    }
-    exported?;
+    let to = Archive::open(args.output.as_deref(), |path, error| format!("open {path}: {error}"))?;
+    let exported = containers.export(&id, to.descriptor()?).await;
+    to.end(exported)?;
     Ok(0)
 }

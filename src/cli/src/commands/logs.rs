@@ -132,7 +132,7 @@ impl Pending {
         match self.stderr {
             _ if text.is_empty() => Ok(()),
             true => io::stderr().lock().write_all(&text),
-            false => output::write(&mut io::stdout().lock(), &text),
+            false => output::bytes(&text),
         }
     }
 }

@@ -3,19 +3,18 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::Engine;
 use haulout_engine::digest::Digest;
 use haulout_engine::image::{LayoutName, ManifestFormat, Packing, SaveAs, SaveImage, SaveTo, SignWith, Transport};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::exit::os_words;
 use crate::invocation::Invocation;
-use crate::{progress, terminal};
+use crate::unfinished::Unfinished;
+use crate::{output, progress, terminal};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] IMAGE [IMAGE...]";
@@ -108,7 +107,11 @@ pub async fn write(
             bail!("a directory cannot be written to standard output: name one with --output");
         }
         let stdout = std::io::stdout().as_fd().try_clone_to_owned().context("writing to standard output")?;
-        return save(SaveTo::File(stdout)).await;
+        let saved = save(SaveTo::File(stdout)).await;
+        if saved.is_err() {
+            output::end_if_nobody_reads();
+        }
+        return saved;
     };
     if folder {
         return save(SaveTo::Folder(path.to_owned())).await;
@@ -133,56 +136,4 @@ pub async fn write(
     let digests = save(SaveTo::File(OwnedFd::from(file))).await?;
     unfinished.put_at(path).with_context(|| format!("putting the archive at {}", path.display()))?;
     Ok(digests)
-}
-
-/// A file that is in the folder of another one, and comes in that one's place when it is whole.
-struct Unfinished {
-    file: File,
-    /// Its name, which goes with it unless it is renamed.
-    part: PathBuf,
-    /// Whether it has that name. One without goes even when nobody is left to remove it.
-    named: bool,
-}
-
-impl Unfinished {
-    fn beside(path: &Path) -> io::Result<Self> {
-        let mut name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let part = path.with_file_name(name);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mode = Mode::from_raw_mode(0o666);
-        match rustix::fs::openat(CWD, folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
-            Ok(file) => Ok(Self { file: file.into(), part, named: false }),
-            // A file system that has none without a name.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR) => {
-                let file = File::options().read(true).write(true).create_new(true).open(&part)?;
-                Ok(Self { file, part, named: true })
-            }
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    fn put_at(mut self, path: &Path) -> io::Result<()> {
-        if !self.named {
-            let unnamed = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-            let link = |to: &Path| rustix::fs::linkat(CWD, unnamed.as_str(), CWD, to, AtFlags::SYMLINK_FOLLOW);
-            match link(path) {
-                // What is there is replaced.
-                Err(Errno::EXIST) => link(&self.part)?,
-                linked => return Ok(linked?),
-            }
-            self.named = true;
-        }
-        fs::rename(&self.part, path)?;
-        self.named = false;
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if self.named {
-            let _ = fs::remove_file(&self.part);
-        }
-    }
 }

@@ -7,7 +7,7 @@ use haulout_engine::Error;
 use haulout_engine::volume::Volumes;
 
 use crate::invocation::Invocation;
-use crate::output;
+use crate::unfinished::Archive;
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] VOLUME";
@@ -30,14 +30,11 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     };
     let volumes = invocation.engine().volumes();
     known(&volumes, name).await?;
-    let to = output::archive(args.output.as_deref(), |path, error| {
+    let to = Archive::open(args.output.as_deref(), |path, error| {
         format!("could not create tarball file '{path}': open {path}: {error}")
     })?;
-    let exported = volumes.export(name, to).await;
-    if exported.is_err() {
-        output::discard(args.output.as_deref());
-    }
-    exported?;
+    let exported = volumes.export(name, to.descriptor()?).await;
+    to.end(exported)?;
     Ok(0)
 }
 
