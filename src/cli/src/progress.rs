@@ -38,7 +38,7 @@ impl Shown {
         Self(match (quiet, terminal::is_error()) {
             (true, _) => Box::new(Nothing),
             (false, true) => Box::new(Bars::default()),
-            (false, false) => Box::new(Lines),
+            (false, false) => Box::new(Lines::default()),
         })
     }
 
@@ -158,19 +158,31 @@ impl View for Nothing {
     fn done(&mut self, _: &Digest) {}
 }
 
-struct Lines;
+/// Lines as they come. `unnamed`: there is a layer whose digest comes last.
+#[derive(Default)]
+struct Lines {
+    unnamed: bool,
+}
 
 impl View for Lines {
     fn layers(&mut self, layers: &[PullLayer]) {
         output::error("Getting image source signatures\n");
         for layer in layers {
-            output::error(&format!("Copying blob {}\n", layer.blob));
+            if layer.blob == PullLayer::UNNAMED {
+                self.unnamed = true;
+            } else {
+                output::error(&format!("Copying blob {}\n", layer.blob));
+            }
         }
     }
 
     fn fetched(&mut self, _: &Digest, _: u64) {}
 
-    fn unpacked(&mut self, _: &Digest) {}
+    fn unpacked(&mut self, blob: &Digest) {
+        if self.unnamed && *blob != PullLayer::UNNAMED {
+            output::error(&format!("Copying blob {blob}\n"));
+        }
+    }
 
     fn done(&mut self, id: &Digest) {
         output::error(&format!("Copying config {id}\nWriting manifest to image destination\n"));
@@ -187,7 +199,8 @@ struct Bars {
 
 /// The first twelve digits of a digest.
 fn short(digest: &Digest) -> String {
-    digest.hex()[..12].to_owned()
+    // Of a tar it is known when all of it is here.
+    if *digest == PullLayer::UNNAMED { "of the tar".to_owned() } else { digest.hex()[..12].to_owned() }
 }
 
 impl Bars {

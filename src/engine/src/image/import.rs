@@ -22,9 +22,6 @@ use crate::engine::{Engine, Error};
 use crate::state::images;
 use crate::store::{self, Commit, Staging, UnpackFailure};
 
-/// What the progress calls the layer: what it really is comes out last.
-const UNKNOWN: Digest = Digest::from_bytes([0; 32]);
-
 /// What is to become of a tar.
 #[derive(Debug)]
 pub(super) struct Import {
@@ -79,7 +76,7 @@ impl Import {
         let (staging, garbage) = Staging::make(&engine).await?;
         sweep(&engine, garbage);
         let length = if metadata.is_file() { metadata.len() } else { 0 };
-        reporter.say(PullProgress::Layers(vec![PullLayer { blob: UNKNOWN, size: length, present: false }]));
+        reporter.say(PullProgress::Layers(vec![PullLayer { blob: PullLayer::UNNAMED, size: length, present: false }]));
         let outcome = self.commit(&engine, &staging, file, created, &reporter).await;
         if let Err(error) = staging.close().await {
             tracing::warn!("{error}");
@@ -107,17 +104,19 @@ impl Import {
         let bytes = input::bytes(tar.into()).map(move |bytes| {
             let bytes = bytes.map_err(reading)?;
             received += bytes.len() as u64;
-            progress.say(PullProgress::Fetched { blob: UNKNOWN, bytes: received });
+            progress.say(PullProgress::Fetched { blob: PullLayer::UNNAMED, bytes: received });
             Ok(bytes)
         });
         let unpacked = staging.unpack("layer", bytes).await.map_err(|failure| match failure {
             UnpackFailure::Layer(error) => Error::Invalid(format!("unpacking the tar: {error}")),
             UnpackFailure::Other(error) => error,
         })?;
-        reporter.say(PullProgress::Unpacked { blob: UNKNOWN });
+        let layer = unpacked.layer;
+        for blob in [PullLayer::UNNAMED, layer.diff_id] {
+            reporter.say(PullProgress::Unpacked { blob });
+        }
         reporter.say(PullProgress::Committing);
 
-        let layer = unpacked.layer;
         let config = document::imported_config(created, &self.platform, &self.config, layer.diff_id, &self.message);
         let manifest = document::oci_manifest(&config, layer.diff_id, layer.tar_size);
         let (id, digest) = (Digest::of(&config), Digest::of(&manifest));

@@ -233,6 +233,11 @@ pub struct PullLayer {
     pub present: bool,
 }
 
+impl PullLayer {
+    /// What stands for the digest of a tar that is being imported: it is known when all of it is here.
+    pub const UNNAMED: Digest = Digest::from_bytes([0; 32]);
+}
+
 /// What removing an image did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removed {

@@ -80,6 +80,11 @@ pub struct Unpacked {
     pub entries: u64,
 }
 
+/// Where a tar goes wrong and how. Of what is none from its beginning there is nothing to say.
+fn after(entries: u64, last: &str, source: &ParseError) -> String {
+    if entries == 0 { String::new() } else { format!(": after entry {entries} ({last:?}): {source}") }
+}
+
 /// Why a layer cannot be unpacked. Names the entry, where there is one.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
@@ -87,7 +92,7 @@ pub enum UnpackError {
     #[error("reading the layer: {0}")]
     Stream(io::Error),
     /// The tar is broken.
-    #[error("the layer is no tar: after entry {entries} ({last:?}): {source}")]
+    #[error("the layer is no tar{}", after(*entries, last, source))]
     Tar {
         /// How many entries came before.
         entries: u64,
@@ -97,7 +102,7 @@ pub enum UnpackError {
         source: ParseError,
     },
     /// It ends inside an entry.
-    #[error("the layer ends in the middle of {0:?}")]
+    #[error("the layer ends in the middle of {}", if .0.is_empty() { "its first entry: it is no tar, or cut off".to_owned() } else { format!("{:?}", .0) })]
     Short(String),
     /// An entry that cannot be safe or makes no sense.
     #[error("the layer's entry {name:?} {why}")]
