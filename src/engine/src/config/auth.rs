@@ -141,7 +141,8 @@ impl AuthFiles {
     /// As the environment says: `$REGISTRY_AUTH_FILE` alone, or else podman's two files and then docker's.
     pub fn from_environment(folders: &Folders) -> Self {
         if let Some(path) = env::var_os("REGISTRY_AUTH_FILE").filter(|path| !path.is_empty()) {
-            return Self::only(path.into());
+            // It may be yet to come: whoever logs in makes it.
+            return Self { paths: vec![path.into()], ..Self::default() };
         }
         let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
         let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());

@@ -237,7 +237,14 @@ impl Registries {
     ///
     /// `$CONTAINERS_REGISTRIES_CONF` replaces the main file.
     pub fn read(folders: &Folders) -> Result<Self, RegistriesError> {
-        Self::read_with(folders, env::var_os("CONTAINERS_REGISTRIES_CONF").map(PathBuf::from))
+        let instead = env::var_os("CONTAINERS_REGISTRIES_CONF").filter(|path| !path.is_empty()).map(PathBuf::from);
+        // Whoever names a file means what is in it.
+        if let Some(path) = &instead
+            && let Err(source) = fs::metadata(path)
+        {
+            return Err(RegistriesError::Read { path: path.clone(), source });
+        }
+        Self::read_with(folders, instead)
     }
 
     fn read_with(folders: &Folders, instead: Option<PathBuf>) -> Result<Self, RegistriesError> {

@@ -204,10 +204,8 @@ impl Storage {
         let mut storage = Self::default();
         let users = folders.user.as_ref().map(|folder| folder.join("storage.conf"));
         if let Some(path) = instead {
-            let text = read_if_there(&path)?.ok_or_else(|| StorageError::Read {
-                path: path.clone(),
-                source: io::Error::from(io::ErrorKind::NotFound),
-            })?;
+            let text = read_if_there(&path)?
+                .ok_or_else(|| StorageError::Read { path: path.clone(), source: rustix::io::Errno::NOENT.into() })?;
             storage.add(&path, &text, whose == Whose::Root, whose)?;
             return Ok(storage);
         }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::request::Request;
 use super::{Reason, RegistryError, Repository, read};
+use crate::image::reference::DOCKER_HUB;
 
 /// The longest answer that is read.
 const ANSWER_MAX: u64 = 16 << 20;
@@ -102,7 +103,9 @@ impl Repository {
         };
         let mut query = Url::parse("http://x").map_err(|error| failed(Reason::Connection(error.to_string())))?;
         query.query_pairs_mut().append_pair("q", term).append_pair("n", &limit.to_string());
-        let path = format!("/v1/search?{}", query.query().unwrap_or_default());
+        // Docker's index of what it has is elsewhere than what it has.
+        let index = if self.0.place.registry() == DOCKER_HUB { "https://index.docker.io" } else { "" };
+        let path = format!("{index}/v1/search?{}", query.query().unwrap_or_default());
         if let Ok(response) = self.send(&Request::get(path, "application/json")).await?
             && let Ok(Found { results }) = json(response).await
         {

@@ -9,6 +9,7 @@ mod catalog;
 mod certificates;
 mod challenge;
 mod download;
+mod proxy;
 mod request;
 mod resolve;
 mod trust;
@@ -533,7 +534,13 @@ fn words(error: &reqwest::Error) -> String {
     if text == "invalid peer certificate: UnknownIssuer" {
         return "tls: failed to verify certificate: x509: certificate signed by unknown authority".to_owned();
     }
-    cause.downcast_ref::<std::io::Error>().map_or(text, os_words)
+    let text = cause.downcast_ref::<std::io::Error>().map_or(text, os_words);
+    let get = |name: &str| std::env::var(name).ok();
+    match error.url().filter(|_| error.is_connect()).and_then(|url| proxy::in_the_way(url, get)) {
+        // What it is may have a password in it.
+        Some(variable) => format!("proxyconnect tcp, by {variable}: {text}"),
+        None => text,
+    }
 }
 
 /// An absolute URL that may be spoken to with credentials in hand.
