@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Flags about the environment of a container's process, and variables as `-e` and `--env-file` have them.
 
+use std::collections::HashMap;
 use std::fs;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -56,18 +57,24 @@ impl EnvironmentFlags {
 
 /// Environment variables, in order; a later one of a name replaces an earlier one in its place.
 #[derive(Debug, Default)]
-pub struct Env(Vec<(String, String)>);
+pub struct Env {
+    variables: Vec<(String, String)>,
+    /// Where each is, by its name: a file may have thousands.
+    places: HashMap<String, usize>,
+}
 
 impl Env {
     /// The variables.
     pub fn into_inner(self) -> Vec<(String, String)> {
-        self.0
+        self.variables
     }
 
     fn set(&mut self, name: &str, value: String) {
-        match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some(entry) => entry.1 = value,
-            None => self.0.push((name.to_owned(), value)),
+        if let Some(&place) = self.places.get(name) {
+            self.variables[place].1 = value;
+        } else {
+            self.places.insert(name.to_owned(), self.variables.len());
+            self.variables.push((name.to_owned(), value));
         }
     }
 

@@ -147,7 +147,7 @@ pub(crate) fn check(options: &Options) -> Result<(), SpecError> {
         if let VolumeSource::Path(source) = &volume.source
             && let Err(error) = fs::metadata(source)
         {
-            return Err(SpecError::NoSource { path: source.clone(), source: error });
+            return Err(SpecError::NoSource { path: source.clone(), why: error });
         }
     }
     for (_, words) in &options.tmpfs {

@@ -76,12 +76,12 @@ pub enum SpecError {
     #[error("no seccomp policy defined by image")]
     NoProfile,
     /// A mount's source; in Podman's words.
-    #[error("statfs {}: {}", path.display(), os_words(source))]
+    #[error("statfs {}: {}", path.display(), os_words(why))]
     NoSource {
         /// What is to be mounted.
         path: PathBuf,
         /// Why it cannot.
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// A mount's option; in Podman's words.
     #[error("invalid option type {option:?}")]

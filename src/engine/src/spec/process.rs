@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A container's process: its command and its environment.
 
+use std::collections::HashMap;
+
 use oci_spec::image::Config;
 
 use crate::container::Options;
@@ -36,21 +38,35 @@ fn of_image(part: Option<&Option<Vec<String>>>) -> &[String] {
 
 /// Variables in order; setting one again keeps its place.
 #[derive(Clone, Debug, Default)]
-pub struct Environment(Vec<String>);
+pub struct Environment {
+    variables: Vec<String>,
+    /// Where each is, by its name: there may be thousands.
+    places: HashMap<String, usize>,
+}
 
 impl Environment {
     /// Sets one, written `NAME=value`. Without `=` it is not one.
     pub fn set(&mut self, variable: &str) {
         let Some((name, _)) = variable.split_once('=') else { return };
-        match self.0.iter_mut().find(|known| known.split_once('=').is_some_and(|(known, _)| known == name)) {
-            Some(known) => variable.clone_into(known),
-            None => self.0.push(variable.to_owned()),
+        if let Some(&place) = self.places.get(name) {
+            variable.clone_into(&mut self.variables[place]);
+        } else {
+            self.places.insert(name.to_owned(), self.variables.len());
+            self.variables.push(variable.to_owned());
         }
     }
 
     /// Takes one away.
     pub fn unset(&mut self, name: &str) {
-        self.0.retain(|known| known.split_once('=').is_none_or(|(known, _)| known != name));
+        if let Some(place) = self.places.remove(name) {
+            self.variables.remove(place);
+            self.places.values_mut().filter(|other| **other > place).for_each(|other| *other -= 1);
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let variable = &self.variables[*self.places.get(name)?];
+        variable.split_once('=').map(|(_, value)| value)
     }
 
     /// `text` with what is set for every `$NAME` and `${NAME}` in it, nothing for what is not.
@@ -65,20 +81,19 @@ impl Environment {
                 Some((name, left)) => (name, left),
                 None => after.split_at(after.find(|letter| !is_name(letter)).unwrap_or(after.len())),
             };
-            let value = self.0.iter().filter_map(|known| known.split_once('=')).find(|(known, _)| *known == name);
-            out.push_str(value.map_or("", |(_, value)| value));
+            out.push_str(self.get(name).unwrap_or_default());
             rest = left;
         }
         out + rest
     }
 
     fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|known| known.split_once('=').is_some_and(|(known, _)| known == name))
+        self.places.contains_key(name)
     }
 
     /// `NAME=value`, each.
     pub fn into_variables(self) -> Vec<String> {
-        self.0
+        self.variables
     }
 }
 
