@@ -32,6 +32,17 @@ class Terminals(SessionTest):
         terminal.type("exit\r")
         self.assertEqual(terminal.wait(), 0)
 
+    def test_lines_end_once_whoever_types(self):
+        for words in (["run", "--rm", "-t"], ["run", "--rm", "-it"]):
+            terminal = self.terminal("haulout", *words, BUSYBOX, "echo", "said")
+            self.assertEqual(terminal.wait(), 0)
+            self.assertEqual(terminal.output, "said\r\n", words)
+        # Who does not type into the container still has the keys.
+        terminal = self.terminal("haulout", "run", "--rm", "-t", "--init", BUSYBOX, "sh", "-c", "echo said; sleep 60")
+        terminal.expect("said")
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), 130)
+
     def test_the_terminal_is_as_it_was_afterwards(self):
         for ending in ("exit\r", "\x10\x11"):
             with self.subTest(ending=ending):

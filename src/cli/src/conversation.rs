@@ -39,7 +39,11 @@ pub enum End {
 
 /// Carries bytes both ways until the process ends or the user detaches.
 pub async fn converse(session: Session, mut wiring: Wiring) -> Result<End> {
-    let raw = if wiring.terminal && wiring.stdin { terminal::raw()? } else { None };
+    let raw = match (wiring.terminal, wiring.stdin) {
+        (true, true) => terminal::raw()?,
+        (true, false) => terminal::verbatim()?,
+        (false, _) => None,
+    };
     let input = session.input();
     let mut resized =
         (wiring.terminal && terminal::size().is_some()).then(|| signal(SignalKind::window_change())).transpose()?;

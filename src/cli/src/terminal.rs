@@ -6,12 +6,12 @@ use std::sync::Mutex;
 
 use anyhow::{Result, anyhow, bail};
 use rustix::stdio::{stderr, stdin, stdout};
-use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// How the terminal was before it was made raw.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// A terminal that is raw as long as this lives.
+/// A terminal that is not as it was as long as this lives.
 pub struct Raw(());
 
 impl Drop for Raw {
@@ -22,16 +22,26 @@ impl Drop for Raw {
 
 /// Makes the terminal on standard input raw: every key goes to the container. Nothing where there is no terminal.
 pub fn raw() -> io::Result<Option<Raw>> {
+    changed(Termios::make_raw)
+}
+
+/// Has the terminal on standard input show what comes as it is: the container's own has ended its lines already. Keys are still the
+/// user's.
+pub fn verbatim() -> io::Result<Option<Raw>> {
+    changed(|terminal| terminal.output_modes.remove(OutputModes::OPOST))
+}
+
+fn changed(change: impl FnOnce(&mut Termios)) -> io::Result<Option<Raw>> {
     if !isatty(stdin()) {
         return Ok(None);
     }
     let before = tcgetattr(stdin())?;
-    let mut raw = before.clone();
-    raw.make_raw();
+    let mut other = before.clone();
+    change(&mut other);
     if let Ok(mut saved) = BEFORE.lock() {
         *saved = Some(before);
     }
-    tcsetattr(stdin(), OptionalActions::Drain, &raw)?;
+    tcsetattr(stdin(), OptionalActions::Drain, &other)?;
     Ok(Some(Raw(())))
 }
 
@@ -42,11 +52,18 @@ pub fn restore() {
     }
 }
 
-/// Has a panic leave the terminal as it was.
+/// Has a panic leave the terminal as it was. What the runtime panics for that is no mistake of ours is an error like others.
 pub fn restore_on_panic() {
     let inner = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         restore();
+        let words = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if words.starts_with("OS can't spawn worker thread") {
+            crate::output::error(
+                "Error: starting a thread: resource temporarily unavailable: this user has as many processes as they may (ulimit -u)\n",
+            );
+            std::process::exit(i32::from(crate::exit::ENGINE));
+        }
         inner(panic);
     }));
 }
