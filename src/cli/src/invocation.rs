@@ -20,6 +20,10 @@ use crate::{completion, defaults, exit, flags, output, usage};
 /// The version of podman whose command line this is; said by that name.
 pub const PODMAN: &str = "5.4.2";
 
+/// What podman has and Haulout has not, though people will try: more than a word that is like another.
+const NOT_YET: [&str; 10] =
+    ["artifact", "build", "compose", "farm", "kube", "machine", "network", "play", "pod", "buildx"];
+
 /// What comes before a verb.
 #[derive(Args, Debug)]
 #[command(about = None, long_about = None)]
@@ -208,6 +212,11 @@ fn find<'a>(
     }
     let path = invocation.path.clone();
     let Some(group) = group else {
+        if NOT_YET.contains(&first.as_str()) {
+            return failed(format!(
+                "unrecognized command `{path}`: Haulout does not have it yet\nTry '{program} --help' for what it has"
+            ));
+        }
         let near = usage::near(first);
         let hint =
             if near.is_empty() { String::new() } else { format!("\nDid you mean this?\n\t{}\n", near.join("\n\t")) };
