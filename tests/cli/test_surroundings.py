@@ -111,3 +111,10 @@ class Surroundings(SessionTest):
         link.symlink_to("/nope")
         done = self.haulout("run", "--rm", "--volume", f"{link}:/x", BUSYBOX, "true", status=125)
         self.assertEqual(done.stderr, f"Error: statfs {link}: no such file or directory\n")
+
+    def test_what_stays_holds_no_file_of_the_callers(self):
+        folder = self.temporary_folder()
+        lock = folder / "lock"
+        script = f"exec 9>{lock}; flock 9; haulout run -d --name one {BUSYBOX} sleep 100; haulout exec -d one sleep 100; exec 9>&-; flock -n {lock} true"
+        done = self.shell(script)
+        self.assertEqual(done.returncode, 0, done.stderr)

@@ -40,7 +40,7 @@ pub fn report(error: &anyhow::Error) -> u8 {
         return failures.iter().map(report).max().unwrap_or(ENGINE);
     }
     let (status, message) = match error.downcast_ref() {
-        Some(Failure { status, message }) => (*status, message.clone()),
+        Some(Failure { status, message }) => (*status, without_numbers(message)),
         None => (status(error), words(error)),
     };
     if !message.is_empty() {

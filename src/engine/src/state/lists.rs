@@ -28,5 +28,5 @@ pub(crate) fn put(connection: &Connection, name: &str, document: &str) -> Result
 /// Removes one; whether it was there.
 pub(crate) fn remove(connection: &Connection, name: &str) -> Result<bool, StateError> {
     let removed = connection.execute("DELETE FROM manifest_lists WHERE name = ?1", [name]);
-    Ok(removed.doing("removing a manifest list")? > 0)
+    Ok(removed.doing("freeing a name")? > 0)
 }
