@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use rustix::fs::inotify::{self, CreateFlags, Event, Reader, WatchFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -85,6 +86,15 @@ impl Folders {
         }
     }
 
+    /// Tells whenever something in them changes; ends with the error that [`Self::changed`] has.
+    pub fn changes(self) -> BoxStream<'static, io::Result<()>> {
+        stream::try_unfold(self, |folders| async move {
+            folders.changed().await?;
+            Ok(Some(((), folders)))
+        })
+        .boxed()
+    }
+
     /// Reads what the kernel says; whether any of it counts.
     fn read(&self, inotify: &OwnedFd) -> io::Result<bool> {
         let mut buffer = [MaybeUninit::uninit(); 4096];
@@ -154,6 +164,17 @@ mod tests {
         while tokio::time::timeout(Duration::from_millis(100), folders.changed()).await.is_ok() {}
         fs::write(path.join("web.container"), "[Container]").unwrap();
         heard().await;
+    }
+
+    #[tokio::test]
+    async fn a_change_between_two_looks_at_the_stream_is_not_lost() {
+        let home = tempfile::tempdir().unwrap();
+        let mut changes = Folders::watch(vec![home.path().to_owned()]).unwrap().changes();
+        for name in ["a", "b"] {
+            fs::write(home.path().join(name), "").unwrap();
+            tokio::time::timeout(Duration::from_secs(20), changes.next()).await.unwrap().unwrap().unwrap();
+            while tokio::time::timeout(Duration::from_millis(100), changes.next()).await.is_ok() {}
+        }
     }
 
     #[tokio::test]

@@ -22,8 +22,8 @@ pub mod settings;
 mod tidy;
 pub mod timer;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use crate::container::{ContainerId, ContainerName, Options};
@@ -246,16 +246,12 @@ impl Updates {
     /// run is told by the engine's events.
     pub fn changes(&self) -> BoxStream<'static, Result<(), Error>> {
         let folder = checks::folder(&self.engine);
-        let stream = async_stream::try_stream! {
-            let failed = |source| Error::Io { doing: format!("watching {}", folder.display()), source };
-            std::fs::create_dir_all(&folder).map_err(failed)?;
-            let folders = Folders::watch(vec![folder.clone()]).map_err(failed)?;
-            loop {
-                folders.changed().await.map_err(failed)?;
-                yield ();
-            }
+        let doing = format!("watching {}", folder.display());
+        let begin = async move {
+            std::fs::create_dir_all(&folder)?;
+            Ok::<_, std::io::Error>(Folders::watch(vec![folder])?.changes())
         };
-        stream.boxed()
+        stream::once(begin).try_flatten().map_err(move |source| Error::Io { doing: doing.clone(), source }).boxed()
     }
 
     /// What was done, the newest first: to one unit, or to all.
