@@ -5,6 +5,7 @@
 //! [`local::Local`] is the engine in this process. A client of the REST API will be another.
 
 mod convert;
+mod crowd;
 mod draft;
 mod flow;
 mod journal;

@@ -8,18 +8,19 @@ use std::time::Duration;
 use std::{env, fs};
 
 use async_channel::Sender;
-use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 use haulout_engine::Error;
 use haulout_engine::container::LogLine;
-use haulout_engine::systemd::journal::Reading;
-use haulout_engine::systemd::{self, Job, JobResult, SystemdError, UnitChange, UnitState, UserManager};
+use haulout_engine::systemd::journal::{Reading, Run};
+use haulout_engine::systemd::{self, Job, JobResult, SystemdError, UnitState, UserManager};
 use haulout_engine::watch::Folders;
 use haulout_quadlet::own::{Before, OwnError};
 use haulout_quadlet::rival::{self, Maker as Rival};
 use haulout_quadlet::search::Found;
 use haulout_quadlet::{OwnFolder, SearchPath, ServiceFolder, Settings, Severity, Source, UnitName, generate, install};
 
+use super::crowd::Crowd;
 use super::{
     Activity, Boot, Checked, Failure, Maker, PastBoot, Period, Problem, Reason, Unit, UnitAction, UnitText, UnitWrite,
     Units,
@@ -141,16 +142,13 @@ pub async fn act(service: String, action: UnitAction) -> Result<(), Failure> {
         UnitAction::Stop => Job::Stop,
         UnitAction::Restart => Job::Restart,
     };
+    let run = Run::begin(&service);
     let mut manager = UserManager::connect().await.map_err(|error| failure(&error))?;
     match manager.do_job(job, &service, PATIENCE).await {
         Ok(JobResult::Done) => Ok(()),
         Ok(JobResult::Other(result)) => {
-            let reading = Reading { boot: Some("0".to_owned()), ..Reading::last(LINES_OF_FAILURE) };
-            let lines = systemd::journal::lines(&service, &reading);
-            let text =
-                async |line: Result<LogLine, Error>| Some(String::from_utf8_lossy(&line.ok()?.text).into_owned());
-            let lines: Vec<String> = lines.filter_map(text).collect().await;
-            Err(Failure { details: lines, reason: Reason::UnitFailed(result) })
+            let details = run.ended(&mut manager).await.last_lines(LINES_OF_FAILURE).await;
+            Err(Failure { details, reason: Reason::UnitFailed(result) })
         }
         Err(error @ SystemdError::Failed { .. }) => Err(said(Reason::NotLoaded, &error)),
         Err(error) => Err(failure(&error)),
@@ -188,42 +186,13 @@ pub async fn start_at_boot(on: bool) -> Result<(), Failure> {
     systemd::login::set_lingering(on).await.map_err(|error| failure(&error))
 }
 
-/// Sends whenever something about units changed: what systemd does with them, or their files.
+/// Sends whenever something about units changed: what systemd does with them, or their files. Without the one the other is followed.
 pub async fn changes(sender: Sender<Result<(), Failure>>) {
-    // Without the one, or when it goes, the other is followed.
-    let mut folders = Folders::watch(SearchPath::of_environment(true).folders().to_vec()).ok();
-    let mut services = Some(systemd::changes());
-    while folders.is_some() || services.is_some() {
-        next_change(&mut folders, &mut services).await;
-        // Changes come in crowds: one look at all of them is enough.
-        while tokio::time::timeout(TOGETHER, next_change(&mut folders, &mut services)).await.is_ok() {}
-        if sender.send(Ok(())).await.is_err() {
-            return;
-        }
+    let mut crowd = Crowd::new(TOGETHER).with(systemd::changes().map_ok(drop));
+    if let Ok(folders) = Folders::watch(SearchPath::of_environment(true).folders().to_vec()) {
+        crowd = crowd.with(folders.changes());
     }
-}
-
-/// Waits for a change of either kind. What ends is given up.
-async fn next_change(
-    folders: &mut Option<Folders>,
-    services: &mut Option<BoxStream<'static, Result<UnitChange, SystemdError>>>,
-) {
-    let of_files = async {
-        match folders {
-            Some(folders) => folders.changed().await.is_ok(),
-            None => std::future::pending().await,
-        }
-    };
-    let of_services = async {
-        match services {
-            Some(services) => matches!(services.next().await, Some(Ok(_))),
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        goes_on = of_files => if !goes_on { *folders = None },
-        goes_on = of_services => if !goes_on { *services = None },
-    }
+    crowd.tell(sender).await;
 }
 
 /// Has whoever makes the services make them, and systemd read them. Where that is us, and systemd cannot call our generator, they are

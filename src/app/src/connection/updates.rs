@@ -6,16 +6,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_channel::Sender;
-use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use haulout_engine::event::{Event, Kind};
-use haulout_engine::systemd::{SystemdError, UnitChange};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use haulout_engine::event::Kind;
+use haulout_engine::systemd::SystemdError;
 use haulout_engine::update::timer::{self, TimerError};
 use haulout_engine::update::{self, Entry, Outcome, Participant, Policy, Report, RunOptions, RunProgress};
 use haulout_engine::{Engine, Error, systemd};
 use haulout_quadlet::{SearchPath, UnitName};
 
 use super::convert::pull_progress;
+use super::crowd::Crowd;
 use super::units::said;
 use super::{
     Failure, PastUpdate, Reason, Schedule, Standing, Update, UpdateOutcome, UpdatePolicy, UpdateStep, UpdateWork,
@@ -43,57 +44,14 @@ pub async fn list(engine: Engine) -> Result<Updates, Failure> {
     Ok(Updates { list, schedule, past })
 }
 
-/// Sends whenever something about updates changed: what was found or done, which containers run, what systemd does.
+/// Sends whenever something about updates changed: what was found or done, which containers run, what systemd does. Without systemd the
+/// others are followed.
 pub async fn changes(engine: Engine, since: i64, sender: Sender<Result<(), Failure>>) {
-    let mut noted = Some(engine.updates().changes());
-    let mut events = Some(engine.events(Some(since)));
-    let mut services = Some(systemd::changes());
-    while next_change(&mut noted, &mut events, &mut services).await {
-        // Changes come in crowds: one look at all of them is enough.
-        while let Ok(true) = tokio::time::timeout(TOGETHER, next_change(&mut noted, &mut events, &mut services)).await {
-        }
-        if sender.send(Ok(())).await.is_err() {
-            return;
-        }
-    }
-}
-
-type Notes = Option<BoxStream<'static, Result<(), Error>>>;
-type Events = Option<BoxStream<'static, Result<Event, Error>>>;
-type Services = Option<BoxStream<'static, Result<UnitChange, SystemdError>>>;
-
-/// Waits for a change of any kind; whether more may come.
-async fn next_change(noted: &mut Notes, events: &mut Events, services: &mut Services) -> bool {
-    let of_notes = async { next_of(noted).await.is_some_and(|item| item.is_ok()) };
-    let of_events = async {
-        loop {
-            match next_of(events).await {
-                Some(Ok(event)) if matches!(event.kind, Kind::Container | Kind::Image) => return true,
-                Some(Ok(_)) => {}
-                _ => return false,
-            }
-        }
-    };
-    let of_services = async { next_of(services).await.is_some_and(|item| item.is_ok()) };
-    tokio::select! {
-        goes_on = of_notes => goes_on,
-        goes_on = of_events => goes_on,
-        // Without systemd the others are followed.
-        goes_on = of_services => {
-            if !goes_on {
-                *services = None;
-            }
-            true
-        }
-    }
-}
-
-/// The next item of a stream that is still followed.
-async fn next_of<S: futures_util::Stream + Unpin>(stream: &mut Option<S>) -> Option<S::Item> {
-    match stream {
-        Some(stream) => stream.next().await,
-        None => std::future::pending().await,
-    }
+    let events = engine
+        .events(Some(since))
+        .try_filter_map(|event| async move { Ok(matches!(event.kind, Kind::Container | Kind::Image).then_some(())) });
+    let crowd = Crowd::new(TOGETHER).with_needed(engine.updates().changes()).with_needed(events);
+    crowd.with(systemd::changes().map_ok(drop)).tell(sender).await;
 }
 
 /// Does it, and sends how far it is.
