@@ -61,7 +61,7 @@ class UpdatesTest(WindowTest, UpdateTest):
 
 class Updates(UpdatesTest):
     def test_without_policies_the_page_says_how_to_get_one(self):
-        self.app.find("label", "Nothing to Keep Up to Date")
+        self.app.find("label", "No Containers to Update")
         self.app.find("button", "Show Units").click()
         self.app.find("label", "Units")
 
@@ -223,22 +223,22 @@ class Updates(UpdatesTest):
     def test_the_timer_is_a_switch(self):
         self.addCleanup(run, "haulout", "auto-update", "disable")
         state = lambda: run("systemctl", "--user", "is-active", TIMER).stdout.strip()
-        self.app.find("check box", "Update by Itself").click()
+        self.app.find("check box", "Automatic Updates").click()
         wait_until(lambda: state() == "active", "the timer is on")
         self.app.find("label", re.compile("^Every day while you are logged in; next "))
         # What a terminal does is seen without anybody asking.
         self.haulout("auto-update", "disable")
         self.app.find("label", re.compile("^Off: "))
-        self.app.find("check box", "Update by Itself").click()
+        self.app.find("check box", "Automatic Updates").click()
         wait_until(lambda: state() == "active", "the timer is on")
         self.app.find("label", re.compile("; next "))
-        self.app.find("check box", "Update by Itself").click()
+        self.app.find("check box", "Automatic Updates").click()
         wait_until(lambda: state() != "active", "the timer is off")
 
 
 class Notices(UpdatesTest):
     def setUp(self):
-        # Without its schema, which may not be installed, the app keeps no switch as it was left.
+        # With its schema, whether somebody has installed it or not: what is left on by one test is nothing to another.
         schemas = self.temporary_folder()
         subprocess.run(["glib-compile-schemas", f"--targetdir={schemas}", SCHEMAS], check=True)
         self.env = {"GSETTINGS_SCHEMA_DIR": str(schemas), "GSETTINGS_BACKEND": "memory"}
@@ -327,6 +327,11 @@ class Notices(UpdatesTest):
 
 
 class Portal(WindowTest):
+    def setUp(self):
+        # Without its schema, as where nobody has installed the app.
+        self.env = {"XDG_CONFIG_HOME": str(self.temporary_folder()), "XDG_DATA_DIRS": "/usr/share"}
+        super().setUp()
+
     def switch(self):
         self.display.key("ctrl+comma")
         dialog = self.app.find("dialog", "Preferences")
@@ -347,6 +352,23 @@ class Portal(WindowTest):
         self.app.gone("dialog")
         self.display.key("ctrl+w")
         self.assertEqual(self.app.process.wait(timeout=20), 0)
+
+    def test_the_switch_is_as_it_was_left_where_no_schema_is_installed(self):
+        BackgroundPortal(self, background=True, autostart=True)
+        dialog, _ = self.switch()
+        dialog.find("label", "It goes on when the window is closed, and starts with your session")
+        self.app.process.terminate()
+        self.app.process.wait(timeout=20)
+        self.app = self.enterContext(App(self.display, env=self.env))
+        self.display.key("ctrl+comma")
+        dialog = self.app.find("dialog", "Preferences")
+        self.assertTrue(dialog.find("check box", "Keep Checking in the Background").has("checked"))
+        self.display.key("Escape")
+        self.app.gone("dialog")
+        self.display.key("ctrl+w")
+        wait_until(lambda: not self.app.look("frame"), "the window is closed")
+        time.sleep(1)
+        self.assertIsNone(self.app.process.poll(), "it goes on")
 
     def test_what_somebody_denies_is_switched_off_again(self):
         BackgroundPortal(self, response=1)
