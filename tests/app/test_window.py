@@ -45,6 +45,13 @@ class MainJob(WindowTest):
 
 
 class Lists(WindowTest):
+    def test_a_port_is_shown_with_its_protocol(self):
+        self.haulout("create", "--name", "signals", "-p", "3868:3868/sctp", "-p", "5353:53/udp", BUSYBOX, *SLEEP)
+        self.app.find("label", "3868 → 3868/sctp, 5353 → 53/udp")
+        self.open("signals")
+        for port in ("3868 → 3868/sctp", "5353 → 53/udp"):
+            self.app.find("label", port)
+
     def test_a_container_from_a_terminal_is_in_the_window_within_200_ms_of_being_there(self):
         self.app.find("label", "No Containers")
         self.start("first")

@@ -4,7 +4,9 @@
 use std::error::Error as _;
 use std::path::PathBuf;
 
-use haulout_engine::container::options::{Network as EngineNetwork, Options, Protocol, Publish, Volume, VolumeSource};
+use haulout_engine::container::options::{
+    Network as EngineNetwork, Options, Protocol as EngineProtocol, Publish, Volume, VolumeSource,
+};
 use haulout_engine::container::{self, Status};
 use haulout_engine::event::{Event, Kind};
 use haulout_engine::image::{self, PullError, PullProgress, RegistryError};
@@ -14,7 +16,7 @@ use oci_spec::image::ImageConfiguration;
 
 use super::{
     Change, Container, Defaults, Details, Failure, Image, LogLine, Missing, Mount, MountKind, Network, Piece, Port,
-    Pull, Reason, Request, State,
+    Protocol, Pull, Reason, Request, State,
 };
 
 impl From<Error> for Failure {
@@ -102,7 +104,11 @@ fn port(publish: &Publish) -> Port {
         host: publish.host,
         container: publish.container,
         count: publish.count,
-        udp: publish.protocol == Protocol::Udp,
+        protocol: match publish.protocol {
+            EngineProtocol::Tcp => Protocol::Tcp,
+            EngineProtocol::Udp => Protocol::Udp,
+            EngineProtocol::Sctp => Protocol::Sctp,
+        },
     }
 }
 
@@ -183,9 +189,9 @@ pub fn defaults(config: &ImageConfiguration) -> Defaults {
 }
 
 /// `80`, `80/tcp` or `53/udp`.
-fn exposed(text: &str) -> Option<(u16, bool)> {
-    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    Some((number.parse().ok()?, protocol == "udp"))
+fn exposed(text: &str) -> Option<(u16, Protocol)> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, Protocol::Tcp.name()));
+    Some((number.parse().ok()?, Protocol::of_name(protocol)?))
 }
 
 pub fn change(event: Event) -> Option<Change> {
@@ -280,14 +286,27 @@ fn publish(port: &Port) -> Result<Publish, String> {
         host: port.host,
         container: port.container,
         count: port.count,
-        protocol: if port.udp { Protocol::Udp } else { Protocol::Tcp },
+        protocol: match port.protocol {
+            Protocol::Tcp => EngineProtocol::Tcp,
+            Protocol::Udp => EngineProtocol::Udp,
+            Protocol::Sctp => EngineProtocol::Sctp,
+        },
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::why_not_started;
-    use crate::connection::Reason;
+    use super::{exposed, why_not_started};
+    use crate::connection::{Protocol, Reason};
+
+    #[test]
+    fn a_port_that_an_image_listens_on_has_a_protocol() {
+        assert_eq!(exposed("80"), Some((80, Protocol::Tcp)));
+        assert_eq!(exposed("53/UDP"), Some((53, Protocol::Udp)));
+        assert_eq!(exposed("3868/sctp"), Some((3868, Protocol::Sctp)));
+        assert_eq!(exposed("80/dccp"), None);
+        assert_eq!(exposed("many/tcp"), None);
+    }
 
     #[test]
     fn a_port_that_could_not_be_opened_is_named() {

@@ -218,8 +218,37 @@ pub struct Port {
     pub container: u16,
     /// How many in a row.
     pub count: u16,
-    /// UDP rather than TCP.
-    pub udp: bool,
+    pub protocol: Protocol,
+}
+
+/// What goes through a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+impl Protocol {
+    /// As commands and units write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+
+    /// The one of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Tcp, Self::Udp, Self::Sctp].into_iter().find(|protocol| protocol.name().eq_ignore_ascii_case(name))
+    }
+
+    /// What stands behind a port's number: nothing for TCP, which is meant where nothing is said.
+    pub fn suffix(self) -> String {
+        if self == Self::Tcp { String::new() } else { format!("/{}", self.name()) }
+    }
 }
 
 /// An image in a list.
@@ -286,8 +315,8 @@ pub enum MountKind {
 pub struct Defaults {
     pub entrypoint: Vec<String>,
     pub command: Vec<String>,
-    /// Ports that its program listens on: number, whether UDP.
-    pub ports: Vec<(u16, bool)>,
+    /// Ports that its program listens on.
+    pub ports: Vec<(u16, Protocol)>,
     /// Paths that want a volume.
     pub volumes: Vec<String>,
 }

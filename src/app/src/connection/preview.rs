@@ -10,8 +10,8 @@ use relm4::tokio::time::sleep;
 use super::{
     Action, Activity, Boot, Change, Checked, Connection, Container, Defaults, Details, Draft, Exec, Failure, Flow,
     Image, LogLine, Maker, Missing, Mount, MountKind, Network, Output, PastBoot, PastUpdate, Period, Piece, Port,
-    Problem, Pull, Reason, Reply, Request, Schedule, Session, Standing, State, Unit, UnitAction, UnitKind, UnitText,
-    UnitWrite, Units, Update, UpdateOutcome, UpdatePolicy, UpdateStep, UpdateWork, Updates, Version,
+    Problem, Protocol, Pull, Reason, Reply, Request, Schedule, Session, Standing, State, Unit, UnitAction, UnitKind,
+    UnitText, UnitWrite, Units, Update, UpdateOutcome, UpdatePolicy, UpdateStep, UpdateWork, Updates, Version,
 };
 use crate::measure::now;
 
@@ -70,7 +70,7 @@ fn made_up(number: usize, name: &str) -> Container {
         8 => State::Exited { status: None, finished: now() - 90, out_of_memory: false },
         _ => State::Running { since: Some(now() - 600) },
     };
-    let port = |host, container| Port { address: None, host: Some(host), container, count: 1, udp: false };
+    let port = |host, container| Port { address: None, host: Some(host), container, count: 1, protocol: Protocol::Tcp };
     let ports = match number % 7 {
         0 => vec![port(8080, 80), port(8443, 443)],
         1 => vec![Port { address: Some("127.0.0.1".into()), ..port(5432, 5432) }],
@@ -162,7 +162,7 @@ impl Connection for Preview {
         ready(Ok(known.then(|| Defaults {
             entrypoint: vec!["/docker-entrypoint.sh".into()],
             command: ["nginx", "-g", "daemon off;"].map(str::to_owned).to_vec(),
-            ports: vec![(80, false)],
+            ports: vec![(80, Protocol::Tcp)],
             volumes: vec!["/var/cache/nginx".into()],
         })))
     }

@@ -56,6 +56,5 @@ impl Request {
 
 fn published(port: &Port) -> String {
     let host = port.host.map(|host| format!("{host}:")).unwrap_or_default();
-    let protocol = if port.udp { "/udp" } else { "" };
-    format!("{host}{}{protocol}", port.container)
+    format!("{host}{}{}", port.container, port.protocol.suffix())
 }

@@ -8,15 +8,6 @@ use super::Containers;
 use crate::listing::{entry, menu_of};
 use crate::model::ContainerItem;
 
-/// What can be done in the list to `item` now.
-pub fn in_list(item: &ContainerItem) -> gio::Menu {
-    let entry = |label: &str, name| entry::<Containers>(label, name, &item.id());
-    let menu = on_page(item);
-    let first = menu_of([vec![entry(&gettext("_Open"), "open"), entry(&gettext("Se_lect"), "select")]]);
-    menu.prepend_section(None, &first);
-    menu
-}
-
 /// What can be done on the page of `item` now.
 pub fn on_page(item: &ContainerItem) -> gio::Menu {
     let entry = |label: &str, name| entry::<Containers>(label, name, &item.id());

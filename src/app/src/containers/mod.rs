@@ -7,16 +7,15 @@ pub mod menu;
 pub mod run_dialog;
 pub mod unit_dialog;
 
-use gettextrs::gettext;
+use gettextrs::{gettext, pgettext};
 use relm4::gtk;
-use relm4::gtk::prelude::*;
-use relm4::gtk::{gio, glib, pango};
+use relm4::gtk::gio;
 
 pub use actions::act;
 use actions::act_and;
 
 use crate::connection::Action;
-use crate::listing::{Acting, Column, DeedToMany, Noun, Words, by, by_text, show_start_or_stop};
+use crate::listing::{Acting, Column, DeedToMany, Noun, Words, by, by_text, menu_in_list, show_start_or_stop};
 use crate::model::{ContainerItem, Keyed, Model};
 
 /// Cells of containers.
@@ -86,25 +85,19 @@ impl Noun for Containers {
     }
 
     fn columns() -> Vec<Column> {
-        let name = Cells::factory(|row| Cells::label(row, "name", pango::EllipsizeMode::End, &["heading"]).upcast());
-        let state = Cells::factory(|row| Cells::state(row, true));
         // The newest first.
         let age = by(|one: &ContainerItem, other| other.created().cmp(&one.created()));
         vec![
-            Column::new(&gettext("Name"), name).sorted(&by_text::<ContainerItem>("name")),
+            Column::names::<ContainerItem>(),
             Column::new(&gettext("Image"), Cells::text("image", &["dim-label"]))
                 .sorted(&by_text::<ContainerItem>("image")),
-            Column::new(&gettext("State"), state).width(150).sorted(&by_text::<ContainerItem>("state-word")),
+            Column::states::<ContainerItem>(150),
             Column::new(&gettext("Ports"), Cells::text("ports", &["numeric"])).width(170).leaves_below(680.),
-            Column::new(&gettext("Created"), Cells::text("age", &["dim-label"]))
+            Column::new(&pgettext("time", "Created"), Cells::text("age", &["dim-label"]))
                 .width(140)
                 .sorted(&age)
                 .leaves_below(860.),
         ]
-    }
-
-    fn lead(list_item: &glib::Object) -> Option<gtk::Widget> {
-        Some(Cells::state(list_item, false))
     }
 
     /// Stop for a running container, start for any other.
@@ -121,7 +114,7 @@ impl Noun for Containers {
     }
 
     fn menu(item: &ContainerItem) -> gio::Menu {
-        menu::in_list(item)
+        menu_in_list::<Self>(menu::on_page(item), &item.id())
     }
 
     fn deeds_to_many() -> Vec<DeedToMany<Deed>> {

@@ -13,6 +13,7 @@ use crate::language::fill;
 use crate::model::ContainerItem;
 use crate::units::new_dialog::{is_name, show_wrong};
 use crate::widgets::copy::CommandRow;
+use crate::widgets::dialog_header::DialogHeader;
 use crate::widgets::failure::FailureRow;
 use crate::widgets::focus;
 use crate::widgets::source_text::SourceText;
@@ -64,19 +65,12 @@ impl Component for UnitDialog {
             set_content_height: 680,
             #[wrap(Some)]
             set_child = &adw::ToolbarView {
-                add_top_bar = &adw::HeaderBar {
-                    set_show_start_title_buttons: false,
-                    set_show_end_title_buttons: false,
-                    pack_start = &gtk::Button {
-                        set_label: &gettext("_Cancel"),
-                        set_use_underline: true,
-                        connect_clicked[root] => move |_| { root.close(); },
-                    },
-                    #[name = "make"]
-                    pack_end = &gtk::Button {
+                #[name = "header"]
+                #[template]
+                add_top_bar = &DialogHeader {
+                    #[template_child]
+                    main {
                         set_label: &gettext("C_reate"),
-                        set_use_underline: true,
-                        add_css_class: "suggested-action",
                         #[watch]
                         set_sensitive: model.is_complete() && !model.working,
                         connect_clicked => UnitInput::Make,
@@ -153,7 +147,7 @@ impl Component for UnitDialog {
             working: false,
         };
         let widgets = view_output!();
-        root.set_default_widget(Some(&widgets.make));
+        root.set_default_widget(Some(&widgets.header.main));
         focus::first(&root, &widgets.name);
         ComponentParts { model, widgets }
     }
@@ -212,7 +206,8 @@ impl UnitDialog {
     }
 
     fn file(&self) -> String {
-        format!("{}.container", if self.name.is_empty() { "…" } else { &self.name })
+        let name = if self.name.is_empty() { gettext("NAME") } else { self.name.clone() };
+        format!("{name}.container")
     }
 
     /// What the unit is to say.

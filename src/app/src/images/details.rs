@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The dialog that tells everything about an image.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use gettextrs::gettext;
@@ -13,8 +13,8 @@ use super::actions;
 use crate::connection::Defaults;
 use crate::language::fill;
 use crate::measure;
-use crate::model::{ImageItem, short_id};
-use crate::widgets::{copy, focus};
+use crate::model::{Followed, ImageItem, short_id};
+use crate::widgets::{copy, fact, focus, icon_button};
 use crate::window::Context;
 
 /// Shows it; `run` runs a container from the image.
@@ -26,16 +26,16 @@ pub fn show(context: &Context, item: &ImageItem, run: impl Fn() + 'static) {
 
     let facts = adw::PreferencesGroup::new();
     let id = image.id.clone();
-    let row = fact(&gettext("ID"), short_id(&image.id));
+    let row = fact::row(&gettext("ID"), short_id(&image.id));
     row.add_suffix(&copy::button(move || id.clone()));
     facts.add(&row);
-    facts.add(&fact(&gettext("Size"), &measure::bytes(image.size)));
-    facts.add(&fact(&gettext("Built"), &measure::date(image.created)));
+    facts.add(&fact::row(&gettext("Size"), &measure::bytes(image.size)));
+    facts.add(&fact::row(&gettext("Built"), &measure::date(image.created)));
     let used = match item.used() {
         used if used.is_empty() => gettext("No container"),
         used => used,
     };
-    facts.add(&fact(&gettext("Used By"), &used));
+    facts.add(&fact::row(&gettext("Used By"), &used));
 
     let starts = adw::PreferencesGroup::builder().title(gettext("Its Containers")).visible(false).build();
     let asked = context.connection.defaults(&image.id);
@@ -79,12 +79,8 @@ pub fn show(context: &Context, item: &ImageItem, run: impl Fn() + 'static) {
         }
         actions::remove(&context_of, vec![removed.clone()], || {});
     });
-    let (followed, shown) = (item.clone(), names.clone());
-    let handler = item.connect_notify_local(None, move |_, property| {
-        if matches!(property.name(), "name" | "tag") {
-            shown.fill();
-        }
-    });
+    let shown = names.clone();
+    let followed = Followed::new(item.clone(), &["name", "tag"], move |_| shown.fill());
     let (store, context_of, closing) = (context.model.images.store().clone(), context.clone(), dialog.downgrade());
     let gone = item.clone();
     let removal = store.connect_items_changed(move |store, _, removed, _| {
@@ -96,10 +92,9 @@ pub fn show(context: &Context, item: &ImageItem, run: impl Fn() + 'static) {
             context_of.tell(&fill(&gettext("“{}” was removed"), &[&actions::called(&gone)]));
         }
     });
-    let handlers = std::cell::Cell::new(Some((handler, removal)));
+    let heard = Cell::new(Some((followed, removal)));
     dialog.connect_closed(move |_| {
-        if let Some((handler, removal)) = handlers.take() {
-            followed.disconnect(handler);
+        if let Some((_, removal)) = heard.take() {
             store.disconnect(removal);
         }
     });
@@ -152,44 +147,26 @@ impl Names {
 
     fn remove_button(&self, name: &str) -> gtk::Button {
         let text = fill(&gettext("Remove the Name {}"), &[name]);
-        let button = gtk::Button::builder()
-            .icon_name("user-trash-symbolic")
-            .tooltip_text(&text)
-            .valign(gtk::Align::Center)
-            .css_classes(["flat"])
-            .build();
-        button.update_property(&[gtk::accessible::Property::Label(&text)]);
+        let button = icon_button::in_row("user-trash-symbolic", &text);
         let (context, item, name) = (self.context.clone(), self.item.clone(), name.to_owned());
         button.connect_clicked(move |_| actions::unname(&context, &item, &name));
         button
     }
 }
 
-fn fact(title: &str, value: &str) -> adw::ActionRow {
-    adw::ActionRow::builder()
-        .title(title)
-        .subtitle(glib::markup_escape_text(value))
-        .subtitle_selectable(true)
-        .css_classes(["property"])
-        .build()
-}
-
 fn defaults_rows(defaults: &Defaults) -> Vec<adw::ActionRow> {
     let mut rows = Vec::new();
     let command = shell_words::join(defaults.entrypoint.iter().chain(&defaults.command));
     if !command.is_empty() {
-        rows.push(fact(&gettext("Command"), &command));
+        rows.push(fact::row(&gettext("Command"), &command));
     }
     if !defaults.ports.is_empty() {
-        let ports: Vec<String> = defaults
-            .ports
-            .iter()
-            .map(|(number, udp)| if *udp { format!("{number}/udp") } else { number.to_string() })
-            .collect();
-        rows.push(fact(&gettext("Listens On"), &ports.join(", ")));
+        let ports: Vec<String> =
+            defaults.ports.iter().map(|(number, protocol)| format!("{number}{}", protocol.suffix())).collect();
+        rows.push(fact::row(&gettext("Listens On"), &ports.join(", ")));
     }
     if !defaults.volumes.is_empty() {
-        rows.push(fact(&gettext("Keeps Files In"), &defaults.volumes.join(", ")));
+        rows.push(fact::row(&gettext("Keeps Files In"), &defaults.volumes.join(", ")));
     }
     rows
 }

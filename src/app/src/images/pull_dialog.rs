@@ -10,6 +10,7 @@ use super::progress::Progress;
 use crate::connection::Failure;
 use crate::errors::{Doing, words};
 use crate::widgets::copy::CommandRow;
+use crate::widgets::dialog_header::DialogHeader;
 use crate::widgets::failure::FailureRow;
 use crate::widgets::focus;
 use crate::window::Context;
@@ -60,20 +61,13 @@ impl Component for PullDialog {
             connect_closed => PullInput::Closed,
             #[wrap(Some)]
             set_child = &adw::ToolbarView {
-                add_top_bar = &adw::HeaderBar {
-                    set_show_start_title_buttons: false,
-                    set_show_end_title_buttons: false,
-                    pack_start = &gtk::Button {
-                        set_label: &gettext("_Cancel"),
-                        set_use_underline: true,
-                        connect_clicked[root] => move |_| { root.close(); },
-                    },
-                    #[name = "pull_button"]
-                    pack_end = &gtk::Button {
+                #[name = "header"]
+                #[template]
+                add_top_bar = &DialogHeader {
+                    #[template_child]
+                    main {
                         #[watch]
                         set_label: &if model.stage == Stage::Failed { gettext("_Try Again") } else { gettext("_Pull") },
-                        set_use_underline: true,
-                        add_css_class: "suggested-action",
                         #[watch]
                         set_visible: model.stage != Stage::Pulling,
                         #[watch]
@@ -127,7 +121,7 @@ impl Component for PullDialog {
         };
         let widgets = view_output!();
         focus::first(&root, &widgets.entry);
-        root.set_default_widget(Some(&widgets.pull_button));
+        root.set_default_widget(Some(&widgets.header.main));
         ComponentParts { model, widgets }
     }
 

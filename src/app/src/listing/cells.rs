@@ -10,6 +10,7 @@ use relm4::adw::prelude::*;
 use relm4::gtk;
 use relm4::gtk::glib;
 
+use crate::model::Followed;
 use crate::widgets::status::Status;
 
 /// Whether narrow rows show boxes to tick.
@@ -94,23 +95,13 @@ impl<T: IsA<glib::Object>> Cells<T> {
     /// Calls `show` with whichever object the row shows, now and when one of its `properties` changes.
     pub fn follow(list_item: &glib::Object, properties: &'static [&'static str], show: impl Fn(&T) + 'static) {
         let show = Rc::new(show);
-        let followed: RefCell<Option<(T, Vec<glib::SignalHandlerId>)>> = RefCell::default();
+        let followed: RefCell<Option<Followed<T>>> = RefCell::default();
         list_item.connect_notify_local(Some("item"), move |list_item, _| {
-            if let Some((former, handlers)) = followed.take() {
-                for handler in handlers {
-                    former.disconnect(handler);
-                }
-            }
+            followed.take();
             let Some(item) = Self::item(list_item) else { return };
             show(&item);
-            let handlers = properties
-                .iter()
-                .map(|property| {
-                    let show = show.clone();
-                    item.connect_notify_local(Some(property), move |item, _| show(item))
-                })
-                .collect();
-            followed.replace(Some((item, handlers)));
+            let show = show.clone();
+            followed.replace(Some(Followed::new(item, properties, move |item| show(item))));
         });
     }
 

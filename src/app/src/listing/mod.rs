@@ -21,6 +21,7 @@ pub use shapes::{Column, by, by_text};
 use crate::errors::Doing;
 use crate::language::fill;
 use crate::model::{Keyed, KeyedItem, Model, Stage};
+use crate::widgets::icon_button::Wordless as _;
 use crate::window::Context;
 use cells::Cells;
 
@@ -64,14 +65,16 @@ pub trait Noun: Sized + 'static {
     /// The columns between the box to tick and the buttons; the list is sorted by the first until somebody chooses another.
     fn columns() -> Vec<Column>;
     /// What stands before the two lines of a narrow row.
-    fn lead(list_item: &glib::Object) -> Option<gtk::Widget>;
+    fn lead(list_item: &glib::Object) -> Option<gtk::Widget> {
+        Some(Cells::<Self::Item>::state(list_item, false))
+    }
     /// Makes the button of a row's main action say what it does to `item` now.
     fn show_main(button: &gtk::Button, item: &Self::Item);
     /// What that button does to `item` now.
     fn main_deed(item: &Self::Item) -> Self::Deed;
     /// What a click on a row does.
     fn open_deed() -> Self::Deed;
-    /// What can be done to `item` now.
+    /// What can be done to `item` in the list now.
     fn menu(item: &Self::Item) -> gio::Menu;
     /// The buttons below a selection.
     fn deeds_to_many() -> Vec<DeedToMany<Self::Deed>>;
@@ -146,6 +149,14 @@ pub fn menu_of<const N: usize>(sections: [Vec<gio::MenuItem>; N]) -> gio::Menu {
     menu
 }
 
+/// The menu of a thing in the list: what can be done `on_page`, and before that what leads there.
+pub fn menu_in_list<N: Noun>(on_page: gio::Menu, id: &str) -> gio::Menu {
+    let entry = |label: &str, name| entry::<N>(label, name, id);
+    let first = menu_of([vec![entry(&gettext("_Open"), "open"), entry(&gettext("Se_lect"), "select")]]);
+    on_page.prepend_section(None, &first);
+    on_page
+}
+
 /// Makes the main button of `name` say that it stops what runs, or starts what does not.
 pub fn show_start_or_stop(button: &gtk::Button, name: &str, running: bool, sensitive: bool) {
     let (icon, word, whole) = if running {
@@ -193,11 +204,10 @@ fn main_button<N: Noun>(list_item: &glib::Object, clicked: Clicked<N::Item>) -> 
 fn menu_button<N: Noun>(list_item: &glib::Object) -> gtk::MenuButton {
     let button = gtk::MenuButton::builder()
         .icon_name("view-more-symbolic")
-        .tooltip_text(gettext("More Actions"))
         .valign(gtk::Align::Center)
         .css_classes(["flat", "circular"])
         .build();
-    button.update_property(&[gtk::accessible::Property::Label(&gettext("More Actions"))]);
+    button.set_meaning(&gettext("More Actions"));
     let weak = list_item.downgrade();
     button.set_create_popup_func(move |button| {
         if let Some(item) = weak.upgrade().as_ref().and_then(Cells::<N::Item>::item) {

@@ -16,6 +16,7 @@ use crate::language::fill;
 use crate::measure::plural_number;
 use crate::model::Phase;
 use crate::widgets::failure::FailurePage;
+use crate::widgets::icon_button::Wordless as _;
 use crate::window::Context;
 
 /// Below this width, in scaled pixels, rows have two lines.
@@ -86,16 +87,14 @@ impl<N: Noun> Component for Page<N> {
                 add_top_bar = &adw::HeaderBar {
                     pack_start = &gtk::Button {
                         set_icon_name: "list-add-symbolic",
-                        set_tooltip_text: Some(&says.new),
-                        update_property: &[gtk::accessible::Property::Label(&says.new)],
+                        set_meaning: &says.new,
                         #[watch]
                         set_visible: model.has_new && !model.selecting,
                         connect_clicked => Input::New,
                     },
                     pack_start = &gtk::Button {
                         set_icon_name: "edit-select-all-symbolic",
-                        set_tooltip_text: Some(&gettext("Select All")),
-                        update_property: &[gtk::accessible::Property::Label(&gettext("Select All"))],
+                        set_meaning: &gettext("Select All"),
                         #[watch]
                         set_visible: model.selecting,
                         connect_clicked => Input::SelectAll,
@@ -116,8 +115,7 @@ impl<N: Noun> Component for Page<N> {
                     pack_end = &gtk::Box {
                         gtk::Button {
                             set_icon_name: "selection-mode-symbolic",
-                            set_tooltip_text: Some(&says.select),
-                            update_property: &[gtk::accessible::Property::Label(&says.select)],
+                            set_meaning: &says.select,
                             #[watch]
                             set_visible: !model.selecting && model.has_rows(),
                             connect_clicked => Input::Select(true),
@@ -126,8 +124,7 @@ impl<N: Noun> Component for Page<N> {
                     #[name = "search_button"]
                     pack_end = &gtk::ToggleButton {
                         set_icon_name: "system-search-symbolic",
-                        set_tooltip_text: Some(&gettext("Search")),
-                        update_property: &[gtk::accessible::Property::Label(&gettext("Search"))],
+                        set_meaning: &gettext("Search"),
                         #[watch]
                         set_visible: !model.selecting && model.has_rows(),
                     },

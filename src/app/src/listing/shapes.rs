@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
+use gettextrs::gettext;
 use relm4::gtk::glib;
 use relm4::gtk::prelude::*;
 use relm4::{adw, gtk};
@@ -28,6 +29,19 @@ impl Column {
         let column = gtk::ColumnViewColumn::new(Some(title), Some(factory));
         column.set_expand(true);
         Self { column, leaves_below: None }
+    }
+
+    /// Of the names of things: the first one, by which the list is sorted.
+    pub fn names<T: IsA<glib::Object>>() -> Self {
+        let end = gtk::pango::EllipsizeMode::End;
+        let name = Cells::<T>::factory(move |row| Cells::<T>::label(row, "name", end, &["heading"]).upcast());
+        Self::new(&gettext("Name"), name).sorted(&by_text::<T>("name"))
+    }
+
+    /// Of the states of things, as wide as this, in pixels.
+    pub fn states<T: IsA<glib::Object>>(width: i32) -> Self {
+        let state = Cells::<T>::factory(|row| Cells::<T>::state(row, true));
+        Self::new(&gettext("State"), state).width(width).sorted(&by_text::<T>("state-word"))
     }
 
     /// Always as wide as this, in pixels.

@@ -19,6 +19,7 @@ use crate::language::fill;
 use crate::measure::plural_number;
 use crate::settings;
 use crate::widgets::failure::FailurePage;
+use crate::widgets::icon_button::Wordless as _;
 use crate::window::Context;
 use period::Periods;
 use text::{LogText, MOST};
@@ -96,26 +97,22 @@ impl Component for Logs {
                 #[name = "search_button"]
                 gtk::ToggleButton {
                     set_icon_name: "system-search-symbolic",
-                    set_tooltip_text: Some(&gettext("Search in the Log")),
-                    update_property: &[gtk::accessible::Property::Label(&gettext("Search in the Log"))],
+                    set_meaning: &gettext("Search in the Log"),
                 },
                 #[name = "wrap_button"]
                 gtk::ToggleButton {
                     set_icon_name: "haulout-wrap-symbolic",
-                    set_tooltip_text: Some(&gettext("Wrap Long Lines")),
-                    update_property: &[gtk::accessible::Property::Label(&gettext("Wrap Long Lines"))],
+                    set_meaning: &gettext("Wrap Long Lines"),
                 },
                 #[name = "time_button"]
                 gtk::ToggleButton {
                     set_icon_name: "haulout-time-symbolic",
-                    set_tooltip_text: Some(&gettext("Show Times")),
-                    update_property: &[gtk::accessible::Property::Label(&gettext("Show Times"))],
+                    set_meaning: &gettext("Show Times"),
                     connect_toggled[sender] => move |button| sender.input_sender().emit(Input::Times(button.is_active())),
                 },
                 gtk::Button {
                     set_icon_name: "edit-copy-symbolic",
-                    set_tooltip_text: Some(&gettext("Copy the Log")),
-                    update_property: &[gtk::accessible::Property::Label(&gettext("Copy the Log"))],
+                    set_meaning: &gettext("Copy the Log"),
                     connect_clicked => Input::Copy,
                 },
             },
@@ -139,16 +136,14 @@ impl Component for Logs {
                         },
                         gtk::Button {
                             set_icon_name: "go-up-symbolic",
-                            set_tooltip_text: Some(&gettext("Previous Match")),
-                            update_property: &[gtk::accessible::Property::Label(&gettext("Previous Match"))],
+                            set_meaning: &gettext("Previous Match"),
                             #[watch]
                             set_sensitive: model.count > 0,
                             connect_clicked => Input::Find { forward: false },
                         },
                         gtk::Button {
                             set_icon_name: "go-down-symbolic",
-                            set_tooltip_text: Some(&gettext("Next Match")),
-                            update_property: &[gtk::accessible::Property::Label(&gettext("Next Match"))],
+                            set_meaning: &gettext("Next Match"),
                             #[watch]
                             set_sensitive: model.count > 0,
                             connect_clicked => Input::Find { forward: true },
@@ -186,8 +181,7 @@ impl Component for Logs {
                     #[name = "end_button"]
                     add_overlay = &gtk::Button {
                         set_icon_name: "go-bottom-symbolic",
-                        set_tooltip_text: Some(&gettext("Follow the Log")),
-                        update_property: &[gtk::accessible::Property::Label(&gettext("Follow the Log"))],
+                        set_meaning: &gettext("Follow the Log"),
                         set_css_classes: &["osd", "circular"],
                         set_halign: gtk::Align::End,
                         set_valign: gtk::Align::End,

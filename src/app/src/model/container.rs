@@ -9,7 +9,7 @@ use relm4::gtk::prelude::*;
 use relm4::gtk::subclass::prelude::*;
 
 use super::keyed::Item;
-use super::put;
+use super::{put, put_state};
 use crate::connection::{Container, Port, State};
 use crate::language::fill;
 use crate::measure;
@@ -117,14 +117,8 @@ impl ContainerItem {
     }
 
     fn say_state(&self) {
-        let busy = self.busy();
-        let word = match self.imp().data.borrow().as_ref() {
-            _ if !busy.is_empty() => busy,
-            Some(data) => state_word(data.state),
-            None => String::new(),
-        };
-        put(self, "state-word", &word);
-        put(self, "summary", &format!("{word} · {}", self.image()));
+        let word = || self.imp().data.borrow().as_ref().map_or_else(String::new, |data| state_word(data.state));
+        put_state(self, &self.busy(), word, &self.image());
     }
 }
 
@@ -186,8 +180,7 @@ pub fn port_text(port: &Port) -> String {
     };
     let address = port.address.as_ref().map(|address| format!("{address}:")).unwrap_or_default();
     let host = port.host.map_or_else(|| "?".to_owned(), range);
-    let protocol = if port.udp { "/udp" } else { "" };
-    format!("{address}{host} → {}{protocol}", range(port.container))
+    format!("{address}{host} → {}{}", range(port.container), port.protocol.suffix())
 }
 
 /// The same where people read from right to left, too: its arrow would point the wrong way.
@@ -202,7 +195,7 @@ pub fn shown_port(port: &Port) -> String {
 #[cfg(test)]
 mod tests {
     use super::{port_text, short_image};
-    use crate::connection::Port;
+    use crate::connection::{Port, Protocol};
 
     #[test]
     fn an_image_of_docker_hub_goes_by_its_short_name() {
@@ -213,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_last_port_of_a_range_up_to_65535_is_told() {
-        let port = Port { address: None, host: Some(65534), container: 65534, count: 2, udp: true };
-        assert_eq!(port_text(&port), "65534–65535 → 65534–65535/udp");
+        let port = Port { address: None, host: Some(65534), container: 65534, count: 2, protocol: Protocol::Sctp };
+        assert_eq!(port_text(&port), "65534–65535 → 65534–65535/sctp");
     }
 }

@@ -3,7 +3,9 @@
 //! row keeps its widget, its selection and its focus. Filled once, then kept by what the engine says has changed.
 
 mod container;
+mod followed;
 mod image;
+mod kept;
 mod keyed;
 mod stage;
 mod unit;
@@ -21,7 +23,9 @@ use relm4::gtk::glib;
 use relm4::gtk::prelude::*;
 
 pub use container::{ContainerItem, short_image, shown_port, state_word};
+pub use followed::Followed;
 pub use image::{ImageItem, short_id};
+use kept::{Keeper, keep};
 pub use keyed::{Item as KeyedItem, Keyed};
 pub use stage::{Phase, Stage};
 pub use unit::{UnitItem, kind_word};
@@ -59,9 +63,9 @@ pub struct Model {
     pub schedule: Watched<Option<Schedule>>,
     /// What this app does about updates now.
     pub update_run: Watched<Option<UpdateRun>>,
-    follower: Cell<Option<glib::JoinHandle<()>>>,
-    unit_follower: Cell<Option<glib::JoinHandle<()>>>,
-    update_follower: Cell<Option<glib::JoinHandle<()>>>,
+    keeper: Keeper,
+    unit_keeper: Keeper,
+    update_keeper: Keeper,
     /// What this app does about updates.
     update_task: Cell<Option<glib::JoinHandle<()>>>,
     /// Whether the page of updates is what the window shows.
@@ -92,9 +96,9 @@ impl Model {
             past_updates: Watched::new(Rc::default()),
             schedule: Watched::new(None),
             update_run: Watched::new(None),
-            follower: Cell::default(),
-            unit_follower: Cell::default(),
-            update_follower: Cell::default(),
+            keeper: Keeper::default(),
+            unit_keeper: Keeper::default(),
+            update_keeper: Keeper::default(),
             update_task: Cell::default(),
             shows_updates: Cell::new(false),
         });
@@ -104,18 +108,13 @@ impl Model {
 
     /// Lists everything (again) and follows from there.
     pub fn fill(self: &Rc<Self>) {
-        let model = self.clone();
-        let follower = relm4::spawn_local(model.follow());
-        if let Some(former) = self.follower.replace(Some(follower)) {
-            former.abort();
-        }
+        self.keeper.begin(self.clone().follow());
     }
 
     /// Follows no more: its window is gone.
     pub fn stop(&self) {
-        let followers = [self.follower.take(), self.unit_follower.take(), self.update_follower.take()];
-        for follower in followers.into_iter().flatten() {
-            follower.abort();
+        for keeper in [&self.keeper, &self.unit_keeper, &self.update_keeper] {
+            keeper.end();
         }
         self.stage.forget();
         self.unit_stage.forget();
@@ -254,6 +253,14 @@ impl Model {
 pub fn matches(sought: &str, texts: &[&str]) -> bool {
     let texts: Vec<String> = texts.iter().map(|text| text.to_lowercase()).collect();
     sought.to_lowercase().split_whitespace().all(|word| texts.iter().any(|text| text.contains(word)))
+}
+
+/// Says the state of a thing: in a word, which is what is being done to it while something is, and with `more` in the second line of a
+/// narrow row.
+fn put_state(object: &impl IsA<glib::Object>, busy: &str, word: impl FnOnce() -> String, more: &str) {
+    let word = if busy.is_empty() { word() } else { busy.to_owned() };
+    put(object, "state-word", &word);
+    put(object, "summary", &format!("{word} · {more}"));
 }
 
 /// Sets a text property that changed; one that did not makes nobody draw.

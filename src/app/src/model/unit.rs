@@ -9,7 +9,7 @@ use relm4::gtk::prelude::*;
 use relm4::gtk::subclass::prelude::*;
 
 use super::keyed::Item;
-use super::put;
+use super::{put, put_state};
 use crate::connection::{Activity, Unit, UnitKind};
 use crate::language::fill;
 use crate::measure::plural_number;
@@ -127,22 +127,16 @@ impl UnitItem {
 
     fn say_start(&self) {
         let word = match self.imp().data.borrow().as_ref() {
-            Some(data) if data.at_login && self.imp().at_boot.get() => gettext("At boot"),
-            Some(data) if data.at_login => gettext("At login"),
-            _ => gettext("When needed"),
+            Some(data) if data.at_login && self.imp().at_boot.get() => gettext("At Boot"),
+            Some(data) if data.at_login => gettext("At Login"),
+            _ => gettext("When Needed"),
         };
         put(self, "starts", &word);
     }
 
     fn say_state(&self) {
-        let busy = self.busy();
-        let word = match self.imp().data.borrow().as_ref() {
-            _ if !busy.is_empty() => busy,
-            Some(data) => state_word(data),
-            None => String::new(),
-        };
-        put(self, "state-word", &word);
-        put(self, "summary", &format!("{word} · {}", self.kind()));
+        let word = || self.imp().data.borrow().as_ref().map_or_else(String::new, state_word);
+        put_state(self, &self.busy(), word, &self.kind());
     }
 }
 
@@ -163,7 +157,7 @@ pub fn state_word(data: &Unit) -> String {
     let mistakes = data.problems.iter().filter(|problem| problem.error).count();
     if mistakes > 0 {
         let number = plural_number(i64::try_from(mistakes).unwrap_or(i64::MAX));
-        return fill(&ngettext("{} mistake", "{} mistakes", number), &[&mistakes.to_string()]);
+        return fill(&ngettext("{} Mistake", "{} Mistakes", number), &[&mistakes.to_string()]);
     }
     match data.activity {
         _ if data.template => gettext("Template"),
@@ -225,10 +219,10 @@ mod tests {
         };
         let item = UnitItem::empty();
         item.update(unit.clone());
-        assert_eq!((item.name().as_str(), item.state_word().as_str(), item.startable()), ("web", "1 mistake", false));
+        assert_eq!((item.name().as_str(), item.state_word().as_str(), item.startable()), ("web", "1 Mistake", false));
         item.update(Unit { problems: Vec::new(), activity: Activity::Running, ..unit });
         item.put_boot(true);
-        assert_eq!((item.state_word().as_str(), item.starts().as_str()), ("Running", "At boot"));
+        assert_eq!((item.state_word().as_str(), item.starts().as_str()), ("Running", "At Boot"));
         assert_eq!(item.folder(), "/etc/containers/systemd");
     }
 }

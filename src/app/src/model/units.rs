@@ -2,26 +2,19 @@
 //! Filling the units, and keeping them as they are: apart from containers and images, because files and systemd have them, not the engine.
 
 use std::rc::Rc;
-use std::time::Instant;
 
-use super::{AllUnits, Model, Phase, WELL};
-use crate::connection::{Boot, Failure, Reason, Units};
+use super::{AllUnits, Model, keep};
+use crate::connection::{Boot, Units};
 
 impl Model {
     /// Lists the units (again) and follows from there.
     pub fn fill_units(self: &Rc<Self>) {
-        let follower = relm4::spawn_local(self.clone().follow_units());
-        if let Some(former) = self.unit_follower.replace(Some(follower)) {
-            former.abort();
-        }
+        self.unit_keeper.begin(self.clone().keep_units());
     }
 
     /// The same, unless it was begun.
     pub(super) fn begin_units(self: &Rc<Self>) {
-        let follower = self.unit_follower.take();
-        let begun = follower.is_some();
-        self.unit_follower.set(follower);
-        if !begun {
+        if !self.unit_keeper.has_begun() {
             self.fill_units();
         }
     }
@@ -33,30 +26,10 @@ impl Model {
         }
     }
 
-    async fn follow_units(self: Rc<Self>) {
-        loop {
-            let begun = Instant::now();
-            // Before the list: what changes while it is made is heard of.
-            let changes = self.connection.unit_changes();
-            match self.connection.units().await {
-                Ok(units) => self.put_units(units),
-                Err(failure) => return self.unit_stage.enter(Phase::Failed(failure)),
-            }
-            self.unit_stage.enter(Phase::Live);
-            let mut failure = Failure { reason: Reason::Other, details: Vec::new() };
-            while let Some(change) = changes.next().await {
-                match async { change.map(|()| self.connection.units())?.await }.await {
-                    Ok(units) => self.put_units(units),
-                    Err(told) => {
-                        failure = told;
-                        break;
-                    }
-                }
-            }
-            if begun.elapsed() < WELL {
-                return self.unit_stage.enter(Phase::Stale(failure));
-            }
-        }
+    async fn keep_units(self: Rc<Self>) {
+        let connection = &self.connection;
+        keep(&self.unit_stage, || connection.unit_changes(), || connection.units(), |units| self.put_units(units))
+            .await;
     }
 
     fn put_units(&self, units: Units) {

@@ -10,7 +10,7 @@ use relm4::gtk::subclass::prelude::*;
 
 use super::container::short_image;
 use super::keyed::Item;
-use super::put;
+use super::{put, put_state};
 use crate::connection::{Standing, Update, Version};
 use crate::language::fill;
 use crate::measure;
@@ -135,10 +135,8 @@ impl UpdateItem {
         let Some(data) = data.as_ref() else { return };
         let theirs = (data.standing == Standing::Updating).then(|| gettext("Updating…"));
         let busy = self.imp().ours.borrow().clone().or(theirs).unwrap_or_default();
-        let word = if busy.is_empty() { standing_word(&data.standing) } else { busy.clone() };
         put(self, "busy", &busy);
-        put(self, "state-word", &word);
-        put(self, "summary", &format!("{word} · {}", self.image()));
+        put_state(self, &busy, || standing_word(&data.standing), &self.image());
     }
 }
 

@@ -2,28 +2,21 @@
 //! Filling the updates, and keeping them as they are.
 
 use std::rc::Rc;
-use std::time::Instant;
 
 use relm4::gtk::glib;
 
-use super::{Model, Phase, WELL};
-use crate::connection::{Failure, Reason, Standing, Updates};
+use super::{Model, keep};
+use crate::connection::{Standing, Updates};
 
 impl Model {
     /// Lists the updates (again) and follows from there.
     pub fn fill_updates(self: &Rc<Self>) {
-        let follower = relm4::spawn_local(self.clone().follow_updates());
-        if let Some(former) = self.update_follower.replace(Some(follower)) {
-            former.abort();
-        }
+        self.update_keeper.begin(self.clone().keep_updates());
     }
 
     /// The same, unless it was begun.
     pub(super) fn begin_updates(self: &Rc<Self>) {
-        let follower = self.update_follower.take();
-        let begun = follower.is_some();
-        self.update_follower.set(follower);
-        if !begun {
+        if !self.update_keeper.has_begun() {
             self.fill_updates();
         }
     }
@@ -35,30 +28,15 @@ impl Model {
         }
     }
 
-    async fn follow_updates(self: Rc<Self>) {
-        loop {
-            let begun = Instant::now();
-            // Before the list: what changes while it is made is heard of.
-            let changes = self.connection.update_changes();
-            match self.connection.updates().await {
-                Ok(updates) => self.put_updates(updates),
-                Err(failure) => return self.update_stage.enter(Phase::Failed(failure)),
-            }
-            self.update_stage.enter(Phase::Live);
-            let mut failure = Failure { reason: Reason::Other, details: Vec::new() };
-            while let Some(change) = changes.next().await {
-                match async { change.map(|()| self.connection.updates())?.await }.await {
-                    Ok(updates) => self.put_updates(updates),
-                    Err(told) => {
-                        failure = told;
-                        break;
-                    }
-                }
-            }
-            if begun.elapsed() < WELL {
-                return self.update_stage.enter(Phase::Stale(failure));
-            }
-        }
+    async fn keep_updates(self: Rc<Self>) {
+        let connection = &self.connection;
+        keep(
+            &self.update_stage,
+            || connection.update_changes(),
+            || connection.updates(),
+            |updates| self.put_updates(updates),
+        )
+        .await;
     }
 
     fn put_updates(&self, updates: Updates) {

@@ -9,12 +9,13 @@ use std::rc::Rc;
 
 use gettextrs::gettext;
 use relm4::gtk;
-use relm4::gtk::prelude::*;
-use relm4::gtk::{gio, glib, pango};
+use relm4::gtk::gio;
 
 use crate::connection::UnitAction;
 use crate::errors::Doing;
-use crate::listing::{Acting, Column, DeedToMany, Noun, Words, by_text, entry, menu_of, show_start_or_stop};
+use crate::listing::{
+    Acting, Column, DeedToMany, Noun, Words, by_text, entry, menu_in_list, menu_of, show_start_or_stop,
+};
 use crate::model::{Keyed, Model, Stage, UnitItem};
 
 /// Cells of units.
@@ -95,14 +96,12 @@ impl Noun for UnitFiles {
     }
 
     fn columns() -> Vec<Column> {
-        let name = Cells::factory(|row| Cells::label(row, "name", pango::EllipsizeMode::End, &["heading"]).upcast());
-        let state = Cells::factory(|row| Cells::state(row, true));
         vec![
-            Column::new(&gettext("Name"), name).sorted(&by_text::<UnitItem>("name")),
+            Column::names::<UnitItem>(),
             Column::new(&gettext("Kind"), Cells::text("kind", &["dim-label"]))
                 .width(120)
                 .sorted(&by_text::<UnitItem>("kind")),
-            Column::new(&gettext("State"), state).width(150).sorted(&by_text::<UnitItem>("state-word")),
+            Column::states::<UnitItem>(150),
             Column::new(&gettext("Starts"), Cells::text("starts", &[]))
                 .width(130)
                 .sorted(&by_text::<UnitItem>("starts"))
@@ -111,10 +110,6 @@ impl Noun for UnitFiles {
                 .sorted(&by_text::<UnitItem>("folder"))
                 .leaves_below(820.),
         ]
-    }
-
-    fn lead(list_item: &glib::Object) -> Option<gtk::Widget> {
-        Some(Cells::state(list_item, false))
     }
 
     /// Stop for what runs, start for what does not.
@@ -131,13 +126,7 @@ impl Noun for UnitFiles {
     }
 
     fn menu(item: &UnitItem) -> gio::Menu {
-        let entry = |label: &str, name| entry::<Self>(label, name, &item.id());
-        let menu = menu_on_page(item);
-        menu.prepend_section(
-            None,
-            &menu_of([vec![entry(&gettext("_Open"), "open"), entry(&gettext("Se_lect"), "select")]]),
-        );
-        menu
+        menu_in_list::<Self>(menu_on_page(item), &item.id())
     }
 
     fn deeds_to_many() -> Vec<DeedToMany<Deed>> {

@@ -8,6 +8,7 @@ use relm4::prelude::*;
 use crate::connection::{Failure, UnitKind, UnitWrite};
 use crate::errors::{Doing, words};
 use crate::model::kind_word;
+use crate::widgets::dialog_header::DialogHeader;
 use crate::widgets::failure::FailureRow;
 use crate::widgets::focus;
 use crate::window::Context;
@@ -63,19 +64,12 @@ impl Component for NewDialog {
             set_content_width: 460,
             #[wrap(Some)]
             set_child = &adw::ToolbarView {
-                add_top_bar = &adw::HeaderBar {
-                    set_show_start_title_buttons: false,
-                    set_show_end_title_buttons: false,
-                    pack_start = &gtk::Button {
-                        set_label: &gettext("_Cancel"),
-                        set_use_underline: true,
-                        connect_clicked[root] => move |_| { root.close(); },
-                    },
-                    #[name = "make"]
-                    pack_end = &gtk::Button {
+                #[name = "header"]
+                #[template]
+                add_top_bar = &DialogHeader {
+                    #[template_child]
+                    main {
                         set_label: &gettext("C_reate"),
-                        set_use_underline: true,
-                        add_css_class: "suggested-action",
                         #[watch]
                         set_sensitive: model.is_complete() && !model.writing,
                         connect_clicked => NewInput::Make,
@@ -138,7 +132,7 @@ impl Component for NewDialog {
             writing: false,
         };
         let widgets = view_output!();
-        root.set_default_widget(Some(&widgets.make));
+        root.set_default_widget(Some(&widgets.header.main));
         focus::first(&root, &widgets.name);
         ComponentParts { model, widgets }
     }
@@ -195,7 +189,7 @@ impl NewDialog {
     }
 
     fn file(&self) -> String {
-        let name = if self.name.is_empty() { "…" } else { &self.name };
+        let name = if self.name.is_empty() { gettext("NAME") } else { self.name.clone() };
         format!("~/.config/containers/systemd/{name}.{}", self.kind.suffix())
     }
 

@@ -4,19 +4,20 @@
 
 use gettextrs::gettext;
 use relm4::adw::prelude::*;
-use relm4::gtk::{gio, glib};
+use relm4::gtk::gio;
 use relm4::prelude::*;
 
-use super::past::{self, fact};
+use super::past;
 use super::{Deed, Updates, actions, menu_on_page};
 use crate::connection::{Failure, Reason, Standing, Update, UpdatePolicy, Version};
 use crate::errors::{Doing, words};
 use crate::language::fill;
 use crate::listing::Noun;
 use crate::measure;
-use crate::model::{UpdateItem, short_digest};
+use crate::model::{Followed, UpdateItem, short_digest};
 use crate::widgets::failure::FailureRow;
-use crate::widgets::{copy, own_page};
+use crate::widgets::icon_button::Wordless as _;
+use crate::widgets::{fact, icon_button, own_page};
 use crate::window::Context;
 
 /// How much of what was done is shown.
@@ -25,8 +26,7 @@ const LAST: usize = 5;
 /// The page.
 pub struct Detail {
     context: Context,
-    item: UpdateItem,
-    handlers: Vec<glib::SignalHandlerId>,
+    item: Followed<UpdateItem>,
     failed: FailureRow,
     /// What is shown.
     shown: Option<Update>,
@@ -76,8 +76,7 @@ impl Component for Detail {
                     #[name = "menu_button"]
                     pack_end = &gtk::MenuButton {
                         set_icon_name: "view-more-symbolic",
-                        set_tooltip_text: Some(&gettext("More Actions")),
-                        update_property: &[gtk::accessible::Property::Label(&gettext("More Actions"))],
+                        set_meaning: &gettext("More Actions"),
                     },
                 },
                 #[name = "page"]
@@ -94,16 +93,13 @@ impl Component for Detail {
         root: Self::Root,
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
-        let handlers = ["state-word", "version", "checked", "busy"]
-            .into_iter()
-            .map(|property| {
-                let changed = sender.clone();
-                item.connect_notify_local(Some(property), move |_, _| changed.input_sender().emit(Input::Changed))
-            })
-            .collect();
-        let model = Self { context, item, handlers, failed: FailureRow::new(), shown: None, groups: Vec::new() };
+        let changed = sender.input_sender().clone();
+        let item = Followed::new(item, &["state-word", "version", "checked", "busy"], move |_| {
+            changed.emit(Input::Changed);
+        });
+        let model = Self { context, item, failed: FailureRow::new(), shown: None, groups: Vec::new() };
         let widgets = view_output!();
-        let item = model.item.clone();
+        let item = UpdateItem::clone(&model.item);
         widgets.menu_button.set_create_popup_func(move |button| button.set_menu_model(Some(&menu_on_page(&item))));
         install_actions(&root, &sender);
         let changed = sender.input_sender().clone();
@@ -132,7 +128,7 @@ impl Component for Detail {
                     let _ = sender.output(Output::History(unit));
                 }
             }
-            Input::Act(deed) => actions::act(&self.context, std::slice::from_ref(&self.item), deed, || {}),
+            Input::Act(deed) => actions::act(&self.context, std::slice::from_ref(&*self.item), deed, || {}),
             Input::Removed => {
                 if own_page::leave(root) {
                     self.context.tell(&fill(&gettext("“{}” is not kept up to date any more"), &[&self.item.name()]));
@@ -141,18 +137,12 @@ impl Component for Detail {
         }
         self.update_view(widgets, sender);
     }
-
-    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<Output>) {
-        for handler in self.handlers.drain(..) {
-            self.item.disconnect(handler);
-        }
-    }
 }
 
 impl Detail {
     /// Whether this is the page of `item`.
     pub fn is_of(&self, item: &UpdateItem) -> bool {
-        &self.item == item
+        &*self.item == item
     }
 
     /// Builds the page anew, when something differs: the focus stays otherwise.
@@ -172,7 +162,8 @@ impl Detail {
             _ => None,
         };
         self.failed.show(why.as_ref());
-        self.groups.push(self.doing(&update, sender));
+        self.groups.push(outlook(&update));
+        self.groups.extend(self.doing(&update, sender));
         self.groups.push(versions(&update));
         self.groups.push(facts(&update));
         self.groups.extend(self.done(&update, sender));
@@ -182,10 +173,10 @@ impl Detail {
         self.shown = Some(update);
     }
 
-    /// What would happen, and what can be done.
-    fn doing(&self, update: &Update, sender: &ComponentSender<Self>) -> adw::PreferencesGroup {
+    /// What can be done.
+    fn doing(&self, update: &Update, sender: &ComponentSender<Self>) -> Option<adw::PreferencesGroup> {
+        update.unit.as_ref()?;
         let group = adw::PreferencesGroup::new();
-        group.add(&fact(&gettext("What Happens"), &what_happens(update), false));
         let add = |label: String, deed: Deed, suggested: bool| {
             let row = adw::ButtonRow::builder().title(label).use_underline(true).build();
             if suggested {
@@ -200,14 +191,11 @@ impl Detail {
                 .build();
             group.add(&row);
         };
-        if update.unit.is_none() {
-            return group;
-        }
         if update.newest.is_some() || update.standing == Standing::Interrupted {
             add(gettext("_Update Now"), Deed::Update, update.standing == Standing::Available);
         }
         if update.standing != Standing::Asleep {
-            add(gettext("Chec_k"), Deed::Check, false);
+            add(gettext("Chec_k for Updates"), Deed::Check, false);
         }
         if update.can_roll_back {
             add(gettext("Roll _Back…"), Deed::RollBack, false);
@@ -216,7 +204,7 @@ impl Detail {
             Standing::Held(_) => add(gettext("Relea_se"), Deed::Release, false),
             _ => add(gettext("_Hold…"), Deed::Hold, false),
         }
-        group
+        Some(group)
     }
 
     /// The last of what was done.
@@ -240,7 +228,14 @@ impl Detail {
     }
 }
 
-/// What would happen, in a sentence.
+/// What would happen.
+fn outlook(update: &Update) -> adw::PreferencesGroup {
+    let group = adw::PreferencesGroup::new();
+    group.add(&fact::row(&gettext("What Happens"), &what_happens(update)));
+    group
+}
+
+/// The same in a sentence.
 fn what_happens(update: &Update) -> String {
     match &update.standing {
         Standing::Asleep => gettext("It does not run. Once it does, it is kept up to date."),
@@ -269,13 +264,11 @@ fn what_happens(update: &Update) -> String {
 
 fn versions(update: &Update) -> adw::PreferencesGroup {
     let group = adw::PreferencesGroup::builder().title(gettext("Image")).build();
-    group.add(&fact(&gettext("Name"), &update.image, true));
+    group.add(&fact::copied(&gettext("Name"), &update.image));
     let add = |title: &str, version: &Version| {
         let said = version.name.as_ref().map(|name| format!("{name} · ")).unwrap_or_default();
-        let row = fact(title, &format!("{said}{}", short_digest(&version.digest)), false);
-        let digest = version.digest.clone();
-        row.set_tooltip_text(Some(&digest));
-        row.add_suffix(&copy::button(move || digest.clone()));
+        let row = fact::shortened(title, &format!("{said}{}", short_digest(&version.digest)), &version.digest);
+        row.set_tooltip_text(Some(&version.digest));
         group.add(&row);
     };
     if let Some(current) = &update.current {
@@ -286,16 +279,10 @@ fn versions(update: &Update) -> adw::PreferencesGroup {
     }
     let newest = update.newest.as_ref().and_then(|version| version.source.as_ref());
     if let Some(source) = newest.or_else(|| update.current.as_ref()?.source.as_ref()) {
-        let row = fact(&gettext("Source"), source, false);
+        let row = fact::row(&gettext("Source"), source);
         // What an image says is nobody's order to open anything else.
         if source.starts_with("https://") || source.starts_with("http://") {
-            let link = gtk::Button::builder()
-                .icon_name("web-browser-symbolic")
-                .tooltip_text(gettext("Open in the Browser"))
-                .valign(gtk::Align::Center)
-                .css_classes(["flat"])
-                .build();
-            link.update_property(&[gtk::accessible::Property::Label(&gettext("Open in the Browser"))]);
+            let link = icon_button::in_row("web-browser-symbolic", &gettext("Open in the Browser"));
             let address = source.clone();
             link.connect_clicked(move |link| {
                 let window = link.root().and_downcast::<gtk::Window>();
@@ -311,19 +298,19 @@ fn versions(update: &Update) -> adw::PreferencesGroup {
 fn facts(update: &Update) -> adw::PreferencesGroup {
     let group = adw::PreferencesGroup::new();
     if let Some(unit) = &update.unit {
-        group.add(&fact(&gettext("Unit"), unit, true));
+        group.add(&fact::copied(&gettext("Unit"), unit));
     }
     if let Some(container) = &update.container {
-        group.add(&fact(&gettext("Container"), container, false));
+        group.add(&fact::row(&gettext("Container"), container));
     }
     let policy = match update.policy {
         UpdatePolicy::Registry => gettext("Updated when its registry has something new"),
         UpdatePolicy::Local => gettext("Updated when the name stands for another image on this computer"),
         UpdatePolicy::Notify => gettext("You are told when its registry has something new"),
     };
-    group.add(&fact(&gettext("Policy"), &policy, false));
+    group.add(&fact::row(&gettext("Policy"), &policy));
     let checked = update.checked.map_or_else(|| gettext("Never"), measure::date);
-    group.add(&fact(&gettext("Last Checked"), &checked, false));
+    group.add(&fact::row(&gettext("Last Checked"), &checked));
     group
 }
 

@@ -15,13 +15,13 @@ use std::rc::Rc;
 
 use gettextrs::gettext;
 use relm4::gtk;
+use relm4::gtk::gio;
 use relm4::gtk::prelude::*;
-use relm4::gtk::{gio, glib, pango};
 
 use crate::connection::{Standing, UpdateWork};
 use crate::errors::Doing;
 use crate::language::fill;
-use crate::listing::{Acting, Column, DeedToMany, Head, Noun, Words, by, by_text, entry, menu_of};
+use crate::listing::{Acting, Column, DeedToMany, Head, Noun, Words, by, by_text, entry, menu_in_list, menu_of};
 use crate::model::{Keyed, Model, Stage, UpdateItem};
 
 /// Cells of updates.
@@ -79,10 +79,8 @@ impl Noun for Updates {
             select: gettext("Select Updates"),
             new: gettext("Show Units"),
             search: gettext("Search updates"),
-            none: gettext("Nothing to Keep Up to Date"),
-            none_more: gettext(
-                "A unit’s container appears here when the unit says how its image is kept up to date: with the line AutoUpdate=registry below [Container]. Use local for images that are built here, and notify to be told only.",
-            ),
+            none: gettext("No Containers to Update"),
+            none_more: gettext("Choose “Automatic Updates” in the form of a unit, and its container appears here"),
         }
     }
 
@@ -108,12 +106,10 @@ impl Noun for Updates {
     }
 
     fn columns() -> Vec<Column> {
-        let name = Cells::factory(|row| Cells::label(row, "name", pango::EllipsizeMode::End, &["heading"]).upcast());
-        let state = Cells::factory(|row| Cells::state(row, true));
         let checked = by::<UpdateItem>(|one, other| other.checked_at().cmp(&one.checked_at()));
         vec![
-            Column::new(&gettext("Name"), name).sorted(&by_text::<UpdateItem>("name")),
-            Column::new(&gettext("State"), state).width(190).sorted(&by_text::<UpdateItem>("state-word")),
+            Column::names::<UpdateItem>(),
+            Column::states::<UpdateItem>(190),
             Column::new(&gettext("Version"), Cells::text("version", &["numeric"])).leaves_below(620.),
             Column::new(&gettext("Image"), Cells::text("image", &["dim-label"]))
                 .sorted(&by_text::<UpdateItem>("image"))
@@ -123,10 +119,6 @@ impl Noun for Updates {
                 .sorted(&checked)
                 .leaves_below(700.),
         ]
-    }
-
-    fn lead(list_item: &glib::Object) -> Option<gtk::Widget> {
-        Some(Cells::state(list_item, false))
     }
 
     /// Update where there is something new, look where there is not.
@@ -151,13 +143,7 @@ impl Noun for Updates {
     }
 
     fn menu(item: &UpdateItem) -> gio::Menu {
-        let entry = |label: &str, name| entry::<Self>(label, name, &item.id());
-        let menu = menu_on_page(item);
-        menu.prepend_section(
-            None,
-            &menu_of([vec![entry(&gettext("_Open"), "open"), entry(&gettext("Se_lect"), "select")]]),
-        );
-        menu
+        menu_in_list::<Self>(menu_on_page(item), &item.id())
     }
 
     fn deeds_to_many() -> Vec<DeedToMany<Deed>> {
@@ -206,7 +192,7 @@ pub fn menu_on_page(item: &UpdateItem) -> gio::Menu {
         if data.newest.is_some() || data.standing == Standing::Interrupted {
             now.push(entry(&gettext("_Update Now"), "update"));
         }
-        now.push(entry(&gettext("Chec_k"), "check"));
+        now.push(entry(&gettext("Chec_k for Updates"), "check"));
     }
     let mut later = Vec::new();
     if idle && data.can_roll_back {

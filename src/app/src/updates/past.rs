@@ -9,7 +9,7 @@ use relm4::{adw, gtk};
 use crate::connection::{PastUpdate, UpdateOutcome};
 use crate::measure;
 use crate::model::short_digest;
-use crate::widgets::copy;
+use crate::widgets::fact;
 
 /// The row; `by_unit` where units differ.
 pub fn row(past: &PastUpdate, by_unit: bool) -> adw::ExpanderRow {
@@ -37,33 +37,18 @@ pub fn row(past: &PastUpdate, by_unit: bool) -> adw::ExpanderRow {
         image.add_css_class(class);
     }
     row.add_prefix(&image);
-    row.add_row(&fact(&gettext("Unit"), &past.unit, false));
-    row.add_row(&fact(&gettext("Image"), &past.image, true));
+    row.add_row(&fact::row(&gettext("Unit"), &past.unit));
+    row.add_row(&fact::copied(&gettext("Image"), &past.image));
     if let Some(from) = &past.from {
-        row.add_row(&fact(&gettext("From"), from, true));
+        row.add_row(&fact::copied(&gettext("From"), from));
     }
     if let Some(to) = &past.to {
-        row.add_row(&fact(&gettext("To"), to, true));
+        row.add_row(&fact::copied(&gettext("To"), to));
     }
     let when = if past.by_itself { format!("{when} · {}", gettext("by itself")) } else { when };
-    row.add_row(&fact(&gettext("Time"), &when, false));
+    row.add_row(&fact::row(&gettext("Time"), &when));
     if let Some(reason) = &past.reason {
-        row.add_row(&fact(&gettext("Reason"), reason, true));
-    }
-    row
-}
-
-/// A row that tells one thing.
-pub fn fact(title: &str, value: &str, can_copy: bool) -> adw::ActionRow {
-    let row = adw::ActionRow::builder()
-        .title(title)
-        .subtitle(glib::markup_escape_text(value))
-        .subtitle_selectable(true)
-        .css_classes(["property"])
-        .build();
-    if can_copy {
-        let value = value.to_owned();
-        row.add_suffix(&copy::button(move || value.clone()));
+        row.add_row(&fact::copied(&gettext("Reason"), reason));
     }
     row
 }

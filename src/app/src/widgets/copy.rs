@@ -7,15 +7,11 @@ use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
+use super::icon_button;
+
 /// A flat button that copies what `text` answers at the click, and shows a tick for a while.
 pub fn button(text: impl Fn() -> String + 'static) -> gtk::Button {
-    let button = gtk::Button::builder()
-        .icon_name("edit-copy-symbolic")
-        .tooltip_text(gettext("Copy"))
-        .valign(gtk::Align::Center)
-        .css_classes(["flat"])
-        .build();
-    button.update_property(&[gtk::accessible::Property::Label(&gettext("Copy"))]);
+    let button = icon_button::in_row("edit-copy-symbolic", &gettext("Copy"));
     button.connect_clicked(move |button| {
         button.clipboard().set_text(&text());
         button.set_icon_name("object-select-symbolic");

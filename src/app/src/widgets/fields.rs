@@ -8,10 +8,12 @@ use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
+use super::icon_button::{self, Wordless as _};
+
 /// What rows that can be taken away share: a box of fields, a button that takes the row away, a line for what is wrong.
 pub struct Frame {
     pub row: adw::PreferencesRow,
-    pub fields: gtk::Box,
+    fields: gtk::Box,
     wrong: gtk::Label,
     /// What is wrong is said only once the row was left or the dialog was asked to go on.
     said: Rc<Cell<bool>>,
@@ -24,16 +26,30 @@ pub struct Told {
     pub removed: Rc<dyn Fn(&adw::PreferencesRow)>,
 }
 
+/// Of a published port.
+pub struct PortFields {
+    pub host: gtk::Entry,
+    pub container: gtk::Entry,
+    pub protocol: gtk::DropDown,
+}
+
+/// Of a folder of the host or a volume.
+pub struct MountFields {
+    pub source: gtk::Entry,
+    pub destination: gtk::Entry,
+    pub read_only: gtk::ToggleButton,
+}
+
+/// Of a variable of the environment, or whatever else has a name and a value.
+pub struct PairFields {
+    pub name: gtk::Entry,
+    pub value: gtk::Entry,
+}
+
 impl Frame {
     pub fn new(title: &str, remove: &str, told: &Told) -> Self {
         let fields = gtk::Box::builder().spacing(6).hexpand(true).build();
-        let away = gtk::Button::builder()
-            .icon_name("user-trash-symbolic")
-            .tooltip_text(remove)
-            .valign(gtk::Align::Center)
-            .css_classes(["flat"])
-            .build();
-        away.update_property(&[gtk::accessible::Property::Label(remove)]);
+        let away = icon_button::in_row("user-trash-symbolic", remove);
         let line = gtk::Box::builder().spacing(6).build();
         line.append(&fields);
         line.append(&away);
@@ -59,7 +75,14 @@ impl Frame {
         Self { row, fields, wrong, said: Rc::default() }
     }
 
-    pub fn entry(&self, label: &str, width: i32, told: &Told) -> gtk::Entry {
+    /// Fills the row with one field; what is to stand beside it can be appended to the box.
+    pub fn whole(&self, label: &str, told: &Told) -> (gtk::Box, gtk::Entry) {
+        let entry = self.entry(label, 10, told);
+        self.fields.append(&entry);
+        (self.fields.clone(), entry)
+    }
+
+    fn entry(&self, label: &str, width: i32, told: &Told) -> gtk::Entry {
         let entry = gtk::Entry::builder()
             .placeholder_text(label)
             .hexpand(true)
@@ -77,6 +100,55 @@ impl Frame {
         });
         entry.add_controller(focus);
         entry
+    }
+
+    /// Fills the row with the fields of a published port: its protocol is one of `protocols`.
+    pub fn port(&self, protocols: &[&str], told: &Told) -> PortFields {
+        let host = self.entry(&gettext("Host port"), 6, told);
+        let container = self.entry(&gettext("Container port"), 6, told);
+        let names: Vec<String> = protocols.iter().map(|protocol| protocol.to_uppercase()).collect();
+        let protocol = gtk::DropDown::from_strings(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        protocol.set_valign(gtk::Align::Center);
+        protocol.update_property(&[gtk::accessible::Property::Label(&gettext("Protocol"))]);
+        let changed = told.changed.clone();
+        protocol.connect_selected_notify(move |_| changed());
+        self.fields.append(&host);
+        self.fields.append(&arrow());
+        self.fields.append(&container);
+        self.fields.append(&protocol);
+        PortFields { host, container, protocol }
+    }
+
+    /// Fills the row with the fields of a folder or volume: two lines of them.
+    pub fn mount(&self, told: &Told) -> MountFields {
+        let source = self.entry(&gettext("Folder or volume name"), 10, told);
+        let destination = self.entry(&gettext("Path in the container"), 10, told);
+        let read_only =
+            gtk::ToggleButton::builder().icon_name("changes-prevent-symbolic").css_classes(["flat"]).build();
+        read_only.set_meaning(&gettext("Read Only"));
+        let changed = told.changed.clone();
+        read_only.connect_toggled(move |_| changed());
+        let first = gtk::Box::builder().spacing(6).build();
+        first.append(&source);
+        first.append(&choose_folder(&source));
+        let second = gtk::Box::builder().spacing(6).build();
+        second.append(&arrow());
+        second.append(&destination);
+        second.append(&read_only);
+        self.fields.set_orientation(gtk::Orientation::Vertical);
+        self.fields.append(&first);
+        self.fields.append(&second);
+        MountFields { source, destination, read_only }
+    }
+
+    /// Fills the row with a name and its value.
+    pub fn pair(&self, told: &Told) -> PairFields {
+        let name = self.entry(&gettext("Name"), 8, told);
+        let value = self.entry(&gettext("Value"), 8, told);
+        self.fields.append(&name);
+        self.fields.append(&gtk::Label::builder().label("=").css_classes(["dim-label"]).build());
+        self.fields.append(&value);
+        PairFields { name, value }
     }
 
     /// Says what is wrong with which of the fields; answers whether nothing is.
@@ -149,20 +221,15 @@ impl WrongRow {
 }
 
 /// An arrow that says what leads into the container.
-pub fn arrow() -> gtk::Label {
+fn arrow() -> gtk::Label {
     let arrow = gtk::Label::builder().label("→").css_classes(["dim-label"]).build();
     arrow.set_accessible_role(gtk::AccessibleRole::Presentation);
     arrow
 }
 
 /// A button that lets a folder of the host be chosen into `entry`.
-pub fn choose_folder(entry: &gtk::Entry) -> gtk::Button {
-    let button = gtk::Button::builder()
-        .icon_name("folder-open-symbolic")
-        .tooltip_text(gettext("Choose a Folder…"))
-        .css_classes(["flat"])
-        .build();
-    button.update_property(&[gtk::accessible::Property::Label(&gettext("Choose a Folder…"))]);
+fn choose_folder(entry: &gtk::Entry) -> gtk::Button {
+    let button = icon_button::in_row("folder-open-symbolic", &gettext("Choose a Folder…"));
     let entry = entry.clone();
     button.connect_clicked(move |button| {
         let dialog = gtk::FileDialog::builder().title(gettext("Choose a Folder")).modal(true).build();

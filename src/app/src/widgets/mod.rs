@@ -3,9 +3,12 @@
 
 pub mod confirm;
 pub mod copy;
+pub mod dialog_header;
+pub mod fact;
 pub mod failure;
 pub mod fields;
 pub mod focus;
+pub mod icon_button;
 pub mod offer;
 pub mod own_page;
 pub mod source_text;

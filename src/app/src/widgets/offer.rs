@@ -6,6 +6,8 @@ use relm4::adw::prelude::*;
 use relm4::gtk;
 use relm4::gtk::{gio, glib};
 
+use super::icon_button::Wordless as _;
+
 /// Something to choose: what it is called, and what goes into the field.
 pub type Choice = (String, String);
 
@@ -39,10 +41,9 @@ pub fn button(
     let button = gtk::MenuButton::builder()
         .icon_name("pan-down-symbolic")
         .valign(gtk::Align::Center)
-        .tooltip_text(gettext("Choose"))
         .css_classes(["flat"])
         .build();
-    button.update_property(&[gtk::accessible::Property::Label(&gettext("Choose"))]);
+    button.set_meaning(&gettext("Choose"));
     let field = field.downgrade();
     button.set_create_popup_func(move |button| {
         if let Some(field) = field.upgrade() {

@@ -6,47 +6,74 @@ use relm4::adw::prelude::*;
 use relm4::gtk::{gio, glib};
 use relm4::{adw, gtk};
 
-/// What is on the page; the page itself is the component's.
-#[derive(Clone)]
-pub struct OwnPage {
-    pub content: adw::ToolbarView,
-    pub tabs: adw::ViewStack,
-    title: adw::WindowTitle,
-    main: gtk::Button,
-    menu: gtk::MenuButton,
+use super::icon_button::Wordless as _;
+use crate::model::{Followed, Keyed, KeyedItem};
+
+/// A thing that has a page.
+pub trait Thing: KeyedItem {
+    /// What the page depends on.
+    const PROPERTIES: &'static [&'static str];
+    /// What the page says of it now.
+    fn face(&self) -> Face;
 }
 
-/// What the page says of the thing.
+/// What a page says of its thing.
 pub struct Face {
     pub name: String,
     pub state: String,
     pub running: bool,
     /// Whether it can be started or stopped now.
     pub ready: bool,
-    /// Nothing can be done to it any more.
-    pub gone: bool,
 }
 
-impl OwnPage {
-    /// `main` is called when the button is pressed that starts or stops the thing, `shown` with the name of the tab that came in sight.
+/// What happens on a page, or to its thing.
+#[derive(Clone, Debug)]
+pub enum Happens {
+    /// The thing changed.
+    Changed,
+    /// This tab came in sight.
+    Tab(String),
+    /// The button was pressed that starts or stops it.
+    Main,
+    /// It was removed: nothing can be done to it any more.
+    Removed,
+}
+
+/// What is on the page; the page itself is the component's.
+pub struct OwnPage<T: Thing> {
+    pub content: adw::ToolbarView,
+    pub tabs: adw::ViewStack,
+    _followed: Followed<T>,
+}
+
+/// What is above the tabs.
+#[derive(Clone)]
+struct Head {
+    title: adw::WindowTitle,
+    main: gtk::Button,
+    menu: gtk::MenuButton,
+}
+
+impl<T: Thing> OwnPage<T> {
+    /// Of `item`, one of `things`, on `page`; `menu` makes its menu as it is now.
     pub fn new(
-        main: impl Fn() + 'static,
-        menu: impl Fn() -> gio::Menu + 'static,
-        shown: impl Fn(&str) + 'static,
+        (things, item): (&Keyed<T>, &T),
+        page: &adw::NavigationPage,
+        menu: fn(&T) -> gio::Menu,
+        tell: impl Fn(Happens) + Clone + 'static,
     ) -> Self {
-        let title = adw::WindowTitle::new("", "");
-        let more = gettext("More Actions");
-        let menu_button = gtk::MenuButton::builder().icon_name("view-more-symbolic").tooltip_text(&more).build();
-        menu_button.update_property(&[gtk::accessible::Property::Label(&more)]);
-        menu_button.set_create_popup_func(move |button| button.set_menu_model(Some(&menu())));
-        let main_button = gtk::Button::new();
-        main_button.connect_clicked(move |_| main());
-        let header = adw::HeaderBar::builder().title_widget(&title).build();
-        header.pack_end(&menu_button);
-        header.pack_end(&main_button);
-        let tabs = adw::ViewStack::builder().enable_transitions(true).build();
+        let head = Head::new();
+        let of = item.clone();
+        head.menu.set_create_popup_func(move |button| button.set_menu_model(Some(&menu(&of))));
+        let pressed = tell.clone();
+        head.main.connect_clicked(move |_| pressed(Happens::Main));
+        let header = adw::HeaderBar::builder().title_widget(&head.title).build();
+        header.pack_end(&head.menu);
+        header.pack_end(&head.main);
+        let tabs = adw::ViewStack::builder().enable_transitions(true).hhomogeneous(false).build();
+        let shown = tell.clone();
         tabs.connect_visible_child_name_notify(move |tabs| {
-            shown(tabs.visible_child_name().as_deref().unwrap_or_default());
+            shown(Happens::Tab(tabs.visible_child_name().unwrap_or_default().into()));
         });
         let switcher = adw::InlineViewSwitcher::builder()
             .stack(&tabs)
@@ -60,16 +87,36 @@ impl OwnPage {
         let content = adw::ToolbarView::builder().content(&tabs).build();
         content.add_top_bar(&header);
         content.add_top_bar(&switcher);
-        Self { content, tabs, title, main: main_button, menu: menu_button }
+        head.show(&item.face());
+        let (shows, changed) = (head.clone(), tell.clone());
+        let followed = Followed::new(item.clone(), T::PROPERTIES, move |item: &T| {
+            shows.show(&item.face());
+            changed(Happens::Changed);
+        });
+        things.when_gone(item, page, move || {
+            head.main.set_visible(false);
+            head.menu.set_visible(false);
+            tell(Happens::Removed);
+        });
+        Self { content, tabs, _followed: followed }
     }
 
     /// Adds a tab.
     pub fn add(&self, tab: &impl IsA<gtk::Widget>, name: &str, title: &str) {
         self.tabs.add_titled(tab, Some(name), title);
     }
+}
+
+impl Head {
+    fn new() -> Self {
+        let more = gettext("More Actions");
+        let menu = gtk::MenuButton::builder().icon_name("view-more-symbolic").build();
+        menu.set_meaning(&more);
+        Self { title: adw::WindowTitle::new("", ""), main: gtk::Button::new(), menu }
+    }
 
     /// Says what the thing is now.
-    pub fn show(&self, face: &Face) {
+    fn show(&self, face: &Face) {
         self.title.set_title(&face.name);
         self.title.set_subtitle(&face.state);
         let (icon, word) = if face.running {
@@ -78,11 +125,8 @@ impl OwnPage {
             ("media-playback-start-symbolic", gettext("Start"))
         };
         self.main.set_icon_name(icon);
-        self.main.set_tooltip_text(Some(&word));
-        self.main.update_property(&[gtk::accessible::Property::Label(&word)]);
+        self.main.set_meaning(&word);
         self.main.set_sensitive(face.ready);
-        self.main.set_visible(!face.gone);
-        self.menu.set_visible(!face.gone);
     }
 }
 

@@ -10,6 +10,7 @@ use relm4::gtk::{gio, pango};
 use relm4::{adw, gtk};
 
 use super::Context;
+use crate::widgets::icon_button::Wordless as _;
 
 /// What the sidebar leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,19 +80,12 @@ impl Sidebar {
             }
         });
 
-        let menu = gtk::MenuButton::builder()
-            .icon_name("open-menu-symbolic")
-            .menu_model(&main_menu())
-            .primary(true)
-            .tooltip_text(gettext("Main Menu"))
-            .build();
-        menu.update_property(&[gtk::accessible::Property::Label(&gettext("Main Menu"))]);
-        let search = gtk::Button::builder()
-            .icon_name("edit-find-symbolic")
-            .action_name("win.search-everything")
-            .tooltip_text(gettext("Search Everything"))
-            .build();
-        search.update_property(&[gtk::accessible::Property::Label(&gettext("Search Everything"))]);
+        let menu =
+            gtk::MenuButton::builder().icon_name("open-menu-symbolic").menu_model(&main_menu()).primary(true).build();
+        menu.set_meaning(&gettext("Main Menu"));
+        let search =
+            gtk::Button::builder().icon_name("edit-find-symbolic").action_name("win.search-everything").build();
+        search.set_meaning(&gettext("Search Everything"));
         let header = adw::HeaderBar::new();
         header.pack_start(&search);
         header.pack_end(&menu);

@@ -7,7 +7,6 @@ mod uid_map;
 
 use gettextrs::gettext;
 use relm4::adw::prelude::*;
-use relm4::gtk::glib;
 use relm4::prelude::*;
 
 use super::{Containers, Deed, act, menu};
@@ -16,7 +15,7 @@ use crate::language::fill;
 use crate::listing::Noun;
 use crate::log::{self, Logs};
 use crate::model::ContainerItem;
-use crate::widgets::own_page::{self, Does, Face, OwnPage};
+use crate::widgets::own_page::{self, Does, Face, Happens, OwnPage, Thing};
 use crate::window::Context;
 use overview::Overview;
 use terminal::Terminal;
@@ -25,27 +24,19 @@ use terminal::Terminal;
 pub struct Detail {
     context: Context,
     item: ContainerItem,
-    handlers: Vec<glib::SignalHandlerId>,
-    page: OwnPage,
+    page: OwnPage<ContainerItem>,
     overview: Controller<Overview>,
     logs: Controller<Logs>,
     terminal: Controller<Terminal>,
-    gone: bool,
 }
 
 /// What the page takes.
 #[derive(Debug)]
 pub enum Input {
-    /// The container changed.
-    Changed,
-    /// Another tab is shown.
-    Tab(String),
+    /// Something happened on the page, or to the container.
+    Page(Happens),
     /// Search in what is shown.
     Search,
-    /// Stop it if it runs, start it if not.
-    Main,
-    /// The container was removed.
-    Removed,
 }
 
 /// What the page cannot do by itself.
@@ -79,33 +70,17 @@ impl Component for Detail {
         let overview = Overview::builder().launch((context.clone(), item.clone())).detach();
         let logs = Logs::builder().launch((context.clone(), log_of(&context, &item))).detach();
         let terminal = Terminal::builder().launch((context.clone(), item.clone())).detach();
-        let (main, shown) = (sender.input_sender().clone(), sender.input_sender().clone());
-        let of = item.clone();
-        let page = OwnPage::new(
-            move || main.emit(Input::Main),
-            move || menu::on_page(&of),
-            move |tab| shown.emit(Input::Tab(tab.to_owned())),
-        );
+        let happens = sender.input_sender().clone();
+        let page = OwnPage::new((&context.model.containers, &item), &root, menu::on_page, move |what| {
+            // The page may be on its way out.
+            happens.emit(Input::Page(what));
+        });
         page.add(overview.widget(), "overview", &gettext("Overview"));
         page.add(logs.widget(), "logs", &gettext("Logs"));
         page.add(terminal.widget(), "terminal", &gettext("Terminal"));
-        let handlers = ["running", "state-word", "busy", "name"]
-            .into_iter()
-            .map(|property| {
-                let changed = sender.clone();
-                item.connect_notify_local(Some(property), move |_, _| {
-                    // The page may be on its way out.
-                    changed.input_sender().emit(Input::Changed);
-                })
-            })
-            .collect();
-        let model = Self { context, item, handlers, page, overview, logs, terminal, gone: false };
+        let model = Self { context, item, page, overview, logs, terminal };
         let widgets = view_output!();
-        model.show();
         install_actions(&root, &model, &sender);
-        let gone = sender.clone();
-        let removed = move || gone.input_sender().emit(Input::Removed);
-        model.context.model.containers.when_gone(&model.item, &root, removed);
         ComponentParts { model, widgets }
     }
 
@@ -117,12 +92,12 @@ impl Component for Detail {
         root: &Self::Root,
     ) {
         match input {
-            Input::Changed => {
+            Input::Page(Happens::Changed) => {
                 self.overview.emit(overview::Input::Changed);
                 self.logs.emit(log::Input::Changed);
                 self.terminal.emit(terminal::Input::Changed);
             }
-            Input::Tab(name) => {
+            Input::Page(Happens::Tab(name)) => {
                 self.logs.emit(log::Input::Shown(name == "logs"));
                 self.terminal.emit(terminal::Input::Shown(name == "terminal"));
             }
@@ -130,26 +105,18 @@ impl Component for Detail {
                 self.page.tabs.set_visible_child_name("logs");
                 self.logs.emit(log::Input::Search);
             }
-            Input::Main => {
+            Input::Page(Happens::Main) => {
                 let action = if self.item.running() { Action::Stop } else { Action::Start };
                 act(&self.context, vec![self.item.clone()], action);
             }
-            Input::Removed => {
-                self.gone = true;
+            Input::Page(Happens::Removed) => {
                 // Who removed it here is told so by what did it.
                 if own_page::leave(root) && self.item.busy().is_empty() {
                     self.context.tell(&fill(&gettext("“{}” was removed"), &[&self.item.name()]));
                 }
             }
         }
-        self.show();
         self.update_view(widgets, sender);
-    }
-
-    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<Output>) {
-        for handler in self.handlers.drain(..) {
-            self.item.disconnect(handler);
-        }
     }
 }
 
@@ -158,16 +125,13 @@ impl Detail {
     pub fn is_of(&self, item: &ContainerItem) -> bool {
         &self.item == item
     }
+}
 
-    /// Says what it is now.
-    fn show(&self) {
-        self.page.show(&Face {
-            name: self.item.name(),
-            state: self.item.state_word(),
-            running: self.item.running(),
-            ready: self.item.busy().is_empty(),
-            gone: self.gone,
-        });
+impl Thing for ContainerItem {
+    const PROPERTIES: &'static [&'static str] = &["running", "state-word", "busy", "name"];
+
+    fn face(&self) -> Face {
+        Face { name: self.name(), state: self.state_word(), running: self.running(), ready: self.busy().is_empty() }
     }
 }
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What a container is: state, ports as links, mounts, environment, and whose ids its users are on the host.
 
-use gettextrs::{gettext, ngettext};
+use gettextrs::{gettext, ngettext, pgettext};
 use relm4::adw::prelude::*;
 use relm4::gtk::glib;
 use relm4::prelude::*;
 
 use super::uid_map;
-use crate::connection::{Details, Failure, Mount, MountKind, Network, Port, State};
+use crate::connection::{Details, Failure, Mount, MountKind, Network, Port, Protocol, State};
 use crate::errors::{Doing, words};
 use crate::language::fill;
 use crate::measure::{self, plural_number};
 use crate::model::{ContainerItem, shown_port, state_word};
-use crate::widgets::copy;
+use crate::widgets::fact;
 use crate::widgets::failure::FailurePage;
 use crate::window::Context;
 
@@ -120,37 +120,19 @@ impl Overview {
     }
 }
 
-/// A row that tells one thing.
-fn fact(title: &str, value: &str) -> adw::ActionRow {
-    adw::ActionRow::builder()
-        .title(title)
-        .subtitle(glib::markup_escape_text(value))
-        .subtitle_selectable(true)
-        .css_classes(["property"])
-        .build()
-}
-
-/// The same, with a button that copies it, or something longer.
-fn copied(title: &str, value: &str, whole: &str) -> adw::ActionRow {
-    let row = fact(title, value);
-    let whole = whole.to_owned();
-    row.add_suffix(&copy::button(move || whole.clone()));
-    row
-}
-
 fn facts(details: &Details) -> adw::PreferencesGroup {
     let container = &details.container;
     let group = adw::PreferencesGroup::new();
-    group.add(&fact(&gettext("State"), &state_line(container.state)));
-    group.add(&copied(&gettext("Image"), &container.image, &container.image));
+    group.add(&fact::row(&gettext("State"), &state_line(container.state)));
+    group.add(&fact::copied(&gettext("Image"), &container.image));
     let command = shell_words::join(&container.command);
     if !command.is_empty() {
-        let row = copied(&gettext("Command"), &command, &command);
+        let row = fact::copied(&gettext("Command"), &command);
         // A script may be pages long.
         row.set_subtitle_lines(4);
         group.add(&row);
     }
-    group.add(&fact(&gettext("Created"), &measure::date(container.created)));
+    group.add(&fact::row(&pgettext("time", "Created"), &measure::date(container.created)));
     group
 }
 
@@ -177,7 +159,7 @@ fn ports(details: &Details) -> Option<adw::PreferencesGroup> {
 /// A port; that of a running container opens in the browser.
 fn port_row(port: &Port, running: bool) -> adw::ActionRow {
     let row = adw::ActionRow::builder().title(shown_port(port)).build();
-    let Some(host) = port.host.filter(|_| running && !port.udp) else { return row };
+    let Some(host) = port.host.filter(|_| running && port.protocol == Protocol::Tcp) else { return row };
     let address = match port.address.as_deref() {
         None | Some("0.0.0.0" | "::" | "127.0.0.1") => "localhost".to_owned(),
         Some(address) if address.contains(':') => format!("[{address}]"),
@@ -241,7 +223,7 @@ fn environment(env: &[(String, String)]) -> Option<adw::PreferencesGroup> {
         .subtitle(fill(&ngettext("{} variable", "{} variables", number), &[&env.len().to_string()]))
         .build();
     for (name, value) in env {
-        fold.add_row(&copied(&glib::markup_escape_text(name), value, value));
+        fold.add_row(&fact::copied(&glib::markup_escape_text(name), value));
     }
     let group = adw::PreferencesGroup::new();
     group.add(&fold);
@@ -256,22 +238,22 @@ fn process(details: &Details) -> adw::PreferencesGroup {
         Network::Host => gettext("Shared with this computer"),
         Network::None => gettext("None"),
     };
-    group.add(&fact(&gettext("Network"), &network));
+    group.add(&fact::row(&gettext("Network"), &network));
     let user = details.user.clone().filter(|user| !user.is_empty()).unwrap_or_else(|| "root".to_owned());
-    group.add(&fact(&gettext("User"), &user));
+    group.add(&fact::row(&gettext("User"), &user));
     if let Some(workdir) = &details.workdir {
-        group.add(&fact(&gettext("Working Folder"), workdir));
+        group.add(&fact::row(&gettext("Working Folder"), workdir));
     }
     if let Some(hostname) = &details.hostname {
-        group.add(&fact(&gettext("Host Name"), hostname));
+        group.add(&fact::row(&gettext("Host Name"), hostname));
     }
     if let Some(pid) = details.pid {
-        group.add(&fact(&gettext("Process ID on the Host"), &pid.to_string()));
+        group.add(&fact::row(&gettext("Process ID on the Host"), &pid.to_string()));
     }
     if details.remove {
-        group.add(&fact(&gettext("When It Ends"), &gettext("It is removed")));
+        group.add(&fact::row(&gettext("When It Ends"), &gettext("It is removed")));
     }
     let id = &details.container.id;
-    group.add(&copied(&gettext("ID"), id.get(..12).unwrap_or(id), id));
+    group.add(&fact::shortened(&gettext("ID"), id.get(..12).unwrap_or(id), id));
     group
 }

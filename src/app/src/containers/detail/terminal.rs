@@ -16,6 +16,7 @@ use crate::errors::{Doing, words};
 use crate::language::fill;
 use crate::model::ContainerItem;
 use crate::widgets::failure::FailurePage;
+use crate::widgets::icon_button::Wordless as _;
 use crate::window::Context;
 
 /// Better a shell with a history and completion, where there is one.
@@ -78,22 +79,19 @@ impl Component for Terminal {
                 set_visible: model.running,
                 #[name = "shell"]
                 gtk::DropDown {
-                    set_tooltip_text: Some(&gettext("Shell")),
-                    update_property: &[gtk::accessible::Property::Label(&gettext("Shell"))],
+                    set_meaning: &gettext("Shell"),
                 },
                 #[name = "user"]
                 gtk::Entry {
                     set_placeholder_text: Some(&gettext("User")),
-                    set_tooltip_text: Some(&gettext("User in the container; empty for its own")),
-                    update_property: &[gtk::accessible::Property::Label(&gettext("User in the container; empty for its own"))],
+                    set_meaning: &gettext("User in the container; empty for its own"),
                     set_width_chars: 8,
                     set_max_width_chars: 12,
                     connect_activate => Input::Connect,
                 },
                 gtk::Button {
                     set_icon_name: "view-refresh-symbolic",
-                    set_tooltip_text: Some(&gettext("New Session")),
-                    update_property: &[gtk::accessible::Property::Label(&gettext("New Session"))],
+                    set_meaning: &gettext("New Session"),
                     connect_clicked => Input::Connect,
                 },
             },

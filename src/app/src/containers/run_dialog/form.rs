@@ -4,7 +4,7 @@
 
 use gettextrs::gettext;
 
-use crate::connection::{Port, Request, Volume};
+use crate::connection::{Port, Protocol, Request, Volume};
 use crate::language::fill;
 
 /// The fields, as typed.
@@ -25,7 +25,7 @@ pub struct PortField {
     /// Empty: any free one.
     pub host: String,
     pub container: String,
-    pub udp: bool,
+    pub protocol: Protocol,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl PortField {
             host: self.host.parse().ok(),
             container: self.container.parse().ok()?,
             count: 1,
-            udp: self.udp,
+            protocol: self.protocol,
         })
     }
 }
@@ -165,7 +165,7 @@ impl EnvField {
 
 #[cfg(test)]
 mod tests {
-    use super::{EnvField, Form, PortField, VolumeField};
+    use super::{EnvField, Form, PortField, Protocol, VolumeField};
 
     fn form() -> Form {
         Form {
@@ -174,8 +174,8 @@ mod tests {
             command: "sh -c 'echo a  b'".to_owned(),
             remove: true,
             ports: vec![
-                PortField { host: "8080".to_owned(), container: "80".to_owned(), udp: false },
-                PortField { host: String::new(), container: "53".to_owned(), udp: true },
+                PortField { host: "8080".to_owned(), container: "80".to_owned(), protocol: Protocol::Tcp },
+                PortField { host: String::new(), container: "53".to_owned(), protocol: Protocol::Udp },
             ],
             volumes: vec![VolumeField { source: "/a b".to_owned(), destination: "/c".to_owned(), read_only: true }],
             env: vec![EnvField { name: "KEY".to_owned(), value: "a'b".to_owned() }],
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn what_is_not_finished_is_left_out_of_the_command() {
         let mut form = form();
-        form.ports = vec![PortField { host: "70000".to_owned(), container: "80".to_owned(), udp: false }];
+        form.ports = vec![PortField { host: "70000".to_owned(), container: "80".to_owned(), protocol: Protocol::Tcp }];
         form.env = vec![EnvField::default()];
         assert!(!form.command_line().contains("-p"));
         assert!(!form.command_line().contains("-e"));

@@ -16,14 +16,16 @@ use relm4::prelude::*;
 use form::{EnvField, Form, PortField, VolumeField};
 use rows::{EnvRow, PortRow, VolumeRow};
 
-use crate::connection::{Action, Defaults, Failure, Request, Shared};
+use crate::connection::{Action, Defaults, Failure, Protocol, Request, Shared};
 use crate::errors::{Doing, words};
 use crate::images::progress::Progress;
 use crate::language::fill;
 use crate::model::ContainerItem;
 use crate::widgets::copy::CommandRow;
+use crate::widgets::dialog_header::DialogHeader;
 use crate::widgets::failure::{self, FailureRow};
 use crate::widgets::fields::{Told, WrongRow};
+use crate::widgets::icon_button::Wordless as _;
 use crate::widgets::{focus, offer};
 use crate::window::Context;
 
@@ -94,19 +96,12 @@ impl Component for RunDialog {
             connect_closed => RunInput::Closed,
             #[wrap(Some)]
             set_child = &adw::ToolbarView {
-                add_top_bar = &adw::HeaderBar {
-                    set_show_start_title_buttons: false,
-                    set_show_end_title_buttons: false,
-                    pack_start = &gtk::Button {
-                        set_label: &gettext("_Cancel"),
-                        set_use_underline: true,
-                        connect_clicked[root] => move |_| { root.close(); },
-                    },
-                    #[name = "run_button"]
-                    pack_end = &gtk::Button {
+                #[name = "header"]
+                #[template]
+                add_top_bar = &DialogHeader {
+                    #[template_child]
+                    main {
                         set_label: &gettext("_Run"),
-                        set_use_underline: true,
-                        add_css_class: "suggested-action",
                         #[watch]
                         set_sensitive: model.stage == Stage::Asking && !model.form.image.is_empty(),
                         connect_clicked => RunInput::Run,
@@ -128,8 +123,7 @@ impl Component for RunDialog {
                                     set_icon_name: "pan-down-symbolic",
                                     set_valign: gtk::Align::Center,
                                     set_css_classes: &["flat"],
-                                    set_tooltip_text: Some(&gettext("Choose an Image")),
-                                    update_property: &[gtk::accessible::Property::Label(&gettext("Choose an Image"))],
+                                    set_meaning: &gettext("Choose an Image"),
                                 },
                                 connect_changed[sender] => move |entry| sender.input_sender().emit(RunInput::Image(entry.text().trim().to_owned())),
                                 connect_entry_activated => RunInput::Run,
@@ -251,7 +245,7 @@ impl Component for RunDialog {
         let widgets = view_output!();
         let names = model.context.model.image_names();
         offer::fill(&widgets.images, &widgets.image, names);
-        root.set_default_widget(Some(&widgets.run_button));
+        root.set_default_widget(Some(&widgets.header.main));
         match chosen {
             Some(image) => {
                 widgets.image.set_text(&image);
@@ -353,7 +347,7 @@ impl RunDialog {
         let mut lines = Vec::new();
         let command = shell_words::join(defaults.entrypoint.iter().chain(&defaults.command));
         if self.form.command.is_empty() && !command.is_empty() {
-            lines.push(fill(&gettext("Runs {}"), &[&command]));
+            lines.push(fill(&gettext("Runs the image’s own command: {}"), &[&command]));
         }
         let open: Vec<String> = self.open_ports().map(|(port, _)| port.to_string()).collect();
         if !open.is_empty() {
@@ -362,18 +356,23 @@ impl RunDialog {
         (!lines.is_empty()).then(|| glib::markup_escape_text(&lines.join("\n")).into())
     }
 
-    /// Ports of the image that no row publishes.
-    fn open_ports(&self) -> impl Iterator<Item = (u16, bool)> + '_ {
-        self.defaults.iter().flat_map(|defaults| &defaults.ports).copied().filter(|(number, udp)| {
-            !self.form.ports.iter().any(|port| port.container == number.to_string() && port.udp == *udp)
+    /// Ports of the image that no row publishes, and one could.
+    fn open_ports(&self) -> impl Iterator<Item = (u16, Protocol)> + '_ {
+        self.defaults.iter().flat_map(|defaults| &defaults.ports).copied().filter(|(number, protocol)| {
+            *protocol != Protocol::Sctp
+                && !self
+                    .form
+                    .ports
+                    .iter()
+                    .any(|port| port.container == number.to_string() && port.protocol == *protocol)
         })
     }
 
     /// What a new row of ports says at first: what the image listens on, under a number that a user may have.
     fn next_port(&self) -> PortField {
         match self.open_ports().next() {
-            Some((number, udp)) => {
-                PortField { host: self.free_port(number).to_string(), container: number.to_string(), udp }
+            Some((number, protocol)) => {
+                PortField { host: self.free_port(number).to_string(), container: number.to_string(), protocol }
             }
             None => PortField::default(),
         }
@@ -399,7 +398,7 @@ impl RunDialog {
     /// What stands against a port of the host: a container that has it now, or another row.
     fn taken(&self, port: &PortField) -> Option<String> {
         let number = port.host.parse::<u16>().ok()?;
-        let same = |other: &&PortField| other.udp == port.udp && other.host.parse() == Ok(number);
+        let same = |other: &&PortField| other.protocol == port.protocol && other.host.parse() == Ok(number);
         if self.form.ports.iter().filter(same).count() > 1 {
             return Some(fill(&gettext("Port {} is given twice"), &[&port.host]));
         }
@@ -412,7 +411,7 @@ impl RunDialog {
         });
         let (name, _) = theirs.find(|(_, other)| {
             let first = other.host.unwrap_or_default();
-            other.udp == port.udp
+            other.protocol == port.protocol
                 && (u32::from(first)..u32::from(first) + u32::from(other.count.max(1))).contains(&number.into())
         })?;
         Some(fill(&gettext("The running container “{}” has port {} already"), &[&name, &port.host]))

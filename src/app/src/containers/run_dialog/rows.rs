@@ -6,36 +6,29 @@ use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
 use super::form::{EnvField, PortField, VolumeField};
-use crate::widgets::fields::{Frame, Told, arrow, choose_folder};
+use crate::connection::Protocol;
+use crate::widgets::fields::{Frame, MountFields, PairFields, PortFields, Told};
+
+/// The protocols that can be published.
+const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
 
 /// A published port.
 pub struct PortRow {
     frame: Frame,
-    host: gtk::Entry,
-    container: gtk::Entry,
-    protocol: gtk::DropDown,
+    fields: PortFields,
 }
 
 impl PortRow {
     pub fn new(field: &PortField, told: &Told) -> Self {
         let frame = Frame::new(&gettext("Port"), &gettext("Remove Port"), told);
-        let host = frame.entry(&gettext("Host port"), 6, told);
-        let container = frame.entry(&gettext("Container port"), 6, told);
-        for (entry, text) in [(&host, &field.host), (&container, &field.container)] {
+        let fields = frame.port(&PROTOCOLS.map(Protocol::name), told);
+        for (entry, text) in [(&fields.host, &field.host), (&fields.container, &field.container)] {
             entry.set_input_purpose(gtk::InputPurpose::Digits);
             entry.set_text(text);
         }
-        let protocol = gtk::DropDown::from_strings(&["TCP", "UDP"]);
-        protocol.set_selected(u32::from(field.udp));
-        protocol.set_valign(gtk::Align::Center);
-        protocol.update_property(&[gtk::accessible::Property::Label(&gettext("Protocol"))]);
-        let changed = told.changed.clone();
-        protocol.connect_selected_notify(move |_| changed());
-        frame.fields.append(&host);
-        frame.fields.append(&arrow());
-        frame.fields.append(&container);
-        frame.fields.append(&protocol);
-        Self { frame, host, container, protocol }
+        let chosen = PROTOCOLS.iter().position(|protocol| *protocol == field.protocol);
+        fields.protocol.set_selected(chosen.and_then(|index| u32::try_from(index).ok()).unwrap_or_default());
+        Self { frame, fields }
     }
 
     pub fn row(&self) -> &adw::PreferencesRow {
@@ -43,10 +36,11 @@ impl PortRow {
     }
 
     pub fn field(&self) -> PortField {
+        let chosen = usize::try_from(self.fields.protocol.selected()).ok();
         PortField {
-            host: self.host.text().trim().to_owned(),
-            container: self.container.text().trim().to_owned(),
-            udp: self.protocol.selected() == 1,
+            host: self.fields.host.text().trim().to_owned(),
+            container: self.fields.container.text().trim().to_owned(),
+            protocol: chosen.and_then(|index| PROTOCOLS.get(index)).copied().unwrap_or_default(),
         }
     }
 
@@ -55,45 +49,24 @@ impl PortRow {
     pub fn check(&self, insist: bool, taken: impl Fn(&PortField) -> Option<String>) -> bool {
         let field = self.field();
         let host = field.wrong_host().or_else(|| taken(&field));
-        self.frame.say(&[(&self.host, host), (&self.container, field.wrong_container())], insist)
+        self.frame.say(&[(&self.fields.host, host), (&self.fields.container, field.wrong_container())], insist)
     }
 }
 
 /// A folder of the host or a volume.
 pub struct VolumeRow {
     frame: Frame,
-    source: gtk::Entry,
-    destination: gtk::Entry,
-    read_only: gtk::ToggleButton,
+    fields: MountFields,
 }
 
 impl VolumeRow {
     pub fn new(field: &VolumeField, told: &Told) -> Self {
         let frame = Frame::new(&gettext("Volume"), &gettext("Remove Volume"), told);
-        let source = frame.entry(&gettext("Folder or volume name"), 10, told);
-        let destination = frame.entry(&gettext("Path in the container"), 10, told);
-        source.set_text(&field.source);
-        destination.set_text(&field.destination);
-        let read_only = gtk::ToggleButton::builder()
-            .icon_name("changes-prevent-symbolic")
-            .tooltip_text(gettext("Read Only"))
-            .active(field.read_only)
-            .css_classes(["flat"])
-            .build();
-        read_only.update_property(&[gtk::accessible::Property::Label(&gettext("Read Only"))]);
-        let changed = told.changed.clone();
-        read_only.connect_toggled(move |_| changed());
-        let first = gtk::Box::builder().spacing(6).build();
-        first.append(&source);
-        first.append(&choose_folder(&source));
-        let second = gtk::Box::builder().spacing(6).build();
-        second.append(&arrow());
-        second.append(&destination);
-        second.append(&read_only);
-        frame.fields.set_orientation(gtk::Orientation::Vertical);
-        frame.fields.append(&first);
-        frame.fields.append(&second);
-        Self { frame, source, destination, read_only }
+        let fields = frame.mount(told);
+        fields.source.set_text(&field.source);
+        fields.destination.set_text(&field.destination);
+        fields.read_only.set_active(field.read_only);
+        Self { frame, fields }
     }
 
     pub fn row(&self) -> &adw::PreferencesRow {
@@ -102,38 +75,32 @@ impl VolumeRow {
 
     pub fn field(&self) -> VolumeField {
         VolumeField {
-            source: self.source.text().trim().to_owned(),
-            destination: self.destination.text().trim().to_owned(),
-            read_only: self.read_only.is_active(),
+            source: self.fields.source.text().trim().to_owned(),
+            destination: self.fields.destination.text().trim().to_owned(),
+            read_only: self.fields.read_only.is_active(),
         }
     }
 
     pub fn check(&self, insist: bool) -> bool {
         let field = self.field();
-        let fields = [(&self.source, field.wrong_source()), (&self.destination, field.wrong_destination())];
-        self.frame.say(&fields, insist)
+        let source = (&self.fields.source, field.wrong_source());
+        self.frame.say(&[source, (&self.fields.destination, field.wrong_destination())], insist)
     }
 }
 
 /// A variable of the environment.
 pub struct EnvRow {
     frame: Frame,
-    name: gtk::Entry,
-    value: gtk::Entry,
+    fields: PairFields,
 }
 
 impl EnvRow {
     pub fn new(field: &EnvField, told: &Told) -> Self {
         let frame = Frame::new(&gettext("Variable"), &gettext("Remove Variable"), told);
-        let name = frame.entry(&gettext("Name"), 8, told);
-        let value = frame.entry(&gettext("Value"), 8, told);
-        name.set_text(&field.name);
-        value.set_text(&field.value);
-        let equals = gtk::Label::builder().label("=").css_classes(["dim-label"]).build();
-        frame.fields.append(&name);
-        frame.fields.append(&equals);
-        frame.fields.append(&value);
-        Self { frame, name, value }
+        let fields = frame.pair(told);
+        fields.name.set_text(&field.name);
+        fields.value.set_text(&field.value);
+        Self { frame, fields }
     }
 
     pub fn row(&self) -> &adw::PreferencesRow {
@@ -141,10 +108,10 @@ impl EnvRow {
     }
 
     pub fn field(&self) -> EnvField {
-        EnvField { name: self.name.text().trim().to_owned(), value: self.value.text().into() }
+        EnvField { name: self.fields.name.text().trim().to_owned(), value: self.fields.value.text().into() }
     }
 
     pub fn check(&self, insist: bool) -> bool {
-        self.frame.say(&[(&self.name, self.field().wrong())], insist)
+        self.frame.say(&[(&self.fields.name, self.field().wrong())], insist)
     }
 }

@@ -17,7 +17,8 @@ use crate::language::fill;
 use crate::listing::Noun;
 use crate::log::{self, Logs};
 use crate::model::UnitItem;
-use crate::widgets::own_page::{self, Does, Face, OwnPage};
+use crate::widgets::icon_button::Wordless as _;
+use crate::widgets::own_page::{self, Does, Face, Happens, OwnPage, Thing};
 use crate::window::Context;
 use editor::Editor;
 use overview::Overview;
@@ -26,31 +27,23 @@ use overview::Overview;
 pub struct Detail {
     context: Context,
     item: UnitItem,
-    handlers: Vec<glib::SignalHandlerId>,
-    page: OwnPage,
+    page: OwnPage<UnitItem>,
     overview: Controller<Overview>,
     editor: Controller<Editor>,
     journal: Controller<Logs>,
-    gone: bool,
 }
 
 /// What the page takes.
 #[derive(Debug)]
 pub enum Input {
-    /// The unit changed.
-    Changed,
-    /// Another tab is shown.
-    Tab(String),
+    /// Something happened on the page, or to the unit.
+    Page(Happens),
     /// Search in what is shown.
     Search,
-    /// Stop it if it runs, start it if not.
-    Main,
     /// Show what is wrong, at a line and a column.
     ShowProblem(usize, usize),
     /// It was saved while it ran.
     SavedRunning,
-    /// The unit was removed.
-    Removed,
 }
 
 #[relm4::component(pub)]
@@ -87,30 +80,16 @@ impl Component for Detail {
                 }
             });
         let journal = Logs::builder().launch((context.clone(), journal_of(&context, &item))).detach();
-        let (main, shown) = (sender.input_sender().clone(), sender.input_sender().clone());
-        let of = item.clone();
-        let page = OwnPage::new(
-            move || main.emit(Input::Main),
-            move || menu_on_page(&of),
-            move |tab| shown.emit(Input::Tab(tab.to_owned())),
-        );
+        let happens = sender.input_sender().clone();
+        let page = OwnPage::new((&context.model.units, &item), &root, menu_on_page, move |what| {
+            happens.emit(Input::Page(what));
+        });
         page.add(overview.widget(), "overview", &gettext("Overview"));
         page.add(editor.widget(), "unit", &gettext("Unit"));
         page.add(journal.widget(), "journal", &gettext("Journal"));
-        let handlers = ["running", "state-word", "busy", "starts", "startable"]
-            .into_iter()
-            .map(|property| {
-                let changed = sender.clone();
-                item.connect_notify_local(Some(property), move |_, _| changed.input_sender().emit(Input::Changed))
-            })
-            .collect();
-        let model = Self { context, item, handlers, page, overview, editor, journal, gone: false };
+        let model = Self { context, item, page, overview, editor, journal };
         let widgets = view_output!();
-        model.show();
         install_actions(&root, &model);
-        let gone = sender.clone();
-        let removed = move || gone.input_sender().emit(Input::Removed);
-        model.context.model.units.when_gone(&model.item, &root, removed);
         ComponentParts { model, widgets }
     }
 
@@ -122,12 +101,12 @@ impl Component for Detail {
         root: &Self::Root,
     ) {
         match input {
-            Input::Changed => {
+            Input::Page(Happens::Changed) => {
                 self.overview.emit(overview::Input::Changed);
                 self.editor.emit(editor::Input::Changed);
                 self.journal.emit(log::Input::Changed);
             }
-            Input::Tab(name) => {
+            Input::Page(Happens::Tab(name)) => {
                 self.editor.emit(editor::Input::Shown(name == "unit"));
                 self.journal.emit(log::Input::Shown(name == "journal"));
             }
@@ -139,7 +118,7 @@ impl Component for Detail {
                     self.journal.emit(log::Input::Search);
                 }
             }
-            Input::Main => {
+            Input::Page(Happens::Main) => {
                 let action = if self.item.running() { UnitAction::Stop } else { UnitAction::Start };
                 actions::act(&self.context, vec![self.item.clone()], action);
             }
@@ -149,22 +128,14 @@ impl Component for Detail {
                 self.editor.emit(editor::Input::GoTo(line, column));
             }
             Input::SavedRunning => self.offer_restart(),
-            Input::Removed => {
-                self.gone = true;
+            Input::Page(Happens::Removed) => {
                 // Somebody's text does not go with a file that somebody else removed.
                 if !self.editor.model().has_changes() && own_page::leave(root) && self.item.busy().is_empty() {
                     self.context.tell(&fill(&gettext("“{}” was removed"), &[&self.item.id()]));
                 }
             }
         }
-        self.show();
         self.update_view(widgets, sender);
-    }
-
-    fn shutdown(&mut self, _: &mut Self::Widgets, _: relm4::Sender<()>) {
-        for handler in self.handlers.drain(..) {
-            self.item.disconnect(handler);
-        }
     }
 }
 
@@ -172,17 +143,6 @@ impl Detail {
     /// Whether this is the page of `item`.
     pub fn is_of(&self, item: &UnitItem) -> bool {
         &self.item == item
-    }
-
-    /// Says what it is now.
-    fn show(&self) {
-        self.page.show(&Face {
-            name: self.item.id(),
-            state: self.item.state_word(),
-            running: self.item.running(),
-            ready: self.item.busy().is_empty() && self.item.startable(),
-            gone: self.gone,
-        });
     }
 
     /// What runs goes on as it was until it is started anew.
@@ -193,6 +153,19 @@ impl Detail {
         let (context, item) = (self.context.clone(), self.item.clone());
         toast.connect_button_clicked(move |_| actions::act(&context, vec![item.clone()], UnitAction::Restart));
         self.context.toasts.add_toast(toast);
+    }
+}
+
+impl Thing for UnitItem {
+    const PROPERTIES: &'static [&'static str] = &["running", "state-word", "busy", "starts", "startable"];
+
+    fn face(&self) -> Face {
+        Face {
+            name: self.id(),
+            state: self.state_word(),
+            running: self.running(),
+            ready: self.busy().is_empty() && self.startable(),
+        }
     }
 }
 
@@ -234,8 +207,8 @@ fn problem_row(problem: &Problem) -> adw::ActionRow {
     } else {
         ("dialog-warning-symbolic", "warning", gettext("Warning"))
     };
-    let image = gtk::Image::builder().icon_name(icon).css_classes([class]).tooltip_text(&word).build();
-    image.update_property(&[gtk::accessible::Property::Label(&word)]);
+    let image = gtk::Image::builder().icon_name(icon).css_classes([class]).build();
+    image.set_meaning(&word);
     row.add_prefix(&image);
     if let Some((line, column)) = problem.at {
         row.set_activatable(true);

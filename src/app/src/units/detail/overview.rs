@@ -4,7 +4,6 @@
 use gettextrs::gettext;
 use haulout_quadlet::install;
 use relm4::adw::prelude::*;
-use relm4::gtk::glib;
 use relm4::prelude::*;
 
 use crate::connection::{Boot, Failure, Maker, Unit, UnitWrite};
@@ -12,7 +11,7 @@ use crate::errors::{Doing, words};
 use crate::language::fill;
 use crate::model::{AllUnits, UnitItem, kind_word};
 use crate::units::actions;
-use crate::widgets::{copy, failure};
+use crate::widgets::{fact, failure, icon_button};
 use crate::window::Context;
 
 /// The tab.
@@ -166,15 +165,12 @@ fn problems(unit: &Unit, sender: &ComponentSender<Overview>) -> Option<adw::Pref
 
 fn facts(unit: &Unit, state: &str) -> adw::PreferencesGroup {
     let group = adw::PreferencesGroup::new();
-    group.add(&fact(&gettext("State"), state));
+    group.add(&fact::row(&gettext("State"), state));
     if let Some(description) = unit.description.as_ref().filter(|text| !text.is_empty()) {
-        group.add(&fact(&gettext("Description"), description));
+        group.add(&fact::row(&gettext("Description"), description));
     }
-    group.add(&fact(&gettext("Kind"), &kind_word(unit.kind)));
-    let row = fact(&gettext("Service"), &unit.service);
-    let service = unit.service.clone();
-    row.add_suffix(&copy::button(move || service.clone()));
-    group.add(&row);
+    group.add(&fact::row(&gettext("Kind"), &kind_word(unit.kind)));
+    group.add(&fact::copied(&gettext("Service"), &unit.service));
     group
 }
 
@@ -212,16 +208,8 @@ fn starts(unit: &Unit, all: &AllUnits, sender: &ComponentSender<Overview>) -> ad
 
 fn file(unit: &Unit, all: &AllUnits, sender: &ComponentSender<Overview>) -> adw::PreferencesGroup {
     let group = adw::PreferencesGroup::new();
-    let row = fact(&gettext("File"), &unit.path);
-    let path = unit.path.clone();
-    row.add_suffix(&copy::button(move || path.clone()));
-    let open = gtk::Button::builder()
-        .icon_name("folder-open-symbolic")
-        .tooltip_text(gettext("Open Folder"))
-        .valign(gtk::Align::Center)
-        .css_classes(["flat"])
-        .build();
-    open.update_property(&[gtk::accessible::Property::Label(&gettext("Open Folder"))]);
+    let row = fact::copied(&gettext("File"), &unit.path);
+    let open = icon_button::in_row("folder-open-symbolic", &gettext("Open Folder"));
     let input = sender.input_sender().clone();
     open.connect_clicked(move |_| input.emit(Input::OpenFolder));
     row.add_suffix(&open);
@@ -230,16 +218,6 @@ fn file(unit: &Unit, all: &AllUnits, sender: &ComponentSender<Overview>) -> adw:
         Maker::Haulout => gettext("Haulout"),
         Maker::Podman(path) => fill(&gettext("Podman, by {}"), &[path]),
     };
-    group.add(&fact(&gettext("Service Made By"), &maker));
+    group.add(&fact::row(&gettext("Service Made By"), &maker));
     group
-}
-
-/// A row that tells one thing.
-fn fact(title: &str, value: &str) -> adw::ActionRow {
-    adw::ActionRow::builder()
-        .title(title)
-        .subtitle(glib::markup_escape_text(value))
-        .subtitle_selectable(true)
-        .css_classes(["property"])
-        .build()
 }

@@ -4,7 +4,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use gettextrs::gettext;
 use haulout_quadlet::form::{Field, Parts, Shape};
 use relm4::adw::prelude::*;
 use relm4::gtk::glib;
@@ -12,7 +11,7 @@ use relm4::{adw, gtk};
 
 use super::completion::OffersOf;
 use super::names;
-use crate::widgets::fields::{Frame, Told, arrow, choose_folder};
+use crate::widgets::fields::{Frame, MountFields, PairFields, PortFields, Told};
 use crate::widgets::offer;
 
 /// The protocols of ports.
@@ -143,12 +142,7 @@ impl ValueRow {
         let cells: Rc<RefCell<Vec<Part>>> = Rc::default();
         let told = told(list, parts, &cells, &held, &filling);
         let frame = Frame::new(&names::one(&list.field), &names::remove(&list.field), &told);
-        let built = match parts {
-            Parts::Whole => whole(list, &frame, &told),
-            Parts::Pair => pair(&frame, &told),
-            Parts::Port => port(&frame, &told),
-            Parts::Mount => mount(&frame, &told),
-        };
+        let built = self::cells(list, &frame, &told);
         for cell in &built {
             if let Part::Entry(entry) = cell {
                 entry.set_enable_undo(false);
@@ -209,61 +203,30 @@ fn told(
     }
 }
 
-fn whole(list: &Rc<Inner>, frame: &Frame, told: &Told) -> Vec<Part> {
-    let entry = frame.entry(&names::one(&list.field), 10, told);
-    frame.fields.append(&entry);
-    if let Some(offers) = list.offers.clone() {
-        frame.fields.append(&offer::button(&entry, move || offers()));
+/// The cells of a row, in the order of its parts.
+fn cells(list: &Rc<Inner>, frame: &Frame, told: &Told) -> Vec<Part> {
+    match list.parts {
+        Parts::Whole => {
+            let (beside, entry) = frame.whole(&names::one(&list.field), told);
+            if let Some(offers) = list.offers.clone() {
+                beside.append(&offer::button(&entry, move || offers()));
+            }
+            vec![Part::Entry(entry)]
+        }
+        Parts::Pair => {
+            let PairFields { name, value } = frame.pair(told);
+            vec![Part::Entry(name), Part::Entry(value)]
+        }
+        Parts::Port => {
+            let PortFields { host, container, protocol } = frame.port(&PROTOCOLS, told);
+            vec![Part::Entry(host), Part::Entry(container), Part::Protocol(protocol, Rc::default())]
+        }
+        Parts::Mount => {
+            let MountFields { source, destination, read_only } = frame.mount(told);
+            let (source, destination) = (Part::Entry(source), Part::Entry(destination));
+            vec![source, destination, Part::Toggle(read_only, "ro"), Part::Hidden(Rc::default())]
+        }
     }
-    vec![Part::Entry(entry)]
-}
-
-fn pair(frame: &Frame, told: &Told) -> Vec<Part> {
-    let name = frame.entry(&gettext("Name"), 8, told);
-    let value = frame.entry(&gettext("Value"), 8, told);
-    frame.fields.append(&name);
-    frame.fields.append(&gtk::Label::builder().label("=").css_classes(["dim-label"]).build());
-    frame.fields.append(&value);
-    vec![Part::Entry(name), Part::Entry(value)]
-}
-
-fn port(frame: &Frame, told: &Told) -> Vec<Part> {
-    let host = frame.entry(&gettext("Host port"), 6, told);
-    let container = frame.entry(&gettext("Container port"), 6, told);
-    let protocol = gtk::DropDown::from_strings(&PROTOCOLS.map(str::to_uppercase).each_ref().map(String::as_str));
-    protocol.set_valign(gtk::Align::Center);
-    protocol.update_property(&[gtk::accessible::Property::Label(&gettext("Protocol"))]);
-    let changed = told.changed.clone();
-    protocol.connect_selected_notify(move |_| changed());
-    frame.fields.append(&host);
-    frame.fields.append(&arrow());
-    frame.fields.append(&container);
-    frame.fields.append(&protocol);
-    vec![Part::Entry(host), Part::Entry(container), Part::Protocol(protocol, Rc::default())]
-}
-
-fn mount(frame: &Frame, told: &Told) -> Vec<Part> {
-    let source = frame.entry(&gettext("Folder or volume name"), 10, told);
-    let path = frame.entry(&gettext("Path in the container"), 10, told);
-    let read_only = gtk::ToggleButton::builder()
-        .icon_name("changes-prevent-symbolic")
-        .tooltip_text(gettext("Read Only"))
-        .css_classes(["flat"])
-        .build();
-    read_only.update_property(&[gtk::accessible::Property::Label(&gettext("Read Only"))]);
-    let changed = told.changed.clone();
-    read_only.connect_toggled(move |_| changed());
-    let first = gtk::Box::builder().spacing(6).build();
-    first.append(&source);
-    first.append(&choose_folder(&source));
-    let second = gtk::Box::builder().spacing(6).build();
-    second.append(&arrow());
-    second.append(&path);
-    second.append(&read_only);
-    frame.fields.set_orientation(gtk::Orientation::Vertical);
-    frame.fields.append(&first);
-    frame.fields.append(&second);
-    vec![Part::Entry(source), Part::Entry(path), Part::Toggle(read_only, "ro"), Part::Hidden(Rc::default())]
 }
 
 impl Part {
