@@ -16,6 +16,7 @@ use crate::listing::{Acting, Head};
 use crate::measure;
 use crate::model::UpdateRun;
 use crate::widgets::failure;
+use crate::widgets::icon_button::Wordless as _;
 use crate::window::Context;
 
 /// Makes it.
@@ -42,14 +43,14 @@ pub fn make(page: &Acting<Updates>) -> Head {
 }
 
 fn button(icon: &str, word: &str) -> gtk::Button {
-    let button = gtk::Button::builder().icon_name(icon).tooltip_text(word).build();
-    button.update_property(&[gtk::accessible::Property::Label(word)]);
+    let button = gtk::Button::builder().icon_name(icon).build();
+    button.set_meaning(word);
     button
 }
 
 /// The switch, with the next run.
 fn by_itself(context: &Context) -> gtk::Widget {
-    let row = adw::SwitchRow::builder().title(gettext("Update by Itself")).build();
+    let row = adw::SwitchRow::builder().title(gettext("Automatic Updates")).build();
     // Whether the switch is only made to say what is.
     let told = Rc::new(Cell::new(false));
     let (showing, of) = (told.clone(), context.clone());
@@ -90,7 +91,7 @@ fn show_schedule(row: &adw::SwitchRow, schedule: Option<Schedule>, told: &Cell<b
             fill(&gettext("Every day while you are logged in; next {}"), &[&measure::date(next)])
         }
         Some(Schedule { on: true, .. }) => gettext("Every day while you are logged in"),
-        Some(_) => gettext("Off: nothing is looked for unless you ask"),
+        Some(_) => gettext("Off: updates are looked for only when you ask"),
     });
 }
 

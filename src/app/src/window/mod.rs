@@ -168,6 +168,8 @@ impl Component for Shell {
                                 #[name = "places"]
                                 gtk::Stack {
                                     set_vexpand: true,
+                                    // What nobody sees needs no room.
+                                    set_hhomogeneous: false,
                                     #[name = "container_pages"]
                                     add_named[Some("containers")] = &adw::NavigationView {
                                         add: model.containers.widget(),

@@ -20,6 +20,7 @@ use crate::measure::plural_number;
 use crate::model::UnitItem;
 use crate::settings;
 use crate::widgets::failure::{self, FailurePage};
+use crate::widgets::icon_button::Wordless as _;
 use crate::widgets::source_text::SourceText;
 use crate::window::Context;
 
@@ -118,16 +119,16 @@ impl Component for Editor {
                 set_end_widget = &gtk::Box {
                     #[watch]
                     set_spacing: model.gap(),
+                    #[watch]
+                    set_margin_end: model.gap(),
                     gtk::ToggleButton {
                         set_icon_name: "haulout-service-symbolic",
-                        set_tooltip_text: Some(&gettext("Show the Service")),
-                        update_property: &[gtk::accessible::Property::Label(&gettext("Show the Service"))],
+                        set_meaning: &gettext("Show the Service"),
                         connect_toggled[sender] => move |button| sender.input_sender().emit(Input::ShowService(button.is_active())),
                     },
                     gtk::Button {
                         set_icon_name: "edit-undo-symbolic",
-                        set_tooltip_text: Some(&gettext("Discard Changes")),
-                        update_property: &[gtk::accessible::Property::Label(&gettext("Discard Changes"))],
+                        set_meaning: &gettext("Discard Changes"),
                         #[watch]
                         set_visible: model.may_write(),
                         #[watch]
@@ -175,6 +176,8 @@ impl Component for Editor {
                         },
                         gtk::Box {
                             set_orientation: gtk::Orientation::Vertical,
+                            #[watch]
+                            set_class_active: ("service", !model.narrow),
                             #[watch]
                             set_visible: model.with_service,
                             gtk::Label {
@@ -323,6 +326,7 @@ impl Component for Editor {
                 self.unit.underline(&checked.problems);
                 let now = self.saved.as_ref().and_then(|saved| saved.service.as_deref());
                 self.service.show_differences(checked.service.as_deref().unwrap_or_default(), now);
+                self.service.scrolled.set_visible(checked.service.is_some());
                 self.problems = checked.problems;
                 self.show_form(&widgets.list);
             }

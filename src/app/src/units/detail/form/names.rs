@@ -12,8 +12,8 @@ pub fn field(field: &Field) -> String {
         (_, "ContainerName") => gettext("Name of the Container"),
         (_, "Exec") => gettext("Command"),
         (_, "WantedBy") => gettext("Start at Login"),
-        (_, "Restart") => gettext("Start Again"),
-        (_, "AutoUpdate") => gettext("Update"),
+        (_, "Restart") => gettext("Restart"),
+        (_, "AutoUpdate") => gettext("Automatic Updates"),
         (_, "PublishPort") => gettext("Ports"),
         ("Container" | "Pod", "Volume") => gettext("Volumes"),
         (_, "Environment") => gettext("Environment"),
@@ -124,7 +124,7 @@ pub fn choice(key: &str, value: &str) -> String {
 pub fn group(group: Group) -> String {
     match group {
         Group::Main => String::new(),
-        Group::Running => gettext("Running"),
+        Group::Running => gettext("Service"),
         Group::Ports => gettext("Ports"),
         Group::Volumes => gettext("Volumes"),
         Group::Environment => gettext("Environment"),
@@ -144,7 +144,8 @@ mod tests {
     fn every_field_and_choice_is_called_something_that_people_say() {
         for kind in UnitKind::ALL {
             for field in fields(kind) {
-                let same = ["IPv6", "Description", "Image", "Environment", "Driver", "User", "Pod", "Artifact"];
+                let same =
+                    ["IPv6", "Description", "Image", "Environment", "Driver", "User", "Pod", "Artifact", "Restart"];
                 assert!(super::field(field) != field.key || same.contains(&field.key), "{field:?}");
                 if let Shape::Choice(choices) = field.shape
                     && field.key != "Driver"
