@@ -80,9 +80,12 @@ pub struct Unpacked {
     pub entries: u64,
 }
 
-/// Where a tar goes wrong and how. Of what is none from its beginning there is nothing to say.
+/// Where a tar goes wrong and how. Of what does not even begin as one there is nothing to say.
 fn after(entries: u64, last: &str, source: &ParseError) -> String {
-    if entries == 0 { String::new() } else { format!(": after entry {entries} ({last:?}): {source}") }
+    match source {
+        ParseError::Header(_) if entries == 0 => String::new(),
+        source => format!(": after entry {entries} ({last:?}): {source}"),
+    }
 }
 
 /// Why a layer cannot be unpacked. Names the entry, where there is one.
