@@ -392,3 +392,16 @@ class Narrow(UpdatesTest):
 
 
 __all__ = ["Narrow", "Notices", "Portal", "Updates"]
+
+    def test_at_360_pixels_no_page_is_wider_than_the_window_for_what_another_has_to_show(self):
+        self.serve("wide", self.image("wide"))
+        self.image("wide")
+        self.haulout("auto-update", "--dry-run")
+        self.app.process.terminate()
+        self.app.process.wait(timeout=20)
+        self.app = self.enterContext(App(self.display, env=self.env))
+        rows = self.app.find("list", "Containers")
+        # Until the updates, which nobody sees, have all their buttons.
+        time.sleep(3)
+        window = self.app.find("frame").place()[2]
+        self.assertLess(rows.place()[2], window)
