@@ -390,9 +390,6 @@ class Narrow(UpdatesTest):
         self.app.find("label", re.compile("^Up to Date · "), seconds=90)
         self.assertNotEqual(self.running(unit)[1], before[1])
 
-
-__all__ = ["Narrow", "Notices", "Portal", "Updates"]
-
     def test_at_360_pixels_no_page_is_wider_than_the_window_for_what_another_has_to_show(self):
         self.serve("wide", self.image("wide"))
         self.image("wide")
@@ -405,3 +402,6 @@ __all__ = ["Narrow", "Notices", "Portal", "Updates"]
         time.sleep(3)
         window = self.app.find("frame").place()[2]
         self.assertLess(rows.place()[2], window)
+
+
+__all__ = ["Narrow", "Notices", "Portal", "Updates"]
