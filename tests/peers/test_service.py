@@ -146,9 +146,12 @@ class Service(PeerTest):
         (folder / "file").touch()
         for path in ("no/id", "file/id", "folder"):
             for line in (["run", "--rm", "--network=none"], ["create"]):
-                # Podman removes it.
-                (folder / "folder").mkdir(exist_ok=True)
-                podman, haulout = self.both(*line, "--cidfile", folder / path, BUSYBOX, "true")
+                results = []
+                for program in ("podman", "haulout"):
+                    # Podman removes it.
+                    (folder / "folder").mkdir(exist_ok=True)
+                    results.append(run(program, *line, "--cidfile", folder / path, BUSYBOX, "true"))
+                podman, haulout = results
                 if path != "folder" or line[0] == "run":
                     self.assertEqual((haulout.returncode, haulout.stderr), (podman.returncode, podman.stderr))
                 self.assertEqual(haulout.returncode, 125)
