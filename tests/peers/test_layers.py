@@ -223,7 +223,7 @@ class Everything(PeerTest):
 
     def test_commit_diff_and_save_of_it_are_the_same(self):
         self.load(lower_layer(), upper_layer())
-        change = "cd /data && chmod 700 plain && mv replaced moved && rm link && echo x >>/hard/one && rm -r /whole-too && mkdir /new && cp /tree/b /new && touch -d @5 late"
+        change = "cd /data && chmod 700 plain && mv replaced moved && rm link && echo x >>/hard/one && rm -r /whole-too && mkdir /new && cp /tree/b /new && touch -d @5 late /hard/one /new/b"
         for program in ("podman", "haulout"):
             ran = run(program, "run", "--name", "c", "--network", "none", "localhost/everything", "sh", "-c", change)
             self.assertEqual(ran.returncode, 0, ran.stderr)
