@@ -294,7 +294,14 @@ class Lists(RegistryTest):
         self.assertEqual(self.document()["manifests"][0]["platform"]["os.version"], "7")
 
         target = f"{self.other.host}/pushed:1"
-        self.manifest("push", "many", f"docker://{target}")
+
+        def busy_once(handler):
+            del self.other.answers["manifests/1"]
+            handler.body()
+            handler.say(503, b"busy")
+
+        self.other.answers["manifests/1"] = busy_once
+        self.assertEqual(self.manifest("push", "many", f"docker://{target}").stderr.count("Failed, retrying in 1s"), 1)
         index = json.loads(self.other.manifests["pushed/manifests/1"][0])
         for entry in index["manifests"]:
             data, media_type = self.other.manifests[f"pushed/manifests/{entry['digest']}"]

@@ -4,13 +4,15 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
+use haulout_engine::Error;
+use haulout_engine::digest::Digest;
 use haulout_engine::image::{ListProgress, ListPush, ManifestFormat, Packing, PushOptions, PushProgress};
 
 use super::push;
 use crate::invocation::Invocation;
 use crate::output;
-use crate::registry::Access;
+use crate::registry::{Access, Retry};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] LIST [DESTINATION]";
@@ -85,40 +87,54 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     };
     let lists = invocation.engine().manifest_lists();
     let list = lists.get(name).await.with_context(|| format!("retrieving local image from image name {name}"))?;
-    let say = |text: &str| {
-        if !args.quiet {
-            output::error(text);
-        }
-    };
-    let mut pushing = lists.push(&list.name, destination, ListPush { images: options, all: args.all, add });
-    let mut last = None;
-    while let Some(step) = pushing.next().await {
-        match step? {
-            ListProgress::Begun { images, listed } => say(&format!(
-                "Getting image list signatures\nCopying {images} images generated from {listed} images in list\n"
-            )),
-            ListProgress::Member { digest, number, count } => {
-                say(&format!("Copying image {digest} ({number}/{count})\nGetting image source signatures\n"));
-            }
-            ListProgress::Push(PushProgress::Layers(layers)) => {
-                for layer in layers {
-                    say(&format!("Copying blob {}\n", layer.blob));
-                }
-            }
-            ListProgress::Push(PushProgress::Config(id)) => {
-                say(&format!("Copying config {id}\nWriting manifest to image destination\n"));
-            }
-            ListProgress::Push(_) => {}
-            ListProgress::Done { digest } => last = Some(digest),
-        }
-    }
+    let how = ListPush { images: options, all: args.all, add };
+    let last =
+        Retry::of(None, None)?.run(|| show(lists.push(&list.name, destination, how.clone()), args.quiet)).await?;
     for warning in invocation.engine().take_warnings() {
         output::error(&format!("WARNING: {warning}\n"));
     }
-    say("Writing manifest list to image destination\nStoring list signatures\n");
+    say(args.quiet, "Writing manifest list to image destination\nStoring list signatures\n");
     push::note_digest(args.digestfile.as_ref(), last.as_ref())?;
     if args.rm {
         lists.remove(&list.name).await?;
     }
     Ok(0)
+}
+
+/// Shows one attempt; the digest of the list as it was sent.
+async fn show(
+    mut pushing: impl Stream<Item = Result<ListProgress, Error>> + Unpin,
+    quiet: bool,
+) -> Result<Option<Digest>> {
+    let mut sent = None;
+    while let Some(step) = pushing.next().await {
+        match step? {
+            ListProgress::Begun { images, listed } => say(
+                quiet,
+                &format!(
+                    "Getting image list signatures\nCopying {images} images generated from {listed} images in list\n"
+                ),
+            ),
+            ListProgress::Member { digest, number, count } => {
+                say(quiet, &format!("Copying image {digest} ({number}/{count})\nGetting image source signatures\n"));
+            }
+            ListProgress::Push(PushProgress::Layers(layers)) => {
+                for layer in layers {
+                    say(quiet, &format!("Copying blob {}\n", layer.blob));
+                }
+            }
+            ListProgress::Push(PushProgress::Config(id)) => {
+                say(quiet, &format!("Copying config {id}\nWriting manifest to image destination\n"));
+            }
+            ListProgress::Push(_) => {}
+            ListProgress::Done { digest } => sent = Some(digest),
+        }
+    }
+    Ok(sent)
+}
+
+fn say(quiet: bool, text: &str) {
+    if !quiet {
+        output::error(text);
+    }
 }
