@@ -172,7 +172,7 @@ impl PullOptions {
     }
 
     /// How a registry is spoken to.
-    fn access(&self, reference: &reference::Reference) -> Result<registry::Access, Error> {
+    fn access(&self, reference: &reference::Reference, registries: &Registries) -> Result<registry::Access, Error> {
         let credentials = match (&self.credentials, &self.auth_file) {
             (Some((user, password)), _) => {
                 Some(Credentials::Password { user: user.clone(), password: password.clone() })
@@ -180,7 +180,7 @@ impl PullOptions {
             (None, file) => {
                 let folders = Folders::from_environment();
                 let files = file.clone().map_or_else(|| AuthFiles::from_environment(&folders), AuthFiles::only);
-                files.kept_by(Registries::read(&folders)?.credential_helpers()).credentials(reference)?
+                files.kept_by(registries.credential_helpers()).credentials(reference)?
             }
         };
         Ok(registry::Access { credentials, certificates: self.certificates.clone() })

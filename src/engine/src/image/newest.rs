@@ -7,7 +7,7 @@ use super::manifest::{self, Descriptor, Document, Manifest};
 use super::platform::Platform;
 use super::pull::PullError;
 use super::reference::Reference;
-use super::registry::{RegistryError, Repository};
+use super::registry::{Connections, RegistryError, Repository};
 use super::{Images, PullOptions, labels_in};
 use crate::config::Folders;
 use crate::config::registries::Registries;
@@ -49,7 +49,7 @@ impl Images {
         if digests.is_empty() {
             digests.push(self.inspect(&id.to_string()).await?.summary.digest);
         }
-        match self.newest(&name, &digests, options).await {
+        match self.inquiry().await?.newest(&name, &digests, options).await {
             Ok(newest) => Ok(!newest.is_of(&digests)),
             Err(error) => {
                 tracing::debug!("looking for a newer {name}: {}", chain(&error));
@@ -58,14 +58,8 @@ impl Images {
         }
     }
 
-    /// What the registry, or the first of its mirrors that answers, has by `reference`. `known`: digests that are here; where one of
-    /// them is answered, no more is asked.
-    pub(crate) async fn newest(
-        &self,
-        reference: &Reference,
-        known: &[Digest],
-        options: &PullOptions,
-    ) -> Result<Newest, Error> {
+    /// Prepares to ask registries for what they have.
+    pub(crate) async fn inquiry(&self) -> Result<Inquiry, Error> {
         let telling = self.engine.clone();
         let registries = self.engine.blocking("reading registries.conf", move || {
             let registries = Registries::read(&Folders::from_environment())?;
@@ -74,12 +68,32 @@ impl Images {
             }
             Ok(registries)
         });
+        Ok(Inquiry { registries: registries.await?, connections: Connections::default() })
+    }
+}
+
+/// What it takes to ask registries: settings that are read, and connections that are made, once for all names.
+pub(crate) struct Inquiry {
+    registries: Registries,
+    connections: Connections,
+}
+
+impl Inquiry {
+    /// What the registry, or the first of its mirrors that answers, has by `reference`. `known`: digests that are here; where one of
+    /// them is answered, no more is asked.
+    pub(crate) async fn newest(
+        &self,
+        reference: &Reference,
+        known: &[Digest],
+        options: &PullOptions,
+    ) -> Result<Newest, Error> {
         let mut last = None;
-        for mut endpoint in registries.await?.endpoints(reference)? {
+        for mut endpoint in self.registries.endpoints(reference)? {
             if let Some(verify) = options.tls_verify {
                 endpoint.insecure = !verify;
             }
-            let answer = match Repository::open(&endpoint, options.access(&endpoint.reference)?) {
+            let access = options.access(&endpoint.reference, &self.registries)?;
+            let answer = match self.connections.open(&endpoint, access) {
                 Ok(repository) => ask(&repository, reference, known).await,
                 Err(error) => Err(Failure::Registry(error)),
             };

@@ -211,7 +211,7 @@ impl Pull<'_> {
             if let Some(verify) = self.options.tls_verify {
                 endpoint.insecure = !verify;
             }
-            let repository = Repository::open(&endpoint, self.options.access(&endpoint.reference)?);
+            let repository = Repository::open(&endpoint, self.options.access(&endpoint.reference, registries)?);
             let answer = match repository {
                 Ok(repository) => repository.wanted().await.map(|fetched| (repository, fetched)),
                 Err(error) => Err(error),

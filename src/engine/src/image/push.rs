@@ -90,16 +90,17 @@ pub(super) async fn repository(engine: &Engine, name: &str, options: &PullOption
 
 pub(super) async fn open(engine: &Engine, reference: &Reference, options: &PullOptions) -> Result<Repository, Error> {
     let wanted = reference.clone();
-    let endpoint = engine.blocking("reading registries.conf", move || {
+    let read = engine.blocking("reading registries.conf", move || {
         let registries = Registries::read(&Folders::from_environment())?;
         // Mirrors are for pulling: the registry itself is the last.
-        Ok(registries.endpoints(&wanted)?.pop())
+        Ok((registries.endpoints(&wanted)?.pop(), registries))
     });
-    let mut endpoint = endpoint.await?.ok_or_else(|| Error::NoSuchImage(reference.to_string()))?;
+    let (endpoint, registries) = read.await?;
+    let mut endpoint = endpoint.ok_or_else(|| Error::NoSuchImage(reference.to_string()))?;
     if let Some(verify) = options.tls_verify {
         endpoint.insecure = !verify;
     }
-    Ok(Repository::open(&endpoint, options.access(reference)?)?)
+    Ok(Repository::open(&endpoint, options.access(reference, &registries)?)?)
 }
 
 /// Sends the image `name` to `destination`.

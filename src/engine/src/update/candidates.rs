@@ -138,10 +138,16 @@ impl Candidates {
                 known.entry(key).or_default().extend(&target.digests);
             }
         }
+        // Settings that cannot be read are what is wrong with each of them.
+        let inquiry = context.engine.images().inquiry().await.map_err(|error| chain(&error));
+        let inquiry = inquiry.as_ref();
         let ask = |((reference, auth_file), known): ((Reference, Option<PathBuf>), Vec<Digest>)| async move {
             let access = PullOptions { auth_file: auth_file.clone(), ..context.options.access.clone() };
-            let newest = context.engine.images().newest(&reference, &known, &access).await;
-            ((reference, auth_file), known, newest.map_err(|error| chain(&error)))
+            let newest = match inquiry {
+                Ok(inquiry) => inquiry.newest(&reference, &known, &access).await.map_err(|error| chain(&error)),
+                Err(words) => Err(words.clone()),
+            };
+            ((reference, auth_file), known, newest)
         };
         let names = known.len();
         let mut asked = futures_util::stream::iter(known).map(ask).buffer_unordered(AT_ONCE);

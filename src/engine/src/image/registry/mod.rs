@@ -8,6 +8,7 @@ mod blob;
 mod catalog;
 mod certificates;
 mod challenge;
+mod connections;
 mod download;
 mod proxy;
 mod request;
@@ -22,12 +23,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderValue;
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::{Response, StatusCode, Url, redirect};
 use serde::Deserialize;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 pub(super) use blob::Checked;
 pub use catalog::SearchResult;
+pub(crate) use connections::Connections;
 pub(super) use download::{download, fetch};
 pub(super) use upload::Session;
 
@@ -37,6 +39,7 @@ use crate::config::auth::Credentials;
 use crate::config::registries::Endpoint;
 use crate::digest::Digest;
 use crate::engine::os_words;
+use connections::Line;
 use request::Request;
 
 /// How long nothing may come before a registry counts as gone.
@@ -279,12 +282,9 @@ impl Reason {
 pub(crate) struct Repository(Arc<Inner>);
 
 struct Inner {
-    client: Client,
+    line: Arc<Line>,
     place: Reference,
-    insecure: bool,
     credentials: Option<Credentials>,
-    /// `https`, or `http` where that is allowed and the only one that is answered.
-    scheme: OnceCell<&'static str>,
     /// What the registry wanted to see last.
     authorization: Mutex<Option<HeaderValue>>,
 }
@@ -311,31 +311,13 @@ impl Repository {
     }
 
     fn open_with(endpoint: &Endpoint, access: Access, patience: Duration) -> Result<Self, RegistryError> {
+        let line = Line::prepare(endpoint, &access, patience)?;
+        Ok(Self::on(Arc::new(line), endpoint, access))
+    }
+
+    fn on(line: Arc<Line>, endpoint: &Endpoint, access: Access) -> Self {
         let place = endpoint.reference.clone();
-        let tls = |message: String| RegistryError::Tls { registry: place.registry().to_owned(), message };
-        let insecure = endpoint.insecure;
-        let config = certificates::tls(place.registry(), insecure, access.certificates.as_deref()).map_err(tls)?;
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(config)
-            .user_agent(concat!("haulout/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_PATIENCE)
-            .read_timeout(patience)
-            .redirect(redirects(insecure))
-            .http2_adaptive_window(true)
-            .dns_resolver(resolve::SystemResolver);
-        if resolve::is_loopback(place.registry()) {
-            // As every Go program does: a proxy's loopback is not ours.
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(|error| tls(words(&error)))?;
-        Ok(Self(Arc::new(Inner {
-            client,
-            place,
-            insecure,
-            credentials: access.credentials,
-            scheme: OnceCell::new(),
-            authorization: Mutex::new(None),
-        })))
+        Self(Arc::new(Inner { line, place, credentials: access.credentials, authorization: Mutex::new(None) }))
     }
 
     /// `registry/repository`.

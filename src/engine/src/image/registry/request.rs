@@ -54,10 +54,10 @@ impl Repository {
             let headers: Vec<_> = response.headers().get_all(WWW_AUTHENTICATE).iter().cloned().collect();
             let refusal = refusal(response).await;
             let asked = challenge::Asked {
-                client: &self.0.client,
+                client: &self.0.line.client,
                 place: &self.0.place,
                 credentials: self.0.credentials.as_ref(),
-                insecure: self.0.insecure,
+                insecure: self.0.line.insecure,
             };
             match asked.answer(&headers).await {
                 Ok(Some(authorization)) => *self.0.authorization.lock().await = Some(authorization),
@@ -100,15 +100,15 @@ impl Repository {
 
     /// Asks once, by HTTPS, or by HTTP where that is allowed and HTTPS is not spoken.
     async fn ask(&self, request: &Request, mut body: Option<Body>) -> Result<Response, RegistryError> {
-        let schemes: &[&'static str] = match self.0.scheme.get() {
+        let schemes: &[&'static str] = match self.0.line.scheme.get() {
             Some(&"http") => &["http"],
-            None if self.0.insecure => &["https", "http"],
+            None if self.0.line.insecure => &["https", "http"],
             _ => &["https"],
         };
         let mut first = None;
         for scheme in schemes {
             let url = self.url(scheme, &request.path);
-            let mut builder = self.0.client.request(request.method.clone(), &url);
+            let mut builder = self.0.line.client.request(request.method.clone(), &url);
             for (name, value) in &request.headers {
                 builder = builder.header(name, value);
             }
@@ -125,7 +125,7 @@ impl Repository {
             match builder.send().await {
                 Ok(response) => {
                     // Another request may have been first.
-                    let _ = self.0.scheme.set(scheme);
+                    let _ = self.0.line.scheme.set(scheme);
                     return Ok(response);
                 }
                 Err(error) => {
@@ -167,7 +167,7 @@ impl Repository {
         let Ok(ours) = Url::parse(&format!("{}://{}/", url.scheme(), self.host())) else { return false };
         url.host_str() == ours.host_str()
             && url.port_or_known_default() == ours.port_or_known_default()
-            && (url.scheme() == "https" || self.0.insecure)
+            && (url.scheme() == "https" || self.0.line.insecure)
     }
 
     /// Where an answer sends us, as a whole URL that may be used.
@@ -180,7 +180,7 @@ impl Repository {
             response.url().join(text).map_err(|error| Reason::Connection(format!("{text:?} is no URL: {error}")))?;
         match url.scheme() {
             "https" => Ok(url.into()),
-            "http" if self.0.insecure => Ok(url.into()),
+            "http" if self.0.line.insecure => Ok(url.into()),
             _ => Err(Reason::Connection(format!("the registry wants to go on unencrypted, at {url}"))),
         }
     }

@@ -2,6 +2,7 @@
 //! The client against registries that behave badly, each a socket that says what it is told to.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex};
 
 use futures_util::StreamExt as _;
@@ -24,6 +25,7 @@ enum Answer {
 struct Registry {
     host: String,
     asked: Arc<StdMutex<Vec<String>>>,
+    connected: Arc<AtomicUsize>,
 }
 
 impl Registry {
@@ -33,13 +35,16 @@ impl Registry {
         let asked = Arc::new(StdMutex::new(Vec::new()));
         let answers = Arc::new(StdMutex::new(VecDeque::from(answers)));
         let seen = Arc::clone(&asked);
+        let connected = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connected);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
                 let (answers, seen) = (Arc::clone(&answers), Arc::clone(&seen));
                 tokio::spawn(serve(stream, answers, seen));
             }
         });
-        Self { host, asked }
+        Self { host, asked, connected }
     }
 
     fn repository(&self, access: Access) -> Repository {
@@ -140,6 +145,20 @@ async fn a_refusal_is_told_in_podman_s_words() {
     ] {
         assert_eq!(manifest(vec![says(status, &body)]).await.unwrap_err(), format!("{place}: {expected}"), "{body}");
     }
+}
+
+#[tokio::test]
+async fn repositories_that_share_connections_find_out_once_how_a_registry_is_spoken_to() {
+    let registry = Registry::start(vec![says(200, "{}")]).await;
+    let connections = Connections::default();
+    for name in ["a", "b", "c"] {
+        let reference = format!("{}/some/{name}:1", registry.host).parse().unwrap();
+        let repository = connections.open(&Endpoint { reference, insecure: true }, Access::default()).unwrap();
+        repository.wanted().await.unwrap();
+    }
+    assert_eq!(registry.asked().len(), 3);
+    // One of HTTPS, in vain, for all of them.
+    assert_eq!(registry.connected.load(Ordering::Relaxed), 4);
 }
 
 #[tokio::test]
