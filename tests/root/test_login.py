@@ -192,7 +192,7 @@ class Login(SessionTest):
 
     def start_machine_again(self):
         """Nobody can start a test host again and be there: the journal gets the id of another boot, as who starts containers of systemd gives
-        them one, and the person's manager is started again."""
+        them one, and the person's manager is started again. Gives the file with that id."""
         self.check(0, "systemctl", "stop", self.manager)
         wait_until(lambda: not self.processes(), lambda: f"nothing of the person's runs: {self.processes()}", seconds=60)
         new = self.temporary_folder() / "boot_id"
@@ -202,6 +202,7 @@ class Login(SessionTest):
         with self.another_boot(new):
             self.check(0, "systemctl", "restart", "systemd-journald.service")
         self.check(0, "systemctl", "start", self.manager)
+        return new
 
     def boots(self):
         """The ids of those that the person's journal knows, the oldest first."""
@@ -218,13 +219,16 @@ class Login(SessionTest):
         (self.home / ".config/containers/systemd/test-boot.container").write_text(UNIT.replace("echo ready", "echo at work after"))
         self.person("haulout", "quadlet", "sync")
         before = self.boots()
-        self.start_machine_again()
+        boot = self.start_machine_again()
         self.assertEqual(self.boots()[:-1], before)
         # A container has its journal of all boots.
         self.assertEqual(self.person("haulout", "logs", "c").stdout, "ready\nbye\n")
         self.person("haulout", "start", "c")
         wait_until(lambda: self.person("haulout", "logs", "c").stdout == "ready\nbye\nready\n", "it is ready again")
         wait_until(lambda: self.person("systemctl", "--user", "is-active", "test-boot.service", status=None).stdout == "active\n", "the unit runs again")
+        with self.another_boot(boot):
+            seen = self.person(TESTS / "run", "root/boots.py", status=None)
+        self.assertIn("1 passed, 0 failed, 0 skipped", seen.stdout, seen.stderr)
 
     def test_enable_makes_a_unit_start_at_boot(self):
         self.check(0, "loginctl", "disable-linger", PERSON)

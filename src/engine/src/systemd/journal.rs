@@ -100,18 +100,30 @@ fn failed(source: io::Error) -> Error {
 
 /// The lines of a unit of the user's manager (of root: the machine's).
 pub fn lines(unit: &str, reading: &Reading) -> BoxStream<'static, Result<LogLine, Error>> {
-    let mut command = reader();
-    if !is_root_of_machine() {
-        command.arg("--user");
-    }
-    command.arg(format!("--unit={unit}")).args(reading.arguments());
+    let unit = unit.to_owned();
+    // journalctl follows this boot, and shows no other then: what there is of others is read before.
+    let past = (reading.follow && reading.boot.is_none()).then(|| Reading { follow: false, ..reading.clone() });
+    let readings: Vec<Reading> = past.into_iter().chain([reading.clone()]).collect();
     let stream = async_stream::try_stream! {
-        let mut child = command.spawn().map_err(failed)?;
-        let Some(output) = child.stdout.take() else { return };
-        let mut output = BufReader::new(output).split(b'\n');
-        while let Some(text) = output.next_segment().await.map_err(failed)? {
-            if let Some((line, _)) = parse(&text) {
-                yield line;
+        let mut last = None;
+        for reading in readings {
+            let mut command = reader();
+            if !is_root_of_machine() {
+                command.arg("--user");
+            }
+            command.arg(format!("--unit={unit}"));
+            match &last {
+                Some(cursor) => command.args(["--follow", "--no-tail", &format!("--after-cursor={cursor}")]),
+                None => command.args(reading.arguments()),
+            };
+            let mut child = command.spawn().map_err(failed)?;
+            let Some(output) = child.stdout.take() else { return };
+            let mut output = BufReader::new(output).split(b'\n');
+            while let Some(text) = output.next_segment().await.map_err(failed)? {
+                if let Some((line, cursor)) = parse(&text) {
+                    last = Some(cursor);
+                    yield line;
+                }
             }
         }
     };
