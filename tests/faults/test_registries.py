@@ -7,7 +7,7 @@ import threading
 
 from cli.test_registry import RegistryTest, kept
 from registry import Image, Registry, digest, layer, refusal, tar
-from session import DATA
+from session import DATA, wait_until
 
 
 class Pull(RegistryTest):
@@ -207,12 +207,18 @@ class Push(RegistryTest):
     def test_a_token_that_ends_while_a_layer_is_on_its_way_is_fetched_for_it_again(self):
         self.other.token, expired, answer = "first", [], self.other.answer
 
+        checked = set()
+
         def expire(handler):
             if handler.command == "PATCH" and not expired:
                 expired.append(True)
+                # No token ends as soon as it is given: the other layer was asked for with it.
+                wait_until(lambda: len(checked) == 2, lambda: checked)
                 self.other.token = "second"
                 handler.body()
-            return answer(handler)
+            answer(handler)
+            if handler.command == "HEAD" and "Authorization" in handler.headers:
+                checked.add(handler.path)
 
         self.other.answer = expire
         self.push()
