@@ -51,8 +51,9 @@ class Life(SessionTest):
     def test_a_stop_waits_as_long_as_the_container_says_and_no_longer(self):
         self.sleeper("--stop-timeout", "1")
         began = time.monotonic()
-        self.haulout("stop", "one")
+        said = self.haulout("stop", "one").stderr
         self.assertGreaterEqual(time.monotonic() - began, 1)
+        self.assertIn("StopSignal SIGTERM failed to stop container one in 1 seconds, resorting to SIGKILL", said)
         self.assertEqual(self.inspect("one")["State"]["ExitCode"], 137)
 
     def test_the_name_of_one_that_goes_when_it_ends_is_free_once_it_is_stopped(self):

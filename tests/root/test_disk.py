@@ -264,7 +264,7 @@ class ReadOnly(Disk):
         # What ends is known to have, with its status.
         self.here("stop", "stopped")
         self.here("kill", "--signal", "KILL", "killed")
-        self.here("stop", "gone")
+        self.assertIn("has stopped, and cannot be removed: ", self.here("stop", "gone").stderr)
         wait_until(lambda: self.state("killed") == "exited 137", lambda: self.state("killed"))
         self.assertEqual(self.state("stopped"), "exited 3")
         self.assertEqual(self.here("wait", "stopped", "killed").stdout, "3\n137\n")

@@ -6,6 +6,7 @@ use futures_util::stream::{self, StreamExt as _};
 use haulout_engine::Error;
 use haulout_engine::container::{ContainerId, RemoveOptions, Summary};
 
+use super::create;
 use crate::exit::{Failure, Failures};
 use crate::invocation::Invocation;
 use crate::names::{Selection, Target};
@@ -97,6 +98,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             Err(error) => failures.push(error.into()),
         }
     }
+    create::warn(&engine);
     Failures::of(failures)?;
     Ok(0)
 }

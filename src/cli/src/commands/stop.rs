@@ -4,6 +4,7 @@
 use anyhow::Result;
 use futures_util::stream::{self, StreamExt as _};
 
+use super::create;
 use crate::exit::Failures;
 use crate::invocation::Invocation;
 use crate::names::Selection;
@@ -67,6 +68,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             Err(error) => failures.push(error.into()),
         }
     }
+    create::warn(&engine);
     Failures::of(failures)?;
     Ok(0)
 }

@@ -15,7 +15,7 @@ use super::launch::failure;
 use super::prepare::stop_signal;
 use super::status::{Monitor, Seen};
 use super::{Condition, ContainerId, Containers, Record, Status, attach, signal};
-use crate::engine::Error;
+use crate::engine::{Error, chain};
 use crate::event;
 
 /// Seconds between the stop signal and SIGKILL when nobody says otherwise.
@@ -66,8 +66,15 @@ impl Containers {
         if seen.monitor == Monitor::Gone {
             self.reap(id).await?;
         }
-        if record.options.remove {
-            self.see_removed(&record).await?;
+        if record.options.remove
+            && let Err(error) = self.see_removed(&record).await
+        {
+            // It has stopped, which is what was asked for.
+            self.engine.warn(format!(
+                "container {} has stopped, and cannot be removed: {}",
+                record.name,
+                chain(&error)
+            ));
         }
         Ok(())
     }
@@ -86,7 +93,7 @@ impl Containers {
         }
         match self.clean_up(&record.id).await {
             // Somebody has started it again; or it is left to those.
-            Err(Error::WrongState(_) | Error::NoSteps) => Ok(()),
+            Err(Error::WrongState(_) | Error::NoSteps | Error::NoSuchContainer(_)) => Ok(()),
             done => done,
         }
     }
