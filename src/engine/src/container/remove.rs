@@ -27,6 +27,9 @@ const REMOVING: &str = ".removing-";
 /// How long a monitor may take that neither runs a container nor is gone.
 const MONITOR_PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long one may take to end that has given back everything.
+const ENDING_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A monitor that hangs: killed if the container shall go whatever it costs. What it held is given back then.
 fn give_up_on(id: &ContainerId, monitor: Process, force: bool) -> Result<(), Error> {
     if !force {
@@ -59,8 +62,12 @@ impl Containers {
         let record = self.record(id).await?;
         // What is being removed is not started by anyone meanwhile.
         let mut lock = self.lock(id).await?;
+        let mut monitor = None;
         loop {
             let seen = self.look(id).await?;
+            if let Monitor::Alive(process) = seen.monitor {
+                monitor = Some(process);
+            }
             match (seen.monitor, seen.status) {
                 (Monitor::Absent, _) => break,
                 (Monitor::Gone, _) => self.reap_locked(&record).await?,
@@ -87,7 +94,12 @@ impl Containers {
                 }
             }
         }
-        self.take_away(&record, lock, options.volumes || record.options.remove).await
+        self.take_away(&record, lock, options.volumes || record.options.remove).await?;
+        if let Some(process) = monitor.filter(|_| options.force) {
+            // A service's main process is its monitor: once ExecStop= is over, systemd kills what is left, and calls that a failure.
+            let _ = tokio::time::timeout(ENDING_PATIENCE, event::end_of(process)).await;
+        }
+        Ok(())
     }
 
     /// Removes a container of which its monitor has just said that it has ended; who else did so was quicker.
