@@ -3,10 +3,12 @@
 //! or a folder, and containers-transports(5)' `dir`.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -25,6 +27,9 @@ use crate::engine::{Engine, Error};
 use crate::step::Compression;
 
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// How far the disk may be behind what is written.
+const BEHIND: Duration = Duration::from_millis(30);
 
 /// In which form images are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,8 +132,14 @@ pub(super) async fn save(
         SaveTo::Folder(folder) => std::path::absolute(folder).ok(),
     };
     let mut saved = match (form.transport, to) {
-        (Transport::DockerArchive, SaveTo::File(file)) => saving.docker_archive(File::from(file)).await,
-        (Transport::OciArchive, SaveTo::File(file)) => saving.oci_archive(File::from(file)).await,
+        (Transport::DockerArchive, SaveTo::File(file)) => {
+            let file = File::from(file);
+            behind(&file, saving.docker_archive(&file)).await
+        }
+        (Transport::OciArchive, SaveTo::File(file)) => {
+            let file = File::from(file);
+            behind(&file, saving.oci_archive(&file)).await
+        }
         (Transport::Dir, SaveTo::Folder(folder)) => saving.folder(&folder).await,
         (Transport::Oci, SaveTo::Folder(folder)) => saving.oci_folder(&folder).await,
         _ => Err(Error::Invalid("an archive is written to a file, and a directory to a directory".to_owned())),
@@ -229,8 +240,8 @@ struct Saving<'a> {
 
 impl Saving<'_> {
     /// Answers what the digest of every image's manifest is there, as all of these do; an archive of Docker's has none.
-    async fn docker_archive(&self, file: File) -> Result<Vec<Digest>, Error> {
-        let mut tar = Tar { file, mode: 0o444 };
+    async fn docker_archive(&self, file: &File) -> Result<Vec<Digest>, Error> {
+        let mut tar = Tar { file: file.try_clone().map_err(writing)?, mode: 0o444 };
         for layer in self.layers {
             let name = format!("{}.tar", layer.blob.hex());
             let header = header(&name, tar::EntryType::Regular, layer.size, 0o444).map_err(writing)?;
@@ -264,7 +275,7 @@ impl Saving<'_> {
         Ok(self.images.iter().map(|image| image.details.summary.digest).collect())
     }
 
-    async fn oci_archive(&self, file: File) -> Result<Vec<Digest>, Error> {
+    async fn oci_archive(&self, file: &File) -> Result<Vec<Digest>, Error> {
         // How long a layer is when it is packed, and what it is called, is known when it is written: its header is written last.
         let seekable = file.metadata().map_err(writing)?.is_file();
         let folder = self.engine.paths().layers();
@@ -294,7 +305,7 @@ impl Saving<'_> {
             return Ok(digests);
         }
         tar.file.rewind().map_err(writing)?;
-        let (mut from, mut to) = (tar.file, file);
+        let (mut from, mut to) = (tar.file, file.try_clone().map_err(writing)?);
         self.engine
             .blocking("writing an archive", move || io::copy(&mut from, &mut to).map(drop).map_err(writing))
             .await?;
@@ -496,6 +507,27 @@ fn place(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
     file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Does `work`, which writes to `file`. Meanwhile what it has written goes to the disk, so that the sync at the end has little left to
+/// wait for.
+async fn behind<T>(file: &File, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    if !file.metadata().map_err(writing)?.is_file() {
+        return work.await;
+    }
+    tokio::select! {
+        done = work => done,
+        Err(error) = keep_syncing(file) => Err(writing(error)),
+    }
+}
+
+/// Until that fails. An error of the disk's is told once: to this, and not to the sync at the end.
+async fn keep_syncing(file: &File) -> io::Result<Infallible> {
+    loop {
+        tokio::time::sleep(BEHIND).await;
+        let file = file.try_clone()?;
+        tokio::task::spawn_blocking(move || sync(&file)).await??;
+    }
 }
 
 /// What is said to be saved is on the disk. A pipe has none.
