@@ -22,10 +22,10 @@ pub fn abilities(program: &Path, cache: &Path) -> io::Result<Abilities> {
 
     let found = fs::metadata(program)?;
     let key = format!("{} {} {} {}", program.display(), found.ino(), found.size(), found.mtime());
-    if let Ok(known) = fs::read_to_string(cache)
-        && let Some(answer) = known.strip_prefix(&key)
-    {
-        return Ok(Abilities { map_guest_addr: answer.trim() == "map-guest-addr" });
+    let known = fs::read_to_string(cache).unwrap_or_default();
+    // One that a full disk cut short is no answer.
+    if let Some(answer @ ("map-guest-addr" | "-")) = known.strip_prefix(&key).map(str::trim) {
+        return Ok(Abilities { map_guest_addr: answer == "map-guest-addr" });
     }
     let output = Command::new(program).arg("--help").stdin(Stdio::null()).output()?;
     let told = [output.stdout, output.stderr].concat();
@@ -202,6 +202,11 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(abilities(&program, &cache).unwrap(), NEW);
         }
-        assert_eq!(fs::read_to_string(folder.path().join("asked")).unwrap(), "x\n");
+        let asked = || fs::read_to_string(folder.path().join("asked")).unwrap();
+        assert_eq!(asked(), "x\n");
+        let whole = fs::read(&cache).unwrap();
+        fs::write(&cache, &whole[..whole.len() - 3]).unwrap();
+        assert_eq!(abilities(&program, &cache).unwrap(), NEW);
+        assert_eq!(asked(), "x\nx\n");
     }
 }
