@@ -270,8 +270,7 @@ fn process_of(request: &Request<'_>, chosen: &Capabilities) -> Result<Process, S
         command.splice(..0, [INIT_PLACE.to_owned(), "--".to_owned()]);
     }
     let proxies = !options.no_proxy;
-    let environment = process::environment(options, image, configured.env.items(), proxies, request.hostname);
-    let mut environment = environment;
+    let mut environment = process::environment(options, image, configured.env.items(), proxies, request.hostname);
     if record.runs_systemd() {
         environment.set(&format!("container_uuid={:.32}", record.id.to_string()));
     }

@@ -27,6 +27,9 @@ const SCRATCH: [&str; 3] = ["/run", "/tmp", "/var/tmp"];
 /// What systemd wants to find empty and its own.
 const SYSTEMD: [&str; 4] = ["/run", "/run/lock", "/tmp", "/var/log/journal"];
 
+/// What holds data, and neither programs nor devices.
+const STRICT: [&str; 3] = ["nosuid", "noexec", "nodev"];
+
 /// Kernel folders: what is mounted below one of these by default is not, when the user mounts the folder itself.
 const KERNEL: [&str; 3] = ["/dev", "/proc", "/sys"];
 
@@ -116,38 +119,68 @@ pub(super) fn propagation(mounts: &[OciMount]) -> Option<&'static str> {
 }
 
 fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
+    let mut mounts = kernel(defaults)?;
+    mounts.extend(messages(defaults)?);
+    mounts.extend(files(defaults)?);
+    if defaults.read_only && !defaults.options.no_scratch {
+        for place in SCRATCH {
+            mounts.push(oci("tmpfs", "tmpfs", place, ["rw", "rprivate", "nosuid", "nodev", "tmpcopyup"])?);
+        }
+    }
+    if defaults.systemd {
+        let size = defaults.options.systemd_size.map(|bytes| format!("size={bytes}"));
+        for place in SYSTEMD {
+            if !mounts.iter().any(|mount| mount.destination() == Path::new(place)) {
+                let words = ["rw", "rprivate", "nosuid", "nodev", "tmpcopyup"].into_iter().chain(size.as_deref());
+                mounts.push(oci("tmpfs", "tmpfs", place, words)?);
+            }
+        }
+    }
+    mounts.extend(secrets(defaults)?);
+    if let Some(init) = defaults.init {
+        mounts.push(oci("bind", init, super::INIT_PLACE, ["bind", "ro", "private"])?);
+    }
+    mounts.extend(host_devices(defaults)?);
+    if let Some(zone) = timezone(defaults.options) {
+        mounts.push(oci("bind", zone, "/etc/localtime", ["bind", "ro", "rprivate"])?);
+    }
+    Ok(mounts)
+}
+
+/// `--read-only --read-only-tmpfs=false`: there is no place to write to at all.
+fn sealed(defaults: &Defaults<'_>) -> Option<&'static str> {
+    (defaults.read_only && defaults.options.no_scratch).then_some("ro")
+}
+
+/// The kernel's own file systems.
+fn kernel(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
+    let options = defaults.options;
     let access = if defaults.privileged { "rw" } else { "ro" };
     // What is below its own cgroup is systemd's to divide.
     let shown = |pattern: &String| pattern == "ALL" || pattern == "/sys/fs/cgroup";
-    let is_shown = defaults.options.security.unmask.iter().any(shown);
+    let is_shown = options.security.unmask.iter().any(shown);
     let cgroup_access = if defaults.systemd || is_shown { "rw" } else { access };
-    let strict = ["nosuid", "noexec", "nodev"];
-    let options = defaults.options;
-    let host_pid = options.namespaces.pid == Namespace::Host;
-    let mut mounts = vec![if host_pid {
+    let proc = if options.namespaces.pid == Namespace::Host {
         // A proc of its own would have to be of processes of its own.
         oci("bind", "/proc", "/proc", ["rbind", "nosuid", "noexec", "nodev"])?
+    } else if options.security.proc.is_empty() {
+        oci("proc", "proc", "/proc", STRICT)?
     } else {
-        let asked = options.security.proc.iter().map(String::as_str);
-        if options.security.proc.is_empty() {
-            oci("proc", "proc", "/proc", strict)?
-        } else {
-            oci("proc", "proc", "/proc", asked)?
-        }
-    }];
-    mounts.push(if defaults.host_network {
+        oci("proc", "proc", "/proc", options.security.proc.iter().map(String::as_str))?
+    };
+    let sysfs = if defaults.host_network {
         // The host's network is not this user namespace's: a sysfs of its own cannot be mounted.
         oci("bind", "/sys", "/sys", ["rprivate", "nosuid", "noexec", "nodev", access, "rbind"])?
     } else {
         oci("sysfs", "sysfs", "/sys", ["nosuid", "noexec", "nodev", access])?
-    });
-    // `--read-only --read-only-tmpfs=false`: there is no place to write to at all.
-    let sealed = (defaults.read_only && options.no_scratch).then_some("ro");
-    let shm = format!("size={}", defaults.shm_size);
-    let terminals: &[&str] = &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
-    let terminals = terminals[..terminals.len() - usize::from(!defaults.terminals)].iter().copied();
-    mounts.extend([
-        oci("tmpfs", "tmpfs", "/dev", ["nosuid", "strictatime", "mode=755", "size=65536k"].into_iter().chain(sealed))?,
+    };
+    let dev = ["nosuid", "strictatime", "mode=755", "size=65536k"].into_iter().chain(sealed(defaults));
+    let terminals = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    let terminals = terminals.into_iter().chain(defaults.terminals.then_some("gid=5"));
+    Ok(vec![
+        proc,
+        sysfs,
+        oci("tmpfs", "tmpfs", "/dev", dev)?,
         oci("devpts", "devpts", "/dev/pts", terminals)?,
         oci(
             "cgroup",
@@ -155,33 +188,41 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
             "/sys/fs/cgroup",
             ["rprivate", "nosuid", "noexec", "nodev", "relatime", cgroup_access],
         )?,
-    ]);
-    match options.namespaces.ipc {
-        Namespace::Host => {
-            for place in ["/dev/mqueue", "/dev/shm"] {
-                mounts.push(oci("bind", place, place, ["bind", "nosuid", "noexec", "nodev"])?);
-            }
-        }
-        Namespace::None => mounts.push(oci("mqueue", "mqueue", "/dev/mqueue", strict)?),
-        _ => {
-            mounts.push(oci("mqueue", "mqueue", "/dev/mqueue", strict)?);
-            let words = ["nosuid", "noexec", "nodev"].into_iter();
-            mounts.push(match defaults.shared_memory {
-                Some(shared) => oci("bind", shared, "/dev/shm", words.chain(["bind", "rprivate"]).chain(sealed))?,
-                None => oci("tmpfs", "shm", "/dev/shm", words.chain(["mode=1777", &shm]).chain(sealed))?,
-            });
-        }
+    ])
+}
+
+/// Message queues and shared memory: whose they are is the IPC namespace's to say.
+fn messages(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
+    let ipc = &defaults.options.namespaces.ipc;
+    if *ipc == Namespace::Host {
+        let bound = |place| oci("bind", place, place, ["bind"].into_iter().chain(STRICT));
+        return Ok(vec![bound("/dev/mqueue")?, bound("/dev/shm")?]);
     }
+    let mut mounts = vec![oci("mqueue", "mqueue", "/dev/mqueue", STRICT)?];
+    if *ipc != Namespace::None {
+        let size = format!("size={}", defaults.shm_size);
+        let words = |more| STRICT.into_iter().chain(more).chain(sealed(defaults));
+        mounts.push(match defaults.shared_memory {
+            Some(shared) => oci("bind", shared, "/dev/shm", words(["bind", "rprivate"]))?,
+            None => oci("tmpfs", "shm", "/dev/shm", words(["mode=1777", &size]))?,
+        });
+    }
+    Ok(mounts)
+}
+
+/// The bundle's own files.
+fn files(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
+    let options: &[&str] = if defaults.read_only {
+        &["bind", "rprivate", "ro", "nosuid", "noexec", "nodev"]
+    } else {
+        &["bind", "rprivate"]
+    };
+    let mut mounts = Vec::new();
     for (file, place) in FILES {
         let source = defaults.bundle.join(file);
         if !source.exists() {
             continue;
         }
-        let options: &[&str] = if defaults.read_only {
-            &["bind", "rprivate", "ro", "nosuid", "noexec", "nodev"]
-        } else {
-            &["bind", "rprivate"]
-        };
         if ["hosts", "resolv.conf"].contains(&file) {
             for folder in &defaults.options.chroot_dirs {
                 let place = folder.join(place.trim_start_matches('/'));
@@ -190,31 +231,25 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
         }
         mounts.push(oci("bind", source, place, options.iter().copied())?);
     }
-    if defaults.read_only && !options.no_scratch {
-        for place in SCRATCH {
-            mounts.push(oci("tmpfs", "tmpfs", place, ["rw", "rprivate", "nosuid", "nodev", "tmpcopyup"])?);
-        }
-    }
-    if defaults.systemd {
-        let size = options.systemd_size.map(|bytes| format!("size={bytes}"));
-        for place in SYSTEMD {
-            if !mounts.iter().any(|mount| mount.destination() == Path::new(place)) {
-                let words = ["rw", "rprivate", "nosuid", "nodev", "tmpcopyup"].into_iter().chain(size.as_deref());
-                mounts.push(oci("tmpfs", "tmpfs", place, words)?);
-            }
-        }
-    }
-    let secrets = secret::place::mounts(defaults.bundle, options);
+    Ok(mounts)
+}
+
+fn secrets(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
+    let secrets = secret::place::mounts(defaults.bundle, defaults.options);
+    let mut mounts = Vec::new();
     if secrets.iter().any(|(_, place)| place.starts_with(secret::place::FOLDER)) {
         mounts.push(oci("tmpfs", "tmpfs", secret::place::FOLDER, ["rw", "rprivate", "nosuid", "nodev", "mode=0755"])?);
     }
     for (source, place) in secrets {
         mounts.push(oci("bind", source, place, ["bind", "rprivate"])?);
     }
-    if let Some(init) = defaults.init {
-        mounts.push(oci("bind", init, super::INIT_PLACE, ["bind", "ro", "private"])?);
-    }
-    for device in &options.devices {
+    Ok(mounts)
+}
+
+/// The devices that were asked for, and with `--privileged` all: who is not root cannot make any.
+fn host_devices(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
+    let mut mounts = Vec::new();
+    for device in &defaults.options.devices {
         let access = if device.access.contains('w') { "rw" } else { "ro" };
         let found = if device.host.is_dir() { devices(&device.host)? } else { vec![device.host.clone()] };
         for host in found {
@@ -222,9 +257,6 @@ fn of_every(defaults: &Defaults<'_>) -> Result<Vec<OciMount>, SpecError> {
             let inside = inside.map_or(device.inside.clone(), |rest| device.inside.join(rest));
             mounts.push(oci("bind", &host, inside, ["slave", "nosuid", "noexec", access, "rbind"])?);
         }
-    }
-    if let Some(zone) = timezone(options) {
-        mounts.push(oci("bind", zone, "/etc/localtime", ["bind", "ro", "rprivate"])?);
     }
     if defaults.privileged {
         for device in devices(Path::new("/dev"))? {
