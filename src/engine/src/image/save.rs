@@ -28,8 +28,9 @@ use crate::step::Compression;
 
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// How far the disk may be behind what is written.
-const BEHIND: Duration = Duration::from_millis(30);
+/// How far the disk may be behind what is written, in bytes, and how often that is looked at.
+const BEHIND: u64 = 16 << 20;
+const LOOK: Duration = Duration::from_millis(20);
 
 /// In which form images are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -521,12 +522,17 @@ async fn behind<T>(file: &File, work: impl Future<Output = Result<T, Error>>) ->
     }
 }
 
-/// Until that fails. An error of the disk's is told once: to this, and not to the sync at the end.
+/// Until it fails. An error of the disk's is told once: to this, and not to the sync at the end.
 async fn keep_syncing(file: &File) -> io::Result<Infallible> {
+    let mut synced = 0;
     loop {
-        tokio::time::sleep(BEHIND).await;
-        let file = file.try_clone()?;
-        tokio::task::spawn_blocking(move || sync(&file)).await??;
+        tokio::time::sleep(LOOK).await;
+        let written = file.metadata()?.len();
+        if written >= synced + BEHIND {
+            let file = file.try_clone()?;
+            tokio::task::spawn_blocking(move || sync(&file)).await??;
+            synced = written;
+        }
     }
 }
 
