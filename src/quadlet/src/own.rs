@@ -2,11 +2,12 @@
 //! The folder of the units that somebody writes for themselves: each is changed whole or not at all, and never over what somebody else has
 //! written meanwhile.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
+use crate::home;
 use crate::kind::UnitName;
 
 /// The folder.
@@ -63,12 +64,7 @@ impl OwnFolder {
     /// # Errors
     /// [`OwnError::NoHome`].
     pub fn of_environment(user: bool) -> Result<Self, OwnError> {
-        let said = |name: &str| env::var_os(name).filter(|said| !said.is_empty()).map(PathBuf::from);
-        let config = if user {
-            said("XDG_CONFIG_HOME").or_else(|| Some(said("HOME")?.join(".config"))).ok_or(OwnError::NoHome)?
-        } else {
-            PathBuf::from("/etc")
-        };
+        let config = if user { home::config().ok_or(OwnError::NoHome)? } else { PathBuf::from("/etc") };
         Ok(Self { path: config.join("containers/systemd") })
     }
 

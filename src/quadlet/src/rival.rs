@@ -3,8 +3,11 @@
 //! Ours stands back, unless it was chosen: `quadlet = "haulout"` in `~/.config/haulout/config.toml`, for the machine in
 //! `/etc/haulout/config.toml`. Chosen, it writes to the early folder, which outranks everything.
 
+use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+
+use crate::home;
 
 /// Where systemd looks for generators (systemd.generator(7)).
 const GENERATORS: [&str; 4] = ["/run/systemd", "/etc/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
@@ -39,12 +42,12 @@ fn podman(user: bool) -> Option<PathBuf> {
     generator("podman", user)
 }
 
-/// The generator of that name. One that is masked by a link to /dev/null is none.
+/// The generator of that name. One that is masked, by a link to /dev/null, is none.
 fn generator(name: &str, user: bool) -> Option<PathBuf> {
     let scope = if user { "user" } else { "system" };
     let paths = GENERATORS.map(|folder| Path::new(folder).join(format!("{scope}-generators/{name}-{scope}-generator")));
     let first = paths.into_iter().find(|path| fs::symlink_metadata(path).is_ok())?;
-    let masked = fs::canonicalize(&first).is_ok_and(|real| real == Path::new("/dev/null"));
+    let masked = fs::metadata(&first).is_ok_and(|found| found.file_type().is_char_device());
     (!masked).then_some(first)
 }
 
@@ -59,9 +62,7 @@ pub fn broken_choice(user: bool) -> Option<(PathBuf, String)> {
 
 /// The files in which a choice may stand, the first that says anything counts.
 fn files(user: bool) -> impl Iterator<Item = PathBuf> {
-    let home = || env::var_os("HOME").map(PathBuf::from);
-    let own = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".config")));
-    let own = own.filter(|_| user).map(|folder| folder.join("haulout/config.toml"));
+    let own = home::config().filter(|_| user).map(|folder| folder.join("haulout/config.toml"));
     own.into_iter().chain([PathBuf::from("/etc/haulout/config.toml")])
 }
 

@@ -11,6 +11,7 @@ use std::{env, fs, io};
 use rustix::fs::{Mode, OFlags};
 
 use crate::bundle;
+use crate::home;
 use crate::kind::UnitName;
 use crate::problem::{Fault, Problem};
 use crate::source::Source;
@@ -46,10 +47,8 @@ impl SearchPath {
             let folders = ["/run", "/etc", "/usr/share"];
             return Self(folders.map(|folder| Path::new(folder).join("containers/systemd")).to_vec());
         }
-        let said = |name: &str| env::var_os(name).filter(|said| !said.is_empty()).map(PathBuf::from);
-        let config = said("XDG_CONFIG_HOME").or_else(|| Some(said("HOME")?.join(".config")));
-        let own =
-            [said("XDG_RUNTIME_DIR"), config].into_iter().flatten().map(|folder| folder.join("containers/systemd"));
+        let own = [home::said("XDG_RUNTIME_DIR"), home::config()];
+        let own = own.into_iter().flatten().map(|folder| folder.join("containers/systemd"));
         let uid = rustix::process::getuid().as_raw().to_string();
         let shared = ["/etc", "/usr/share"].into_iter().flat_map(|folder| {
             let users = Path::new(folder).join("containers/systemd/users");

@@ -126,9 +126,7 @@ pub fn source_folder() -> Result<PathBuf> {
 
 /// `$XDG_CONFIG_HOME`, or what stands in for it.
 fn config() -> Result<PathBuf> {
-    let said = |name: &str| std::env::var_os(name).filter(|said| !said.is_empty()).map(PathBuf::from);
-    let config = said("XDG_CONFIG_HOME").or_else(|| Some(said("HOME")?.join(".config")));
-    config.context("finding the folder of your units: neither XDG_CONFIG_HOME nor HOME is set")
+    haulout_quadlet::home::config().context("finding the folder of your units: neither XDG_CONFIG_HOME nor HOME is set")
 }
 
 /// Has systemd have the services of the units as these are now: its generator makes them, or `quadlet sync` does.
