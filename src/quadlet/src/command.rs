@@ -1,58 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A command line in a unit.
 
-use std::fmt;
-
 use crate::unit::words;
 
-/// A program and its arguments; shown, they are quoted as systemd.service(5) wants them.
+/// A program and its arguments, quoted as systemd.service(5) wants them: written word by word, because most of a generator's work is to
+/// write commands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Command {
-    prefix: &'static str,
-    words: Vec<String>,
+    line: String,
 }
 
+/// No less than most commands take.
+const USUAL: usize = 512;
+
 impl Command {
-    pub(crate) fn new(words: Vec<String>) -> Self {
-        Self { prefix: "", words }
+    pub(crate) fn new(program: &str) -> Self {
+        let mut command = Self { line: String::with_capacity(USUAL) };
+        command.arg(program);
+        command
     }
 
     /// One whose failure does not count.
     pub(crate) fn forgiven(mut self) -> Self {
-        self.prefix = "-";
+        self.line.insert(0, '-');
         self
     }
 
-    pub(crate) fn arg(&mut self, word: impl Into<String>) -> &mut Self {
-        self.words.push(word.into());
+    pub(crate) fn arg(&mut self, word: impl AsRef<str>) -> &mut Self {
+        if !self.line.is_empty() {
+            self.line.push(' ');
+        }
+        // A String takes whatever is written.
+        let _ = words::write_quoted(word.as_ref(), &mut self.line);
         self
     }
 
-    pub(crate) fn args<W: Into<String>>(&mut self, words: impl IntoIterator<Item = W>) -> &mut Self {
-        self.words.extend(words.into_iter().map(Into::into));
+    pub(crate) fn args(&mut self, words: impl IntoIterator<Item = impl AsRef<str>>) -> &mut Self {
+        for word in words {
+            self.arg(word);
+        }
         self
     }
 
     /// The option and its value, as two words.
-    pub(crate) fn option(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+    pub(crate) fn option(&mut self, name: &str, value: impl AsRef<str>) -> &mut Self {
         self.arg(name).arg(value)
     }
 
     /// The option, and what it says when it is off.
     pub(crate) fn switch(&mut self, name: &str, on: bool) -> &mut Self {
-        self.arg(if on { name.to_owned() } else { format!("{name}=false") })
+        if on { self.arg(name) } else { self.arg(format!("{name}=false")) }
     }
 }
 
-impl fmt::Display for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.prefix)?;
-        for (index, word) in self.words.iter().enumerate() {
-            if index > 0 {
-                f.write_str(" ")?;
-            }
-            words::write_quoted(word, f)?;
-        }
-        Ok(())
+impl From<Command> for String {
+    fn from(command: Command) -> Self {
+        command.line
     }
 }

@@ -124,7 +124,7 @@ pub fn read(kind: Kind, text: &str) -> Reading {
     let unshown = entries.filter(|(section, entry)| !is_shown(kind, section, entry));
     let others = unshown.map(|(section, entry)| Other {
         section: section.name().to_owned(),
-        key: entry.key.clone(),
+        key: entry.key.to_string(),
         line: entry.place().map_or(1, |place| place.line),
     });
     Reading { items, others: others.collect() }

@@ -278,7 +278,7 @@ impl Making {
             Some((key, Becomes::Words(_))) => self.add_word(key, value),
             // A variable of who runs it has no value here: the unit's own environment is what it is taken from.
             Some((key, Becomes::Pairs(_))) if value.contains('=') => self.add_word(key, value),
-            Some((_, Becomes::Switch(_))) if Entry::new(flag, value).boolean().is_none() => {
+            Some((_, Becomes::Switch(_))) if Entry::new("", value).boolean().is_none() => {
                 self.refuse(flag, value, "write true or false");
             }
             None | Some((_, Becomes::Pairs(_))) => self.add_args(flag, value),

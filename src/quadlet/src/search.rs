@@ -129,17 +129,18 @@ impl Walk {
             Ok(entries) => entries.flatten(),
             Err(error) => return problems.push((folder.to_owned(), unreadable(&error))),
         };
-        let (mut below, mut files): (Vec<OsString>, Vec<PathBuf>) = (Vec::new(), Vec::new());
+        let (mut below, mut files): (Vec<OsString>, Vec<OsString>) = (Vec::new(), Vec::new());
         for entry in entries {
+            let name = entry.file_name();
             if is_folder(&entry) {
-                below.push(entry.file_name());
-            } else if is_unit(Path::new(&entry.file_name())) {
-                files.push(entry.path());
+                below.push(name);
+            } else if is_unit(Path::new(&name)) {
+                files.push(name);
             }
         }
         below.sort();
         files.sort();
-        self.files.append(&mut files);
+        self.files.extend(files.into_iter().map(|name| folder.join(name)));
         for name in below {
             let path = folder.join(&name);
             let Some(name) = name.to_str() else { continue };

@@ -81,7 +81,7 @@ impl Source {
                 if !known.iter().any(|key| key.name == entry.key) {
                     let near = keys::near(known, &entry.key);
                     let file = entry.place().map_or_else(|| self.path.clone(), |place| place.file.to_path_buf());
-                    let (key, section) = (entry.key.clone(), section.name().to_owned());
+                    let (key, section) = (entry.key.to_string(), section.name().to_owned());
                     problems.push(problem(Fault::UnknownKey { key, section, file: file.display().to_string(), near }));
                 }
                 if !entry.value.contains(['"', '\'', '\\']) {

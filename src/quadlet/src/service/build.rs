@@ -25,7 +25,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
     if let Some(context) = context(draft, file.as_deref()) {
         build.arg(context);
     }
-    draft.once(&build, false);
+    draft.once(build, false);
 }
 
 /// The folder or address that is built from; nothing where the file alone says it.

@@ -43,7 +43,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
     draft.own_args(&mut run);
     run.args(image);
     run.args(draft.section().last("Exec").into_iter().flat_map(Entry::words).map(|word| word.text));
-    service(draft, &run, lasting);
+    service(draft, run, lasting);
 }
 
 /// The image, or the folder that takes its place.
@@ -167,7 +167,7 @@ fn pod(draft: &mut Draft<'_>, run: &mut Command) {
 }
 
 /// What the service says beside what it runs.
-fn service(draft: &mut Draft<'_>, run: &Command, lasting: bool) {
+fn service(draft: &mut Draft<'_>, run: Command, lasting: bool) {
     draft.kill_mode();
     let mut remove = draft.program(&["rm", "-v", "-f", "-i"]);
     remove.arg(CID_FILE);
@@ -175,8 +175,8 @@ fn service(draft: &mut Draft<'_>, run: &Command, lasting: bool) {
     let service = draft.service_section();
     // After the unit's own, which must not take it away: auto-update finds the unit by it.
     service.add("Environment", "PODMAN_SYSTEMD_UNIT=%n");
-    service.add("ExecStop", remove.to_string());
-    service.add("ExecStopPost", remove.forgiven().to_string());
+    service.add("ExecStop", remove.clone());
+    service.add("ExecStopPost", remove.forgiven());
     // The container's processes are in cgroups below the unit's.
     service.set("Delegate", "yes");
     if lasting {
@@ -185,9 +185,9 @@ fn service(draft: &mut Draft<'_>, run: &Command, lasting: bool) {
     }
     service.add_default("SyslogIdentifier", "%N");
     if let Some(reload) = reload {
-        service.add("ExecReload", reload.to_string());
+        service.add("ExecReload", reload);
     }
-    service.add("ExecStart", run.to_string());
+    service.add("ExecStart", run);
 }
 
 fn reload(draft: &mut Draft<'_>) -> Option<Command> {

@@ -94,12 +94,12 @@ impl<'a> Draft<'a> {
 
     /// The program with the unit's own global options, and a verb.
     pub(super) fn program(&self, verb: &[&str]) -> Command {
-        let mut command = Command::new(vec![self.settings.program.clone()]);
+        let mut command = Command::new(&self.settings.program);
         for entry in self.section().all("ContainersConfModule") {
             command.arg(format!("--module={}", entry.unquoted()));
         }
         command.args(self.section().words("GlobalArgs").into_iter().map(|(_, word)| word.text));
-        command.args(verb.iter().copied());
+        command.args(verb);
         command
     }
 
@@ -252,9 +252,9 @@ impl<'a> Draft<'a> {
     }
 
     /// `Type=` for what does one thing and is done, `RemainAfterExit=` where others stand on it.
-    pub(super) fn once(&mut self, command: &Command, remains: bool) {
+    pub(super) fn once(&mut self, command: Command, remains: bool) {
         let service = self.service_section();
-        service.add("ExecStart", command.to_string());
+        service.add("ExecStart", command);
         service.add_default("SyslogIdentifier", "%N");
         service.add_default("Type", "oneshot");
         if remains {
@@ -267,7 +267,7 @@ impl<'a> Draft<'a> {
         let mut unknown = Vec::new();
         let units = self.units;
         let translate = |entry: &Entry| {
-            if !DEPENDENCIES.contains(&entry.key.as_str()) {
+            if !DEPENDENCIES.contains(&&*entry.key) {
                 return None;
             }
             let words = entry.words();

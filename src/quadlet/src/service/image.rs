@@ -21,5 +21,5 @@ fn pull(draft: &mut Draft<'_>, noun: &str, key: &'static str) {
     draft.options(&mut pull);
     draft.own_args(&mut pull);
     pull.arg(what);
-    draft.once(&pull, true);
+    draft.once(pull, true);
 }

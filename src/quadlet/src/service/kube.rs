@@ -49,8 +49,8 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         service.set("NotifyAccess", "all");
     }
     service.add_default("SyslogIdentifier", "%N");
-    service.add("ExecStart", play.to_string());
-    service.add("ExecStopPost", down.to_string());
+    service.add("ExecStart", play);
+    service.add("ExecStopPost", down);
     working_directory(draft, &first);
 }
 

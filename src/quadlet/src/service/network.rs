@@ -12,11 +12,11 @@ pub(super) fn make(draft: &mut Draft<'_>) {
     draft.own_args(&mut create);
     let name = draft.source.resource();
     create.arg(name.clone());
-    draft.once(&create, true);
+    draft.once(create, true);
     if draft.boolean("NetworkDeleteOnStop") == Some(true) {
         let mut remove = draft.program(&["network", "rm"]);
         remove.arg(name);
-        draft.service_section().add("ExecStopPost", remove.to_string());
+        draft.service_section().add("ExecStopPost", remove);
     }
 }
 

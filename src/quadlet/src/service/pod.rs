@@ -33,10 +33,10 @@ pub(super) fn make(draft: &mut Draft<'_>) {
 
     let service = draft.service_section();
     service.add_default("SyslogIdentifier", "%N");
-    service.add("ExecStartPre", create.to_string());
-    service.add("ExecStart", start.to_string());
-    service.add("ExecStop", stop.to_string());
-    service.add("ExecStopPost", remove.to_string());
+    service.add("ExecStartPre", create);
+    service.add("ExecStart", start);
+    service.add("ExecStop", stop);
+    service.add("ExecStopPost", remove);
     service.add("Environment", "PODMAN_SYSTEMD_UNIT=%n");
     service.set("Type", "forking");
     service.add_default("Restart", "on-failure");

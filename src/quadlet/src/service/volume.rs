@@ -21,7 +21,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
     }
     draft.own_args(&mut create);
     create.arg(draft.source.resource());
-    draft.once(&create, true);
+    draft.once(create, true);
 }
 
 /// What the volume is mounted from, and to whom it belongs.

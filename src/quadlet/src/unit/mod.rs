@@ -7,6 +7,7 @@ mod parse;
 pub(crate) use parse::continues;
 pub mod words;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ enum Line {
 #[derive(Clone, Debug, Eq)]
 pub struct Entry {
     /// What stands before the `=`.
-    pub key: String,
+    pub key: Cow<'static, str>,
     /// What stands after it, without the white space around it; quotes and escapes as they are.
     pub value: String,
     place: Option<Place>,
@@ -83,7 +84,7 @@ impl PartialEq for Entry {
 
 impl Entry {
     /// One that stands in no file.
-    pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn new(key: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
         Self { key: key.into(), value: value.into(), place: None, start: Part::default(), later: Vec::new() }
     }
 
@@ -176,12 +177,12 @@ impl Section {
     }
 
     /// Adds a line.
-    pub fn add(&mut self, key: &str, value: impl Into<String>) {
+    pub fn add(&mut self, key: &'static str, value: impl Into<String>) {
         self.lines.push(Line::Entry(Entry::new(key, value)));
     }
 
     /// Makes `value` the only one of `key`, in the place of the last one if there is one.
-    pub fn set(&mut self, key: &str, value: &str) {
+    pub fn set(&mut self, key: &'static str, value: &str) {
         let last = self.lines.iter().rposition(|line| matches!(line, Line::Entry(entry) if entry.key == key));
         match last {
             Some(index) => self.lines[index] = Line::Entry(Entry::new(key, value)),
@@ -190,7 +191,7 @@ impl Section {
     }
 
     /// Adds a line unless `key` has one.
-    pub fn add_default(&mut self, key: &str, value: &str) {
+    pub fn add_default(&mut self, key: &'static str, value: &str) {
         if !self.has(key) {
             self.add(key, value);
         }
@@ -255,29 +256,39 @@ impl Unit {
     }
 }
 
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Piece by piece: most of a generator's work is to write units.
-        let mut line = |pieces: &[&str]| pieces.iter().chain(&["\n"]).try_for_each(|piece| f.write_str(piece));
+impl Unit {
+    /// Writes it as a file has it. Piece by piece: most of a generator's work is to write units.
+    pub(crate) fn write_to(&self, to: &mut impl fmt::Write) -> fmt::Result {
         for comment in &self.head {
-            line(&[comment])?;
+            write_line(to, &[comment])?;
         }
         for (index, section) in self.sections.iter().enumerate() {
             if index > 0 {
-                line(&[])?;
+                write_line(to, &[])?;
             }
-            line(&["[", &section.name, "]"])?;
-            for found in &section.lines {
-                match found {
-                    Line::Comment(text) => line(&[text])?,
+            write_line(to, &["[", &section.name, "]"])?;
+            for line in &section.lines {
+                match line {
+                    Line::Comment(text) => write_line(to, &[text])?,
                     Line::Entry(entry) => {
                         // Without the space a backslash at the end would continue the line.
                         let end = if parse::continues(&entry.value) { " " } else { "" };
-                        line(&[&entry.key, "=", &entry.value, end])?;
+                        write_line(to, &[&entry.key, "=", &entry.value, end])?;
                     }
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn write_line(to: &mut impl fmt::Write, pieces: &[&str]) -> fmt::Result {
+    pieces.iter().try_for_each(|piece| to.write_str(piece))?;
+    to.write_char('\n')
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
     }
 }

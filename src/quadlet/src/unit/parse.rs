@@ -119,7 +119,8 @@ impl Parser<'_> {
         let value = after.trim_start_matches(WHITE_SPACE);
         let begins = text.len() - value.len();
         let (start, later) = value_parts(text, begins, at, later);
-        let entry = Entry { key: key.to_owned(), value: value.to_owned(), place: Some(self.place(at)), start, later };
+        let entry =
+            Entry { key: key.to_owned().into(), value: value.to_owned(), place: Some(self.place(at)), start, later };
         self.unit.sections[section].lines.push(Line::Entry(entry));
     }
 

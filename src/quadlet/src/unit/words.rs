@@ -100,6 +100,10 @@ pub(crate) fn write_quoted(word: &str, to: &mut impl fmt::Write) -> fmt::Result 
         // By itself it would end the command.
         return to.write_str(r"\;");
     }
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    if !word.is_empty() && word.as_bytes().iter().all(is_plain) {
+        return to.write_str(word);
+    }
     let plain = |char: char| !char.is_whitespace() && !char.is_control() && !matches!(char, '"' | '\'' | '\\');
     if !word.is_empty() && word.chars().all(plain) {
         return to.write_str(word);
