@@ -98,6 +98,84 @@ class Units(UnitTest):
         self.assertIn(f"{own} is somebody else's", foreign.stderr)
         self.assertEqual(own.read_text(), "[Service]\nExecStart=true\n")
 
+    @unittest.skipUnless(ON_TEST_HOST, "the person's own folders are the tests'")
+    def test_a_folder_of_settings_that_is_no_path_is_as_good_as_none(self):
+        path = self.unit("test-haulout-n.container", GOOD)
+        for said in ("", "config"):
+            path.write_text(f"{GOOD}Environment=SAID={said}\n")
+            # By the choice in ~/.config, of the units there, into the folder there.
+            done = self.haulout("quadlet", "sync", env={"XDG_CONFIG_HOME": said})
+            self.assertEqual(done.stdout, "wrote test-haulout-n.service\n")
+
+    def test_what_cannot_be_read_for_now_keeps_its_service(self):
+        path = self.unit("test-haulout-h.container", GOOD)
+        below = UNITS / "test-haulout-below"
+        below.mkdir()
+        self.addCleanup(below.rmdir)
+        other = self.unit("test-haulout-below/test-haulout-i.container", GOOD)
+        bundle = self.unit("test-haulout-j.quadlets", f"# FileName=test-haulout-j\n{GOOD}ServiceName=test-haulout-k\n")
+        self.assertEqual(self.sync().stdout, "".join(f"wrote test-haulout-{name}.service\n" for name in "ihk"))
+        path.write_bytes(b"\xff")
+        bundle.write_bytes(b"\xff")
+        below.chmod(0)
+        self.addCleanup(below.chmod, 0o755)
+        torn = self.sync()
+        self.assertEqual((torn.returncode, torn.stdout), (1, ""))
+        self.assertIn(f"{path}: error: not UTF-8", torn.stderr)
+        self.assertIn(f"{below}: error: permission denied", torn.stderr)
+        below.chmod(0o755)
+        for file in (path, other, bundle):
+            file.unlink()
+        self.assertEqual(self.sync().stdout, "".join(f"removed test-haulout-{name}.service\n" for name in "hik"))
+
+    def test_a_link_to_somebody_else_s_service_stays_as_it_is(self):
+        own = SERVICES / "test-haulout-own.service"
+        own.write_text("[Service]\nExecStart=true\n")
+        link = SERVICES / "test-haulout-other.service"
+        link.symlink_to(own)
+        self.addCleanup(own.unlink)
+        self.addCleanup(link.unlink)
+        pipe = SERVICES / "test-haulout-pipe.service"
+        os.mkfifo(pipe)
+        self.addCleanup(pipe.unlink)
+        path = self.unit("test-haulout-l.container", GOOD + INSTALL)
+        told = self.sync()
+        self.assertEqual((told.returncode, told.stdout), (1, "wrote test-haulout-l.service\n"))
+        self.assertIn(f"{link} is somebody else's", told.stderr)
+        path.unlink()
+        self.assertEqual(self.sync().stdout, "removed test-haulout-l.service\n")
+        self.assertEqual(os.readlink(link), str(own))
+
+    def test_a_killed_look_leaves_each_service_whole_or_not_there_and_the_next_one_nothing_else(self):
+        before = set(SERVICES.iterdir())
+        for number in range(30):
+            self.unit(f"test-haulout-m{number}.container", GOOD + "[Install]\nWantedBy=default.target\n")
+        struck = 0
+        for call in ("linkat", "renameat", "symlinkat", "write", "fsync"):
+            for when in (2, 9, 25):
+                injection = f"inject={call}:signal=SIGKILL:when={when}"
+                killed = run("strace", "-f", "-qqq", "-o", "/dev/null", "-e", f"trace={call}", "-e", injection,
+                             "haulout", "quadlet", "sync", "--no-reload")
+                struck += killed.returncode != 0
+                written = [path for path in set(SERVICES.iterdir()) - before if path.is_file() and path.suffix == ".service"]
+                for path in written:
+                    self.assertTrue(path.read_text().rstrip().endswith("sleep 1000"), path)
+                for path in written[::2]:
+                    path.unlink()
+        self.assertGreater(struck, 5)
+        self.assertEqual(self.sync().returncode, 0)
+        # What systemd calls writes into a folder that is empty.
+        for call in ("openat", "write", "linkat", "symlinkat"):
+            for when in (2, 9, 25):
+                made = self.temporary_folder() / "made"
+                run("strace", "-f", "-qqq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}",
+                    "haulout-generator", "-user", "-no-kmsg-log", made)
+                for path in made.rglob("*") if made.exists() else []:
+                    if path.is_file():
+                        self.assertRegex(path.name, r"^test-haulout-m\d+\.service$")
+                        self.assertTrue(path.read_text().rstrip().endswith("sleep 1000"), path)
+        self.assertEqual([path for path in SERVICES.iterdir() if path.name.startswith(".haulout-") and path.name != ".haulout-sync"], [])
+
     def test_a_file_is_checked_and_printed_by_its_path_whatever_is_wrong_with_it(self):
         folder = self.temporary_folder()
         bundle = folder / "test-haulout-f.quadlets"

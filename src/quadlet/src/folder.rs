@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! The folder that services are written to: each whole or not at all, and what somebody else put there left alone.
 
+mod writer;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::{env, fs, process};
+use std::{fs, io};
 
-use rustix::fs::{AtFlags, Mode, OFlags, renameat, symlinkat, unlinkat};
-use rustix::io::Errno;
+pub use writer::Writer;
 
+use crate::home;
 use crate::install::{self, Link};
+use crate::search::Found;
 use crate::service::{Outcome, Service};
 
 /// How a service begins that was written here: what does not is somebody else's.
@@ -53,6 +53,24 @@ impl Changes {
     }
 }
 
+/// Services that stay though nothing makes them now: what runs is not to lose its service over a slip.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Those of units with a mistake, without `.service`.
+    pub services: Vec<String>,
+    /// Those of units that were in these files, or below these folders, which cannot be read.
+    pub sources: Vec<PathBuf>,
+}
+
+impl Kept {
+    fn holds(&self, file: &str, text: &str) -> bool {
+        let source = || text.lines().find_map(|line| line.strip_prefix("SourcePath=")).map(Path::new);
+        self.services.iter().any(|kept| file.strip_suffix(".service") == Some(kept))
+            || !self.sources.is_empty()
+                && source().is_some_and(|source| self.sources.iter().any(|kept| source.starts_with(kept)))
+    }
+}
+
 /// Writing a service failed.
 #[derive(Debug, thiserror::Error)]
 #[error("writing {}", path.display())]
@@ -78,9 +96,7 @@ impl ServiceFolder {
         if !user {
             return Some(Self::at("/etc/systemd/system"));
         }
-        let said = |name: &str| env::var_os(name).filter(|said| !said.is_empty()).map(PathBuf::from);
-        let config = said("XDG_CONFIG_HOME").or_else(|| Some(said("HOME")?.join(".config")))?;
-        Some(Self::at(config.join("systemd/user")))
+        Some(Self::at(home::config()?.join("systemd/user")))
     }
 
     /// Where it is.
@@ -88,45 +104,28 @@ impl ServiceFolder {
         &self.path
     }
 
-    /// Writes services and their links. What was there under their names is replaced. Answers what failed: the file, and what the
-    /// system says.
-    pub fn write(&self, services: &[(Service, Vec<Link>)]) -> Vec<FolderError> {
-        if services.is_empty() {
-            return Vec::new();
-        }
-        let folder = match self.open() {
-            Ok(folder) => folder,
-            Err(error) => return vec![error],
-        };
-        let mut text = String::new();
-        let write = |(service, links): &(Service, Vec<Link>)| {
-            text.clear();
-            write_text(service, &mut text);
-            folder.write(&file_name(service), &text)?;
-            links.iter().try_for_each(|link| folder.link(link))
-        };
-        services.iter().map(write).filter_map(Result::err).collect()
+    /// Opens it to write services into it, which hold until the machine is switched off.
+    ///
+    /// # Errors
+    /// It is not there, and cannot be made.
+    pub fn writer(&self) -> Result<Writer, FolderError> {
+        Writer::at(&self.path, false)
     }
 
-    /// Opens it, and makes it where it is not there.
-    fn open(&self) -> Result<Open<'_>, FolderError> {
-        at(&self.path, Open::at(&self.path))
-    }
-
-    /// Makes the folder hold these services and links, and of those that were written here before only the `kept` (whose units
-    /// cannot be read now: what runs is not to lose its service over a slip). What is somebody else's stays.
+    /// Makes the folder hold these services and links, and of those that were written here before only the `kept`. What is somebody
+    /// else's stays. What was written is there after a power cut, too: an empty service would mean that it is masked, and be nobody's.
     ///
     /// # Errors
     /// The file, and what the system says; what was done until then stays done.
-    pub fn sync(&self, services: &[(Service, Vec<Link>)], kept: &[String]) -> Result<Changes, FolderError> {
-        let folder = self.open()?;
+    pub fn sync(&self, services: &[(Service, Vec<Link>)], kept: &Kept) -> Result<Changes, FolderError> {
+        let mut writer = Writer::at(&self.path, true)?;
         // One at a time: two that remove what the other does not know would take turns at undoing each other.
         let lock_path = self.path.join(".haulout-sync");
         let lock = at(&lock_path, fs::File::create(&lock_path))?;
         at(&lock_path, lock.lock())?;
         let mut changes = Changes::default();
         let mut before = self.written_before()?;
-        before.retain(|file, _| !kept.iter().any(|kept| file.strip_suffix(".service") == Some(kept)));
+        before.retain(|file, text| !kept.holds(file, text));
         let mut wanted = BTreeSet::new();
         for (service, links) in services {
             let file = file_name(service);
@@ -139,13 +138,13 @@ impl ServiceFolder {
                     continue;
                 }
                 _ => {
-                    folder.write(&file, &text)?;
+                    writer.put(&file, &text)?;
                     changes.written.push(file.clone());
                 }
             }
             wanted.insert(file);
             for link in links {
-                changes.links |= self.sync_link(&folder, link, &mut changes.foreign)?;
+                changes.links |= self.sync_link(&writer, link, &before, &mut changes.foreign)?;
             }
         }
         let all_links = services.iter().flat_map(|(_, links)| links).map(|link| link.path.clone()).collect();
@@ -155,49 +154,65 @@ impl ServiceFolder {
             at(&path, fs::remove_file(&path))?;
             changes.removed.push(file.clone());
         }
+        if changes.any() {
+            writer.finish()?;
+        }
         Ok(changes)
     }
 
-    /// Makes the folder hold what became of units, with their links, for who cannot install the generator. A unit with a mistake keeps
-    /// the service that it had.
+    /// Makes the folder hold what became of the units that were found, with their links, for who cannot install the generator. A unit with
+    /// a mistake, or that cannot be read, keeps the service that it had.
     ///
     /// # Errors
     /// As [`Self::sync`].
-    pub fn sync_outcomes(&self, outcomes: &[Outcome<'_>]) -> Result<Changes, FolderError> {
-        let broken: Vec<String> = outcomes
-            .iter()
-            .filter(|outcome| outcome.service.is_none())
-            .map(|outcome| outcome.source.service())
-            .collect();
+    pub fn sync_outcomes(&self, found: &Found, outcomes: &[Outcome<'_>]) -> Result<Changes, FolderError> {
+        let broken = outcomes.iter().filter(|outcome| outcome.service.is_none());
+        let kept = Kept {
+            services: broken.map(|outcome| outcome.source.service()).collect(),
+            sources: found.problems.iter().map(|(path, _)| path.clone()).collect(),
+        };
         let with_links = |outcome: &Outcome<'_>| {
             let service = outcome.service.clone()?;
             let links = install::links(outcome.source, &service);
             Some((service, links))
         };
         let services: Vec<_> = outcomes.iter().filter_map(with_links).collect();
-        self.sync(&services, &broken)
+        self.sync(&services, &kept)
     }
 
-    /// Makes a link unless it is there; answers whether it was not.
-    fn sync_link(&self, folder: &Open<'_>, link: &Link, foreign: &mut Vec<PathBuf>) -> Result<bool, FolderError> {
+    /// Makes a link unless it is there; answers whether it was not. One that leads to a service of somebody else's is somebody else's.
+    fn sync_link(
+        &self,
+        writer: &Writer,
+        link: &Link,
+        ours: &BTreeMap<String, String>,
+        foreign: &mut Vec<PathBuf>,
+    ) -> Result<bool, FolderError> {
         let path = self.path.join(&link.path);
-        match fs::symlink_metadata(&path) {
-            Ok(_) if fs::read_link(&path).is_ok_and(|target| target == link.target) => Ok(false),
-            Ok(found) if !found.is_symlink() => {
+        let there = fs::read_link(&path);
+        match there {
+            Ok(target) if target == link.target => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => writer.link(link).map(|()| true),
+            Ok(target) if leads_to(&target, ours) => writer.link(link).map(|()| true),
+            _ => {
                 foreign.push(path);
                 Ok(false)
             }
-            _ => folder.link(link).map(|()| true),
         }
     }
 
-    /// The services that were written here, by the names of their files.
+    /// The services that were written here, by the names of their files. What was left of one that was killed goes.
     fn written_before(&self) -> Result<BTreeMap<String, String>, FolderError> {
         let mut found = BTreeMap::new();
         for entry in at(&self.path, fs::read_dir(&self.path))?.flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-            if let Some(text) = fs::read_to_string(entry.path()).ok().filter(|text| is_file && is_ours(text)) {
+            // A pipe would be waited for.
+            if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                continue;
+            }
+            if writer::is_part(&name) {
+                at(&entry.path(), fs::remove_file(entry.path()))?;
+            } else if let Some(text) = fs::read_to_string(entry.path()).ok().filter(|text| is_ours(text)) {
                 found.insert(name, text);
             }
         }
@@ -211,10 +226,8 @@ impl ServiceFolder {
             for entry in at(&folder, fs::read_dir(&folder))?.flatten() {
                 let path = entry.path();
                 let Ok(target) = fs::read_link(&path) else { continue };
-                let to_ours = target.is_relative()
-                    && target.file_name().and_then(|name| name.to_str()).is_some_and(|name| ours.contains_key(name));
                 let is_wanted = path.strip_prefix(&self.path).is_ok_and(|path| wanted.contains(path));
-                if to_ours && !is_wanted {
+                if leads_to(&target, ours) && !is_wanted {
                     at(&path, fs::remove_file(&path))?;
                     any = true;
                 }
@@ -234,66 +247,10 @@ impl ServiceFolder {
     }
 }
 
-/// A folder that is written to: what is in it is named from there, so that the way to it is not gone anew for each.
-struct Open<'a> {
-    path: &'a Path,
-    folder: OwnedFd,
-    /// A name that nobody else gives anything now.
-    part: String,
-}
-
-impl<'a> Open<'a> {
-    fn at(path: &'a Path) -> io::Result<Self> {
-        fs::create_dir_all(path)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self {
-            path,
-            folder: rustix::fs::open(path, flags, Mode::empty())?,
-            part: format!(".haulout-{}", process::id()),
-        })
-    }
-
-    /// Writes a file, whole or not at all, over what has its name.
-    fn write(&self, name: &str, text: &str) -> Result<(), FolderError> {
-        at(&self.path.join(name), self.or_nothing(self.create(text).and_then(|()| self.give(name))))
-    }
-
-    fn create(&self, text: &str) -> io::Result<()> {
-        // Not there, but for what was left by one that was killed and had the same number.
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file =
-            fs::File::from(rustix::fs::openat(&self.folder, &*self.part, flags, Mode::from_raw_mode(0o644))?);
-        file.write_all(text.as_bytes())
-    }
-
-    /// Makes a link; one that is there is replaced in one step.
-    fn link(&self, link: &Link) -> Result<(), FolderError> {
-        let path = self.path.join(&link.path);
-        let made = match symlinkat(&link.target, &self.folder, &link.path) {
-            Err(Errno::NOENT) => {
-                let above = fs::create_dir_all(path.parent().unwrap_or(self.path));
-                above.and_then(|()| Ok(symlinkat(&link.target, &self.folder, &link.path)?))
-            }
-            Err(Errno::EXIST) => {
-                let made = symlinkat(&link.target, &self.folder, &*self.part).map_err(io::Error::from);
-                self.or_nothing(made.and_then(|()| self.give(&link.path)))
-            }
-            made => made.map_err(io::Error::from),
-        };
-        at(&path, made)
-    }
-
-    /// Gives what is whole now its name.
-    fn give(&self, name: impl AsRef<Path>) -> io::Result<()> {
-        Ok(renameat(&self.folder, &*self.part, &self.folder, name.as_ref())?)
-    }
-
-    /// Leaves nothing of what was not done.
-    fn or_nothing(&self, done: io::Result<()>) -> io::Result<()> {
-        done.inspect_err(|_| {
-            let _ = unlinkat(&self.folder, &*self.part, AtFlags::empty());
-        })
-    }
+/// Whether a link leads to one of the services that were written here.
+fn leads_to(target: &Path, ours: &BTreeMap<String, String>) -> bool {
+    target.is_relative()
+        && target.file_name().and_then(|name| name.to_str()).is_some_and(|name| ours.contains_key(name))
 }
 
 fn file_name(service: &Service) -> String {
@@ -302,13 +259,8 @@ fn file_name(service: &Service) -> String {
 
 fn text(service: &Service) -> String {
     let mut text = String::new();
-    write_text(service, &mut text);
+    writer::write_text(service, &mut text);
     text
-}
-
-fn write_text(service: &Service, to: &mut String) {
-    // A String takes whatever is written.
-    let _ = write!(to, "{MARK}\n#\n{}", service.unit);
 }
 
 #[cfg(test)]
@@ -334,20 +286,22 @@ mod tests {
         symlink("../own.service", path("a.target.wants/own.service")).unwrap();
         let services = ServiceFolder::at(folder.path());
 
-        let first = services.sync(&[service("web", "[Service]\nA=b"), service("own", "[Service]\nA=b")], &[]).unwrap();
+        let none = Kept::default();
+        let first =
+            services.sync(&[service("web", "[Service]\nA=b"), service("own", "[Service]\nA=b")], &none).unwrap();
         assert_eq!(
             (first.written.as_slice(), first.foreign.as_slice()),
             (&["web.service".into()][..], &[path("own.service")][..])
         );
         assert!(path("a.target.wants/web.service").exists() && first.any());
 
-        let again = services.sync(&[service("web", "[Service]\nA=b")], &[]).unwrap();
+        let again = services.sync(&[service("web", "[Service]\nA=b")], &none).unwrap();
         assert_eq!((again.unchanged, again.any()), (1, false), "{again:?}");
 
-        let kept = services.sync(&[], &["web".into()]).unwrap();
+        let kept = services.sync(&[], &Kept { services: vec!["web".into()], ..Kept::default() }).unwrap();
         assert!(!kept.any() && path("a.target.wants/web.service").exists());
 
-        let gone = services.sync(&[], &[]).unwrap();
+        let gone = services.sync(&[], &none).unwrap();
         assert_eq!(gone.removed, ["web.service"]);
         assert!(!path("web.service").exists() && fs::symlink_metadata(path("a.target.wants/web.service")).is_err());
         assert!(path("own.service").exists() && path("a.target.wants/own.service").exists());

@@ -44,14 +44,14 @@ mod source;
 mod unit;
 
 pub use compose::{ComposeError, from_compose};
-pub use folder::{Changes, ServiceFolder};
+pub use folder::{Changes, ServiceFolder, Writer};
 pub use from_run::{Flag, FromRunError, Written, from_run};
 pub use keys::Key;
 pub use kind::{Kind, UnitName};
 pub use own::OwnFolder;
 pub use problem::{Fault, Problem, Severity};
 pub use search::SearchPath;
-pub use service::{Outcome, Service, Settings, generate};
+pub use service::{Outcome, Service, Settings, each, generate};
 pub use source::Source;
 pub use unit::words::{Word, Words};
 pub use unit::{Entry, Place, Section, Unit, words};

@@ -203,7 +203,7 @@ async fn make_services() -> Result<(), Failure> {
         let folder = ServiceFolder::of_environment(true).ok_or_else(|| own(&OwnError::NoHome))?;
         let synced = blocking(move || {
             let found = SearchPath::of_environment(true).load();
-            folder.sync_outcomes(&generate(&found.sources, &Settings::of_environment(true)))
+            folder.sync_outcomes(&found, &generate(&found.sources, &Settings::of_environment(true)))
         });
         synced.await?.map_err(|error| said(Reason::System, &error))?;
     }

@@ -96,8 +96,8 @@ pub const NAMES: &str =
     "it should end in .container, .volume, .network, .pod, .kube, .image, .build, .artifact or .quadlets";
 
 /// Writes the services that became of units, for who cannot install the generator. A unit with a mistake keeps the service that it had.
-pub fn sync(outcomes: &[Outcome<'_>]) -> Result<Changes> {
-    Ok(ServiceFolder::at(own_folder()?).sync_outcomes(outcomes)?)
+pub fn sync(units: &Units, outcomes: &[Outcome<'_>]) -> Result<Changes> {
+    Ok(ServiceFolder::at(own_folder()?).sync_outcomes(&units.found, outcomes)?)
 }
 
 /// A service's text without its comments: each generator writes others.
@@ -135,7 +135,7 @@ pub async fn renew() -> Result<()> {
         return Ok(UserManager::connect().await?.reload().await?);
     }
     let units = Units::load();
-    if sync(&units.outcomes())?.any() {
+    if sync(&units, &units.outcomes())?.any() {
         UserManager::connect().await?.reload().await?;
     }
     Ok(())

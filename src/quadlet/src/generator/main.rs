@@ -6,14 +6,14 @@ mod arguments;
 mod log;
 
 use std::env;
-use std::error::Error as _;
-use std::io::{self, Write as _};
+use std::error::Error;
+use std::io::{self, BufWriter, StdoutLock, Write as _};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Wanted};
 use haulout_quadlet::rival::Maker;
-use haulout_quadlet::{Outcome, Problem, SearchPath, ServiceFolder, Settings, Severity, generate, install, rival};
+use haulout_quadlet::{Outcome, Problem, SearchPath, ServiceFolder, Settings, Severity, Writer, each, install, rival};
 use log::Log;
 
 fn main() -> ExitCode {
@@ -37,16 +37,16 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            log.say(&error.to_string());
+            log.say(&in_full(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
 /// Whether every unit has a service.
-fn run(arguments: &Arguments, log: &Log) -> io::Result<bool> {
+fn run(arguments: &Arguments, log: &Log) -> Result<bool, Box<dyn Error>> {
     if !arguments.dry_run && arguments.normal.is_none() {
-        return Err(io::Error::other("missing output directory argument"));
+        return Err("missing output directory argument".into());
     }
     let folder = match (arguments.dry_run, rival::maker(arguments.user)) {
         (true, _) => None,
@@ -57,7 +57,6 @@ fn run(arguments: &Arguments, log: &Log) -> io::Result<bool> {
         (false, Maker::Alone) => arguments.normal.as_ref(),
         (false, Maker::Chosen) => arguments.early.as_ref().or(arguments.normal.as_ref()),
     };
-    let folder = folder.map(ServiceFolder::at);
     let path = SearchPath::of_environment(arguments.user);
     // What is read is not given back one by one: the process is about to end.
     let found = ManuallyDrop::new(path.load());
@@ -71,28 +70,41 @@ fn run(arguments: &Arguments, log: &Log) -> io::Result<bool> {
         return Ok(good);
     }
     log.details(&found.sources, |source| format!("Loading source unit file {}", source.path.display()));
-    let settings = Settings::of_environment(arguments.user);
-    let mut services = ManuallyDrop::new(Vec::new());
-    for outcome in generate(&found.sources, &settings) {
-        good &= tell(&outcome, log);
-        if let Some(service) = outcome.service {
-            let links = install::links(outcome.source, &service);
-            services.push((service, links));
-        }
-    }
-    let Some(folder) = folder else {
-        let mut printed = io::BufWriter::new(io::stdout().lock());
-        for (service, _) in services.iter() {
-            writeln!(printed, "---{}.service---\n{}", service.name, service.unit)?;
-        }
-        return printed.flush().map(|()| good);
+    let mut to = match folder {
+        Some(folder) => To::Folder(ServiceFolder::at(folder).writer()?),
+        None => To::Output(BufWriter::new(io::stdout().lock())),
     };
-    let failed = folder.write(&services);
-    for error in &failed {
-        let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-        log.say(&format!("{error}{why}"));
+    let settings = Settings::of_environment(arguments.user);
+    // One at a time: a service that is written is not kept.
+    for outcome in each(&found.sources, &settings) {
+        good &= tell(&outcome, log);
+        let Some(service) = &outcome.service else { continue };
+        match &mut to {
+            To::Output(output) => writeln!(output, "---{}.service---\n{}", service.name, service.unit)?,
+            To::Folder(writer) => {
+                if let Err(error) = writer.write(service, &install::links(outcome.source, service)) {
+                    log.say(&in_full(&error));
+                    good = false;
+                }
+            }
+        }
     }
-    Ok(good && failed.is_empty())
+    if let To::Output(mut output) = to {
+        output.flush()?;
+    }
+    Ok(good)
+}
+
+/// Where services go.
+enum To<'a> {
+    Output(BufWriter<StdoutLock<'a>>),
+    Folder(Writer),
+}
+
+/// What an error says, and what it comes of.
+fn in_full(error: &dyn Error) -> String {
+    let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{error}{why}")
 }
 
 /// Says what is wrong with a unit; answers whether it has a service.

@@ -75,19 +75,30 @@ pub struct Service {
 
 /// Makes the services of `sources`, in the order in which they stand on one another.
 pub fn generate<'a>(sources: &'a [Source], settings: &Settings) -> Vec<Outcome<'a>> {
+    each(sources, settings).collect()
+}
+
+/// The same one by one, for who does not keep them.
+pub fn each<'a, 'b>(sources: &'a [Source], settings: &'b Settings) -> impl Iterator<Item = Outcome<'a>> + use<'a, 'b> {
     let units = Units::of(sources);
     let mut ordered: Vec<&Source> = sources.iter().collect();
-    ordered.sort_by(|one, other| one.kind().cmp(&other.kind()).then_with(|| one.path.cmp(&other.path)));
-    let mut outcomes: Vec<Outcome<'_>> = ordered.into_iter().map(|source| make(source, &units, settings)).collect();
+    ordered.sort_by(|one, other| {
+        one.kind().cmp(&other.kind()).then_with(|| one.path.as_os_str().cmp(other.path.as_os_str()))
+    });
     let mut taken: HashMap<String, &Source> = HashMap::new();
-    for outcome in &mut outcomes {
-        let Some(service) = &outcome.service else { continue };
-        let Some(other) = taken.insert(service.name.clone(), outcome.source) else { continue };
-        let fault = Fault::SameService { service: service.name.clone(), other: other.name.to_string() };
-        outcome.problems.push(Problem { place: None, fault });
-        outcome.service = None;
-    }
-    outcomes
+    ordered.into_iter().map(move |source| {
+        let mut outcome = make(source, &units, settings);
+        let Some(service) = &outcome.service else { return outcome };
+        match taken.get(&service.name) {
+            None => drop(taken.insert(service.name.clone(), source)),
+            Some(other) => {
+                let fault = Fault::SameService { service: service.name.clone(), other: other.name.to_string() };
+                outcome.problems.push(Problem { place: None, fault });
+                outcome.service = None;
+            }
+        }
+        outcome
+    })
 }
 
 /// The units that there are, by their names.

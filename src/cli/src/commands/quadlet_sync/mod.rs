@@ -60,7 +60,7 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
             output::error(&found);
             mistakes = found;
         }
-        let changes = write(&outcomes, !args.no_reload).await?;
+        let changes = write(&units, &outcomes, !args.no_reload).await?;
         // While systemd reloads it does not watch, and what came into a new folder came before that was watched.
         let again = watched && (watch::over(&units.found.watched).await? || changes.any());
         if changes.foreign != foreign {
@@ -77,8 +77,8 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
 }
 
 /// Writes the services that became of the units, and says what has changed.
-async fn write(outcomes: &[Outcome<'_>], reload: bool) -> Result<Changes> {
-    let changes = units::sync(outcomes)?;
+async fn write(units: &Units, outcomes: &[Outcome<'_>], reload: bool) -> Result<Changes> {
+    let changes = units::sync(units, outcomes)?;
     output::print(&told(&changes))?;
     if changes.any() && reload {
         UserManager::connect().await?.reload().await?;
