@@ -139,6 +139,25 @@ class Live(LiveTest):
         self.assertEqual(started.returncode, 0, started.stderr)
         self.assertEqual(self.inspect("systemd-test-li-healthy")["State"]["Health"]["Status"], "healthy")
 
+    def test_a_unit_is_reloaded_by_a_signal_or_by_a_command(self):
+        loop = "sh -c 'trap \"exit 0\" TERM; trap \"echo again >> /said\" HUP; while :; do sleep 0.1; done'"
+        said = lambda name: run("haulout", "exec", f"systemd-{name}", "cat", "/said").stdout
+        self.unit("test-li-signal.container", f"{UNIT}ReloadSignal=HUP\nExec={loop}\n")
+        self.unit("test-li-command.container", f"{UNIT}ReloadCmd=sh -c 'echo anew > /said'\nExec={loop}\n")
+        self.unit("test-li-refuses.container", f"{UNIT}ReloadCmd=sh -c 'exit 7'\nExec={loop}\n")
+        self.assertEqual(self.sync().returncode, 0)
+        for name, status in (("signal", 0), ("command", 0), ("refuses", 1)):
+            service = f"test-li-{name}.service"
+            with self.subTest(name):
+                self.assertEqual(self.start(service).returncode, 0)
+                reloaded = run("systemctl", "--user", "reload", service)
+                self.assertEqual(reloaded.returncode, status, reloaded.stderr)
+                self.assertEqual(run("systemctl", "--user", "is-active", service).stdout, "active\n")
+        wait_until(lambda: said("test-li-signal") == "again\n", lambda: said("test-li-signal"))
+        self.assertEqual(said("test-li-command"), "anew\n")
+        reason = run("systemctl", "--user", "show", "--property=ExecReload", "test-li-refuses.service").stdout
+        self.assertIn("status=7", reason)
+
     def test_a_unit_that_is_edited_while_it_runs_goes_on_until_it_is_restarted(self):
         path = self.unit("test-li-edit.container", f"{UNIT}Exec={LASTING}\n")
         self.assertEqual(self.sync().returncode, 0)

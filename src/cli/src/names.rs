@@ -67,14 +67,7 @@ impl Selection<'_> {
             bail!("--filter takes no arguments");
         }
         for path in self.cidfiles {
-            let failed =
-                |doing: &str, error: &io::Error| anyhow!("reading CIDFile: {doing} {path}: {}", os_words(error));
-            let file = match File::open(path) {
-                Err(error) if self.ignore && error.kind() == io::ErrorKind::NotFound => continue,
-                file => file.map_err(|error| failed("open", &error))?,
-            };
-            let text = io::read_to_string(file).map_err(|error| failed("read", &error))?;
-            names.push(text.lines().next().unwrap_or("").trim().to_owned());
+            names.extend(in_file(path, self.ignore)?);
         }
         let containers = engine.containers();
         if self.all || self.latest || !self.filters.is_empty() {
@@ -104,6 +97,22 @@ impl Selection<'_> {
         }
         Ok(targets)
     }
+}
+
+/// The id that a `--cidfile` says; nothing where it is not there and may be missing.
+fn in_file(path: &str, ignore: bool) -> Result<Option<String>> {
+    let failed = |doing: &str, error: &io::Error| anyhow!("reading CIDFile: {doing} {path}: {}", os_words(error));
+    let file = match File::open(path) {
+        Err(error) if ignore && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| failed("open", &error))?,
+    };
+    let text = io::read_to_string(file).map_err(|error| failed("read", &error))?;
+    Ok(Some(text.lines().next().unwrap_or("").trim().to_owned()))
+}
+
+/// The container that a `--cidfile` says.
+pub async fn of_file(containers: &Containers, path: &str) -> Result<ContainerId> {
+    Ok(containers.resolve(&in_file(path, false)?.unwrap_or_default()).await?)
 }
 
 fn latest_of<'a>(list: impl Iterator<Item = &'a Summary>) -> Option<ContainerId> {

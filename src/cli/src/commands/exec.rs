@@ -25,6 +25,9 @@ pub const USAGE: &str = "[options] CONTAINER COMMAND [ARG...]";
 /// Execute the specified command inside a running container.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    /// Read the ID of the target container from the specified file
+    #[arg(long, value_name = "FILE")]
+    cidfile: Option<String>,
     /// Run the exec session in detached mode (backgrounded)
     #[arg(short, long)]
     detach: bool,
@@ -66,7 +69,10 @@ const NOT_ASKED: u8 = 255;
 
 /// Runs a command in a running container; answers what it ended with.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
-    let (name, command) = if args.latest {
+    if args.latest && args.cidfile.is_some() {
+        bail!("--latest and --cidfile cannot be used together");
+    }
+    let (name, command) = if args.latest || args.cidfile.is_some() {
         (None, &args.words[..])
     } else {
         (args.words.first(), args.words.get(1..).unwrap_or_default())
@@ -76,7 +82,10 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     args.env.iter().try_for_each(|text| env.add(text))?;
     let containers = invocation.engine().containers();
     let missing = "exec requires the name or ID of a container or the --latest flag";
-    let id = names::one(&containers, name, args.latest, missing).await?;
+    let id = match &args.cidfile {
+        Some(path) => names::of_file(&containers, path).await?,
+        None => names::one(&containers, name, args.latest, missing).await?,
+    };
     if command.is_empty() {
         bail!("must provide a non-empty command to start an exec session: invalid argument");
     }
