@@ -77,6 +77,37 @@ class Units(UnitsTest):
         dialog.find("button", "Details").accessible.get_action_iface().do_action(0)
         wait_until(lambda: "the anchor is lost" in dialog.tree(), lambda: dialog.tree())
 
+    def test_what_is_told_of_a_failure_is_of_this_run_and_of_no_earlier_one(self):
+        saying = "[Container]\nImage={}\nExec=sh -c 'echo the {} is gone >&2; exit 3'\n[Service]\nType=oneshot\n"
+        path = self.unit("m.container", saying.format(BUSYBOX, "mast"))
+        run("systemctl", "--user", "start", "test-app-m.service")
+        path.write_text(saying.format(BUSYBOX, "keel"))
+        run("haulout", "quadlet", "sync")
+        self.page("m")
+        self.app.find("button", "Start").click()
+        self.app.find("label", "Could Not Start “test-app-m”", seconds=60)
+        self.app.find("button", "Details").click()
+        dialog = self.app.find("alert", "Could Not Start “test-app-m”")
+        dialog.find("button", "Details").accessible.get_action_iface().do_action(0)
+        wait_until(lambda: "the keel is gone" in dialog.tree(), lambda: dialog.tree())
+        self.assertNotIn("the mast is gone", dialog.tree())
+
+    def test_a_manager_that_executes_itself_anew_is_followed_on(self):
+        # As it does when systemd is updated: all that it had to do with anybody is over then.
+        self.unit("n.container", LASTING)
+        self.page("n")
+        systemd("start", "test-app-n.service")
+        self.app.find("button", "Stop", seconds=60)
+        systemd("daemon-reexec")
+        wait_until(lambda: self.is_active("n") == "active", "the manager is there again")
+        systemd("stop", "test-app-n.service")
+        self.app.find("label", "Stopped")
+        self.app.find("button", "Start")
+        # Folders are followed all the while, beside it.
+        self.unit("o.container", LASTING)
+        self.display.key("alt+Left")
+        self.app.find("label", "test-app-o")
+
     def test_a_mistake_is_told_while_it_is_typed_and_mended_in_its_place(self):
         path = self.unit("c.container", LASTING + "# mine\n")
         text = self.text("c")

@@ -53,6 +53,11 @@ class Jobs(LiveTest):
         self.quadlet("start", "test-jo-g", status=None)
         self.assertEqual(self.state("test-jo-g.service"), "inactive")
 
+    def test_a_command_beside_the_process_that_fails_is_told_with_its_status(self):
+        self.unit("test-jo-k.container", f"{UNIT}Exec={LASTING}\n[Service]\nExecStartPre=true\nExecStartPre=sh -c 'exit 4'\n")
+        done = self.quadlet("start", "test-jo-k", status=125)
+        self.assertIn("starting test-jo-k.service: a command of its ExecStartPre= exited with status 4", done.stderr)
+
     def test_a_unit_that_is_never_ready_and_one_that_failed_too_often(self):
         self.unit("test-jo-h.container", f"{UNIT}Notify=true\nExec={LASTING}\n[Service]\nTimeoutStartSec=2\n")
         done = self.quadlet("start", "test-jo-h", status=125)

@@ -158,6 +158,19 @@ class Live(LiveTest):
         reason = run("systemctl", "--user", "show", "--property=ExecReload", "test-li-refuses.service").stdout
         self.assertIn("status=7", reason)
 
+    def test_a_start_outlasts_a_manager_that_executes_itself_anew(self):
+        # As it does when systemd is updated.
+        self.unit("test-li-anew.container", f"{UNIT}Notify=healthy\nHealthCmd=test -e /well\nHealthInterval=1s\nHealthRetries=100\n"
+                  "Exec=sh -c 'trap \"exit 0\" TERM; sleep 4; touch /well; sleep 1000 & wait'\n")
+        self.assertEqual(self.sync().returncode, 0)
+        self.started.append("test-li-anew.service")
+        starting = self.spawn("haulout", "quadlet", "start", "test-li-anew.container")
+        wait_until(lambda: self.state("test-li-anew.service") == "activating", "it is being started")
+        run("systemctl", "--user", "daemon-reexec")
+        told, wrong = starting.communicate(timeout=60)
+        self.assertEqual((starting.returncode, told), (0, "test-li-anew.container\n"), wrong)
+        self.assertEqual(self.state("test-li-anew.service"), "active")
+
     def test_a_unit_that_is_edited_while_it_runs_goes_on_until_it_is_restarted(self):
         path = self.unit("test-li-edit.container", f"{UNIT}Exec={LASTING}\n")
         self.assertEqual(self.sync().returncode, 0)

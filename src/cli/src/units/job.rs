@@ -144,6 +144,10 @@ async fn failure(manager: &mut UserManager, service: &str) -> String {
     let result: Result<String, _> = manager.service_property(service, "Result").await;
     let status: Result<i32, _> = manager.service_property(service, "ExecMainStatus").await;
     match (result.as_deref(), status) {
+        (Ok("exit-code"), Ok(0)) => match manager.failed_command(service).await.ok().flatten() {
+            Some((key, status)) => format!("a command of its {key}= exited with status {status}"),
+            None => "a command that it runs beside its process failed".to_owned(),
+        },
         (Ok("exit-code"), Ok(status)) => format!("its process exited with status {status}"),
         (Ok("signal" | "core-dump"), Ok(signal)) => format!("its process was killed by signal {signal}"),
         (Ok("timeout"), _) => "it was not ready in time (TimeoutStartSec= of its [Service] section)".to_owned(),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What happens to units, as systemd tells it.
 
-use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::private::Incoming;
+use super::bus::Bus;
+use super::private::{Incoming, Private};
 use super::{SystemdError, UserManager, Way};
 
 /// Something changed.
@@ -16,32 +17,56 @@ pub enum UnitChange {
     Units,
 }
 
-/// What changes from the moment of the first poll on, until the manager goes.
+/// What changes from the moment of the first poll on, until the manager goes. One that executes itself anew, as it does when systemd is
+/// updated, is followed on: what changed meanwhile may be anything.
 pub fn changes() -> BoxStream<'static, Result<UnitChange, SystemdError>> {
     let stream = async_stream::try_stream! {
-        let gone = |reason: String| SystemdError::NoManager(reason);
-        match UserManager::connect().await?.way {
-            // It signals to its private connections without being asked to.
-            Way::Private(mut private) => loop {
-                let incoming = private.next().await.map_err(|error| gone(error.to_string()))?;
-                if let Incoming::Signal { member, .. } = incoming
-                    && let Some(change) = change(&member)
-                {
+        let mut manager = UserManager::connect().await?;
+        loop {
+            let mut signals = manager.signals().await?;
+            while let Some(Ok(member)) = signals.next().await {
+                if let Some(change) = change(&member) {
                     yield change;
                 }
-            },
-            Way::Bus(bus) => {
-                let mut signals = bus.signals(None).await.map_err(|error| gone(error.to_string()))?;
-                while let Some(message) = signals.next().await {
-                    let message = message.map_err(|error| gone(error.to_string()))?;
-                    if let Some(change) = message.header().member().and_then(|member| change(member.as_str())) {
-                        yield change;
-                    }
-                }
             }
+            manager = UserManager::connect_again().await?;
+            yield UnitChange::Units;
         }
     };
     stream.boxed()
+}
+
+impl UserManager {
+    /// The names of the manager's signals, and of its units', as long as the connection holds.
+    async fn signals(self) -> Result<BoxStream<'static, Result<String, SystemdError>>, SystemdError> {
+        match self.way {
+            Way::Private(private) => Ok(of_private(private)),
+            Way::Bus(bus) => of_bus(&bus).await.map_err(|error| gone(&error)),
+        }
+    }
+}
+
+/// It signals to its private connections without being asked to.
+fn of_private(private: Private) -> BoxStream<'static, Result<String, SystemdError>> {
+    let next = async |mut private: Private| {
+        let incoming = private.next().await.map_err(|error| gone(&error))?;
+        Ok(Some((incoming, private)))
+    };
+    let member = async |incoming| match incoming {
+        Incoming::Signal { member, .. } => Ok(Some(member)),
+        _ => Ok(None),
+    };
+    stream::try_unfold(private, next).try_filter_map(member).boxed()
+}
+
+async fn of_bus(bus: &Bus) -> Result<BoxStream<'static, Result<String, SystemdError>>, zbus::Error> {
+    let signals = bus.signals(None).await?;
+    let member = |message: zbus::Message| message.header().member().map(ToString::to_string).unwrap_or_default();
+    Ok(signals.map(move |message| message.map(member).map_err(|error| gone(&error))).boxed())
+}
+
+fn gone(reason: &dyn std::fmt::Display) -> SystemdError {
+    SystemdError::NoManager(reason.to_string())
 }
 
 /// What a signal means. `UnitNew` and `UnitRemoved` mean nothing: asking for a unit makes them.

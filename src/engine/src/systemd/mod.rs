@@ -33,6 +33,9 @@ use crate::paths::folder_of_login;
 /// How long the user manager may take: it is busy at login, and never this busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long is waited before it is connected to again.
+const REST: Duration = Duration::from_millis(100);
+
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
@@ -61,6 +64,14 @@ pub struct UserManager {
 enum Way {
     Private(Private),
     Bus(Bus),
+}
+
+/// Why it is not known how a job ended.
+enum NoResult {
+    /// There is none: the manager's words.
+    Refused(String),
+    /// The connection ended before it did.
+    Lost(String),
 }
 
 /// Why the manager did not do what it was asked for.
@@ -107,6 +118,19 @@ impl UserManager {
         }
     }
 
+    /// Connects to it after it let go of a connection: it may be executing itself anew, and is there again in a moment.
+    pub(crate) async fn connect_again() -> Result<Self, SystemdError> {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            tokio::time::sleep(REST).await;
+            match Self::connect().await {
+                Err(error) if tokio::time::Instant::now() >= until => return Err(error),
+                Err(_) => {}
+                connected => return connected,
+            }
+        }
+    }
+
     /// Makes the transient, delegated scope `unit` with the process `pid` in it, and answers when it is there: the process is in
     /// the scope's cgroup then.
     /// What is in it and has not ended `patience` after it is stopped is killed; after systemd's own when nothing. It is in the slice
@@ -137,7 +161,9 @@ impl UserManager {
             Ok(Ok(result)) => {
                 Err(SystemdError::Refused { unit: unit.to_owned(), reason: format!("its job was {result}") })
             }
-            Ok(Err(reason)) => Err(SystemdError::Refused { unit: unit.to_owned(), reason }),
+            Ok(Err(NoResult::Refused(reason) | NoResult::Lost(reason))) => {
+                Err(SystemdError::Refused { unit: unit.to_owned(), reason })
+            }
             Err(_) => Err(SystemdError::Late { unit: unit.to_owned() }),
         }
     }
@@ -145,29 +171,30 @@ impl UserManager {
     /// Ends the scope `unit`, which may have gone by itself.
     pub async fn stop_scope(&mut self, unit: &str) {
         let stopped = tokio::time::timeout(PATIENCE, self.job("StopUnit", &(unit, "replace"))).await;
-        if let Ok(Err(reason)) = stopped {
+        if let Ok(Err(NoResult::Refused(reason) | NoResult::Lost(reason))) = stopped {
             tracing::debug!("stopping {unit}: {reason}");
         }
     }
 
     /// Calls what makes a job, and answers the job's result.
-    async fn job<B>(&mut self, method: &str, body: &B) -> Result<String, String>
+    async fn job<B>(&mut self, method: &str, body: &B) -> Result<String, NoResult>
     where
         B: serde::Serialize + DynamicType,
     {
         match &mut self.way {
-            Way::Bus(bus) => bus.call_and_wait(method, body).await,
+            Way::Bus(bus) => bus.call_and_wait(method, body).await.map_err(NoResult::Refused),
             Way::Private(private) => {
-                let serial = private.call_manager(method, body).await.map_err(|error| error.to_string())?;
-                let job: OwnedObjectPath =
-                    answer(private, serial).await?.read().map_err(|error: io::Error| error.to_string())?;
-                let removed = |error: io::Error| error.to_string();
+                let refused = |error: io::Error| NoResult::Refused(error.to_string());
+                let lost = |error: io::Error| NoResult::Lost(error.to_string());
+                let serial = private.call_manager(method, body).await.map_err(refused)?;
+                let answer = answer(private, serial).await.map_err(NoResult::Refused)?;
+                let job: OwnedObjectPath = answer.read().map_err(refused)?;
                 loop {
                     // The job ends after its call was answered: the signal comes later on the one socket.
-                    if let Incoming::Signal { member, body } = private.next().await.map_err(removed)?
+                    if let Incoming::Signal { member, body } = private.next().await.map_err(lost)?
                         && member == "JobRemoved"
                     {
-                        let (_, ended, _, result): JobRemoved = body.read().map_err(removed)?;
+                        let (_, ended, _, result): JobRemoved = body.read().map_err(lost)?;
                         if ended == job {
                             return Ok(result);
                         }
@@ -346,6 +373,8 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::Instant;
 
+    use futures_util::StreamExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -421,6 +450,31 @@ mod tests {
         assert_eq!(states, loaded);
         let loads: Vec<&str> = states.iter().map(|state| state.load.as_str()).collect();
         assert_eq!(loads, ["masked", "not-found", "loaded", "loaded"]);
+    }
+
+    #[tokio::test]
+    #[ignore = "needs a systemd user manager"]
+    async fn a_manager_that_executes_itself_anew_is_followed_on_and_its_jobs_are_waited_for() {
+        let name = format!("haulout-test-{}-anew.service", std::process::id());
+        let mut files = Files::new();
+        let text = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=sleep 3\n";
+        fs::write(files.path(&name), text).unwrap();
+        let mut manager = UserManager::connect().await.unwrap();
+        manager.reload().await.unwrap();
+        let mut changes = changes();
+        let changed = async {
+            // Until it is connected nothing is heard.
+            while changes.next().await.unwrap().unwrap() != UnitChange::States {}
+            let scope = if is_root_of_machine() { "--system" } else { "--user" };
+            assert!(Command::new("systemctl").args([scope, "daemon-reexec"]).status().unwrap().success());
+            while changes.next().await.unwrap().unwrap() != UnitChange::Units {}
+        };
+        let started = manager.do_job(Job::Start, &name, PATIENCE);
+        let (started, ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(started, changed) }).await.unwrap();
+        assert_eq!(started.unwrap(), JobResult::Done);
+        // And what changes later is told.
+        let (stopped, change) = tokio::join!(manager.do_job(Job::Stop, &name, PATIENCE), changes.next());
+        assert_eq!((stopped.unwrap(), change.unwrap().unwrap()), (JobResult::Done, UnitChange::States));
     }
 
     /// The units whose names begin so and that are new to the manager, until all of `wanted` are.

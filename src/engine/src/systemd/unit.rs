@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 
-use super::{MANAGER, MANAGER_PATH, PROPERTIES, SystemdError, UserManager};
+use super::{MANAGER, MANAGER_PATH, NoResult, PROPERTIES, REST, SystemdError, UserManager};
 
 /// The interface of every unit.
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
@@ -59,12 +59,38 @@ impl UserManager {
     /// What the manager refuses at once, such as a unit that there is not, and a job that does not end.
     pub async fn do_job(&mut self, job: Job, unit: &str, patience: Duration) -> Result<JobResult, SystemdError> {
         let failed = |reason| SystemdError::Failed { doing: job.doing(), reason };
-        match tokio::time::timeout(patience, self.job(job.method(), &(unit, "replace"))).await {
-            Ok(Ok(result)) if result == "done" => Ok(JobResult::Done),
-            Ok(Ok(result)) => Ok(JobResult::Other(result)),
-            Ok(Err(reason)) => Err(failed(reason)),
+        let done = async {
+            match self.job(job.method(), &(unit, "replace")).await {
+                Ok(result) if result == "done" => Ok(JobResult::Done),
+                Ok(result) => Ok(JobResult::Other(result)),
+                Err(NoResult::Refused(reason)) => Err(failed(reason)),
+                Err(NoResult::Lost(_)) => self.result_of(job, unit).await,
+            }
+        };
+        match tokio::time::timeout(patience, done).await {
+            Ok(done) => done,
             Err(_) => Err(failed(format!("{unit} took longer than {} seconds", patience.as_secs()))),
         }
+    }
+
+    /// How a job ends of which a manager that executes itself anew, as it does when systemd is updated, does not tell us any more.
+    async fn result_of(&mut self, job: Job, unit: &str) -> Result<JobResult, SystemdError> {
+        *self = Self::connect_again().await?;
+        loop {
+            // Its number and path; 0 when there is none.
+            let waiting: OwnedValue = self.unit_property(unit, "Job").await?;
+            let number = match &*waiting {
+                Value::Structure(job) => job.fields().first().and_then(|number| u32::try_from(number).ok()),
+                _ => None,
+            };
+            if number.is_none_or(|number| number == 0) {
+                break;
+            }
+            tokio::time::sleep(REST).await;
+        }
+        let state = self.units(&[unit.to_owned()]).await?.pop();
+        let runs = state.is_some_and(|state| matches!(state.active.as_str(), "active" | "reloading" | "refreshing"));
+        Ok(if runs == (job != Job::Stop) { JobResult::Done } else { JobResult::Other("failed".to_owned()) })
     }
 
     /// Forgets that a unit failed, and how often it was started lately: else systemd refuses to start it for a while.
@@ -118,6 +144,23 @@ impl UserManager {
         // D-Bus's name for it, and what it says.
         let text = error.fields().get(1).and_then(|text| <&str>::try_from(text).ok()).unwrap_or_default();
         Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    /// The first of the commands that a service runs beside its process whose last status was none of success: the key that it stands at,
+    /// and the status.
+    pub async fn failed_command(&mut self, service: &str) -> Result<Option<(&'static str, i32)>, SystemdError> {
+        for key in ["ExecCondition", "ExecStartPre", "ExecStartPost", "ExecStop"] {
+            let value: OwnedValue = self.service_property(service, key).await?;
+            let Value::Array(commands) = &*value else { continue };
+            let statuses = commands.iter().filter_map(|command| match command {
+                Value::Structure(command) => command.fields().last().and_then(|status| i32::try_from(status).ok()),
+                _ => None,
+            });
+            if let Some(status) = { statuses }.find(|status| *status != 0) {
+                return Ok(Some((key, status)));
+            }
+        }
+        Ok(None)
     }
 
     /// The units that cannot do without `unit`, directly or by others: they stop or fail when it does.
