@@ -4,7 +4,6 @@
 import json
 import signal
 import threading
-import time
 import unittest
 
 from cli.test_quadlet import CHOICE, SERVICES, UnitTest
@@ -57,11 +56,11 @@ class UpdateTest(UnitTest):
         path.touch()
         return path
 
-    def serve(self, name, image, extra="", service="", policy="registry", command=COMMAND):
+    def serve(self, name, image, extra="", service="", policy="registry", command=COMMAND, start=None):
         """A unit of that image that runs; its service."""
         text = f"[Container]\nImage={image}\nExec={command}\nAutoUpdate={policy}\nNetwork=none\nStopTimeout=5\n{extra}[Service]\n{service}"
         self.unit(f"test-au-{name}.container", text)
-        unit = f"test-au-{name}.service"
+        unit = start or f"test-au-{name}.service"
         self.addCleanup(run, "systemctl", "--user", "reset-failed", unit)
         self.addCleanup(run, "systemctl", "--user", "stop", unit)
         self.assertEqual(self.sync().returncode, 0)
@@ -415,6 +414,22 @@ class Interrupted(UpdateTest):
         self.haulout("auto-update")
         self.assertEqual(self.running(unit)[1], before[1])
         self.assertEqual(self.history(unit)[0]["Updated"], "rolled back")
+
+    def test_what_stopped_with_a_bad_image_runs_again_though_its_update_was_killed(self):
+        unit = self.serve("falls", self.image("falls"))
+        bound = "[Unit]\nBindsTo=test-au-falls.service\nAfter=test-au-falls.service\n"
+        other = self.serve("tied", BUSYBOX, policy="disabled", extra=bound)
+        before = self.running(unit)
+        self.image("falls", "ends")
+        running = self.kill_at(unit, "unfinished")
+        wait_until(lambda: (now := self.running(unit)) and now[1] != before[1], "the new image runs")
+        running.kill()
+        running.wait()
+        states = lambda: run("systemctl", "--user", "is-active", unit, other).stdout.split()
+        wait_until(lambda: states() == ["failed", "inactive"], states)
+        self.haulout("auto-update")
+        self.assertEqual(self.running(unit)[1], before[1])
+        self.assertEqual(states(), ["active", "active"])
 
     def test_killed_at_any_of_its_connections_the_next_run_finishes(self):
         # It connects to the registry before and for the pull, and to the manager before the pull and for each thing it asks of it.

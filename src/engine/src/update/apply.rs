@@ -52,7 +52,7 @@ pub(super) async fn apply(context: &Context, group: Group) -> Result<Applied, Er
     }
     // Not before the image is here: a run that is broken off until then has done nothing that anybody would look for, and the next one
     // finds the image as this one did.
-    let entries = entries.into_iter().map(|entry| Entry { to, ..entry }).collect();
+    let entries = with_dependents(entries.into_iter().map(|entry| Entry { to, ..entry }).collect()).await;
     let entries = record::add(&context.engine, entries).await?;
     let settled = settle(context, &group.reference, entries, |_| true).await?;
     for target in &group.members {
@@ -118,6 +118,7 @@ pub(super) fn entry(context: &Context, target: &Target, reference: &Reference, t
         roll_back: context.options.roll_back,
         unattended: context.options.unattended,
         told: false,
+        dependents: Vec::new(),
     }
 }
 
@@ -167,7 +168,6 @@ pub(super) async fn settle(
     mut entries: Vec<Entry>,
     restarts: impl Fn(&Entry) -> bool,
 ) -> Result<Vec<Entry>, Error> {
-    let dependents = dependents(&entries).await;
     let tried = entries.iter().map(|entry| try_new(context, entry, restarts(entry)));
     let mut faults = Vec::new();
     for result in join_all(tried).await {
@@ -180,9 +180,7 @@ pub(super) async fn settle(
     let first = entries.iter().zip(&faults).find(|(_, fault)| fault.is_some()).map(|(entry, _)| entry.unit.clone());
     let Some(first) = first else {
         // Those that systemd did not take along.
-        if let Err(error) = judge::start_again(context, &dependents).await {
-            context.engine.warn(error.to_string());
-        }
+        start_dependents(context, &entries).await;
         return finish(context, entries, Outcome::Updated, None).await;
     };
     for (entry, fault) in entries.iter_mut().zip(&mut faults) {
@@ -198,23 +196,30 @@ pub(super) async fn settle(
     let (mut back, done): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.roll_back);
     record::put(&context.engine, done.clone()).await?;
     if !back.is_empty() {
-        back = take_back(context, reference, back, &dependents).await?;
+        back = take_back(context, reference, back).await?;
     }
     back.extend(done);
     Ok(back)
 }
 
-/// The units that depend on those, and run.
-async fn dependents(entries: &[Entry]) -> Vec<String> {
-    let mut all = Vec::new();
-    for entry in entries {
+/// The same with the units that depend on each, and run.
+pub(super) async fn with_dependents(mut entries: Vec<Entry>) -> Vec<Entry> {
+    for entry in &mut entries {
         // Not to know them is no reason not to update.
-        let found = judge::running_dependents(&entry.unit).await.unwrap_or_default();
-        all.extend(found.into_iter().filter(|unit| entries.iter().all(|entry| entry.unit != *unit)));
+        entry.dependents = judge::running_dependents(&entry.unit).await.unwrap_or_default();
     }
+    entries
+}
+
+/// Starts those that did not go on by themselves.
+async fn start_dependents(context: &Context, entries: &[Entry]) {
+    let of_others = |unit: &&String| entries.iter().all(|entry| entry.unit != **unit);
+    let mut all: Vec<&String> = entries.iter().flat_map(|entry| &entry.dependents).filter(of_others).collect();
     all.sort();
     all.dedup();
-    all
+    if let Err(error) = judge::start_again(context, &all).await {
+        context.engine.warn(error.to_string());
+    }
 }
 
 async fn try_new(context: &Context, entry: &Entry, restarts: bool) -> Result<(), Fault> {
@@ -232,7 +237,6 @@ pub(super) async fn take_back(
     context: &Context,
     reference: &Reference,
     mut entries: Vec<Entry>,
-    dependents: &[String],
 ) -> Result<Vec<Entry>, Error> {
     for entry in &entries {
         let reason = entry.reason.clone().unwrap_or_default();
@@ -263,10 +267,7 @@ pub(super) async fn take_back(
             Err(Fault::Engine(error)) => return Err(error),
         }
     }
-    // What stopped with them.
-    if let Err(error) = judge::start_again(context, dependents).await {
-        context.engine.warn(error.to_string());
-    }
+    start_dependents(context, &entries).await;
     record::put(&context.engine, entries.clone()).await?;
     Ok(entries)
 }

@@ -141,7 +141,10 @@ pub(super) async fn running_dependents(unit: &str) -> Result<Vec<String>, System
 }
 
 /// Starts those units again that do not run any more.
-pub(super) async fn start_again(context: &Context, units: &[String]) -> Result<(), SystemdError> {
+pub(super) async fn start_again(context: &Context, units: &[&String]) -> Result<(), SystemdError> {
+    if units.is_empty() {
+        return Ok(());
+    }
     let mut manager = UserManager::connect().await?;
     for unit in units {
         let _ = manager.reset_failed(unit).await;

@@ -56,6 +56,9 @@ pub struct Entry {
     /// Whether somebody was told of it.
     #[serde(default)]
     pub told: bool,
+    /// The units that cannot do without it and ran when it began: they stop with it, and whoever finishes this starts them again.
+    #[serde(default)]
+    pub dependents: Vec<String>,
 }
 
 /// A unit that is left as it is.
@@ -216,6 +219,7 @@ pub(super) async fn note_pending(engine: &Engine, history: &History, reports: &[
             roll_back: false,
             unattended: true,
             told: false,
+            dependents: Vec::new(),
         });
     }
     if !entries.is_empty() {

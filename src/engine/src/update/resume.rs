@@ -33,7 +33,7 @@ pub(super) async fn unfinished(context: &Context, lock: Option<&Lock>, run: &mut
 async fn finish_group(context: &Context, group: Vec<Entry>, run: &mut Run) -> Result<Vec<String>, Error> {
     let Ok(reference) = group[0].image.parse::<Reference>() else { return Ok(Vec::new()) };
     if group[0].backwards {
-        let ended = take_back(context, &reference, group, &[]).await?;
+        let ended = take_back(context, &reference, group).await?;
         return Ok(report(run, &ended, &[]));
     }
     if group.iter().any(|entry| entry.to.image.is_none()) {

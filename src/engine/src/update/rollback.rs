@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Going back to what a unit ran before its last update, because somebody asks for it.
 
-use super::apply::{failures, take_back};
+use super::apply::{failures, take_back, with_dependents};
 use super::judge;
 use super::lock::Lock;
 use super::record::{self, Entry, NoUpdate};
@@ -43,18 +43,14 @@ pub(super) async fn by_hand(engine: Engine, unit: String, reporter: Reporter<Run
         told: false,
         ..entry.clone()
     });
-    let begun = record::add(&context.engine, begun.collect()).await?;
+    let begun = record::add(&context.engine, with_dependents(begun.collect()).await).await?;
     lock.name_units(begun.iter().map(|entry| entry.unit.as_str())).await?;
-    let mut dependents = Vec::new();
-    for entry in &begun {
-        dependents.extend(judge::running_dependents(&entry.unit).await.unwrap_or_default());
-    }
     let mut run = Run::default();
     let mut containers = Vec::new();
     for entry in &begun {
         containers.push((entry.unit.clone(), judge::running(&context, &entry.unit).await?));
     }
-    let ended = take_back(&context, &reference, begun, &dependents).await?;
+    let ended = take_back(&context, &reference, begun).await?;
     run.errors = failures(&ended);
     for entry in &ended {
         let before = containers.iter().find(|(unit, _)| *unit == entry.unit);
