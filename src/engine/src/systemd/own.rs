@@ -63,7 +63,7 @@ impl OwnUnits {
         mark.starts_with(MARK).then(|| rest.to_owned())
     }
 
-    /// Writes a unit or a drop-in, whole or not at all.
+    /// Writes a unit or a drop-in, whole or not at all, also where the power goes: an empty one would be masked, and nobody's.
     pub fn write(&self, name: &str, text: &str) -> Result<(), OwnUnitsError> {
         let path = self.folder.join(name);
         let failed = |source| OwnUnitsError::File { doing: "writing", path: path.clone(), source };
@@ -73,8 +73,9 @@ impl OwnUnits {
         let made = tempfile::Builder::new().prefix(".haulout").permissions(readable).tempfile_in(folder);
         let mut file = made.map_err(failed)?;
         file.write_all(format!("{MARK}\n{text}").as_bytes()).map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
-        Ok(())
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 
     /// Removes a file that was written here, if it is there, and the folder of drop-ins that it was alone in.
