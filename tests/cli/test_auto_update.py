@@ -4,6 +4,7 @@
 import json
 import signal
 import threading
+import time
 import unittest
 
 from cli.test_quadlet import CHOICE, SERVICES, UnitTest
@@ -302,6 +303,19 @@ class Decisions(UpdateTest):
         self.haulout("auto-update", "hold", unit, "--until", "1s")
         wait_until(lambda: unit not in self.haulout("auto-update", "hold").stdout, "the hold has ended")
         self.assertEqual(self.update(), {unit: "true"})
+
+    def test_a_unit_is_meant_by_its_file_s_name_and_by_one_with_a_dot(self):
+        unit = self.serve("dotted.name", self.image("dotted"), extra="ServiceName=test-au-dots.of\n", start="test-au-dots.of.service")
+        self.image("dotted")
+        for name in ("test-au-dotted.name.container", "test-au-dots.of", unit):
+            held = self.haulout("auto-update", "hold", name)
+            self.assertEqual(held.stderr, "")
+            self.assertEqual(self.update(), {unit: "held"})
+            self.haulout("auto-update", "release", name)
+        self.assertEqual(self.update("apply", "test-au-dotted.name.container"), {unit: "true"})
+        self.haulout("auto-update", "rollback", "test-au-dots.of")
+        shown = self.haulout("auto-update", "history", "--format", "{{.Updated}}", "test-au-dotted.name.container").stdout
+        self.assertEqual(shown.split("\n")[:2], ["rolled back", "true"])
 
     def test_what_is_typed_wrong_is_told_before_anything_is_done(self):
         unit = self.serve("typed", self.image("typed"))

@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use haulout_engine::update::{self, RunOptions};
+use haulout_engine::update::RunOptions;
 
 use super::auto_update::access;
 use crate::invocation::Invocation;
-use crate::updates;
+use crate::{units, updates};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] UNIT [UNIT...]";
@@ -41,7 +41,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let options = RunOptions {
         roll_back: args.rollback,
         access: access(args.authfile, args.tls_verify)?,
-        units: args.units.iter().map(|unit| update::unit_name(unit)).collect(),
+        units: args.units.iter().map(|unit| units::service(unit)).collect(),
         ..RunOptions::default()
     };
     let engine = invocation.engine();

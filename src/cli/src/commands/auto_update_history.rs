@@ -7,7 +7,7 @@ use haulout_engine::update::Entry;
 
 use crate::format::{self, Data, Struct, table};
 use crate::invocation::Invocation;
-use crate::{output, time};
+use crate::{output, time, units};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] [UNIT]";
@@ -41,7 +41,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if args.units.len() > 1 {
         bail!("accepts at most 1 arg(s), received {}", args.units.len());
     }
-    let mut entries = invocation.engine().updates().history(args.units.first().map(String::as_str)).await?;
+    let unit = args.units.first().map(|unit| units::service(unit));
+    let mut entries = invocation.engine().updates().history(unit.as_deref()).await?;
     entries.truncate(args.last.unwrap_or(usize::MAX));
     let listed = format::list(args.format.as_deref(), entries.iter().map(row), Some(HEADINGS))?;
     let shown = listed.unwrap_or_else(|| {

@@ -2,11 +2,10 @@
 //! `haulout auto-update hold`.
 
 use anyhow::{Result, bail};
-use haulout_engine::update;
 
 use crate::format::table;
 use crate::invocation::Invocation;
-use crate::{output, time};
+use crate::{output, time, units};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] [UNIT...]";
@@ -50,9 +49,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         }
     }
     let participants = updates.participants().await?;
-    for unit in &args.units {
-        updates.hold(unit, until).await?;
-        let name = update::unit_name(unit);
+    for name in args.units.iter().map(|unit| units::service(unit)) {
+        updates.hold(&name, until).await?;
         if !participants.iter().any(|one| one.unit.as_ref() == Some(&name)) {
             output::warning(&format!("{name} runs no container that takes part in auto-updates now"));
         }

@@ -5,6 +5,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::exit::Failures;
 use crate::invocation::Invocation;
+use crate::units;
 
 /// What comes after the verb.
 pub const USAGE: &str = "UNIT [UNIT...]";
@@ -25,7 +26,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let updates = invocation.engine().updates();
     let mut failures = Vec::new();
     for unit in &args.units {
-        if !updates.release(unit).await? {
+        if !updates.release(&units::service(unit)).await? {
             failures.push(anyhow!("{unit} is not held"));
         }
     }

@@ -4,7 +4,7 @@
 use anyhow::{Result, bail};
 
 use crate::invocation::Invocation;
-use crate::updates;
+use crate::{units, updates};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] UNIT";
@@ -25,5 +25,5 @@ pub struct Args {
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let [unit] = args.units.as_slice() else { bail!("accepts 1 arg(s), received {}", args.units.len()) };
     let engine = invocation.engine();
-    updates::show(&engine, engine.updates().roll_back(unit), args.format.as_deref()).await
+    updates::show(&engine, engine.updates().roll_back(&units::service(unit)), args.format.as_deref()).await
 }

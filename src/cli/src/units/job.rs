@@ -67,7 +67,7 @@ pub fn unknown(units: &Units, name: &str) -> String {
 }
 
 /// The service of the unit `name`; of a template, that of an instance.
-fn service(units: &Units, name: &str) -> Result<String> {
+pub fn service(units: &Units, name: &str) -> Result<String> {
     if let Some(source) = units.find(name) {
         if source.name.is_template() {
             bail!("{name} is a template: name an instance of it, such as {}one", source.name.stem());

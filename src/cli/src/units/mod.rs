@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use haulout_engine::systemd::UserManager;
-use haulout_engine::userns;
+use haulout_engine::{update, userns};
 use haulout_quadlet::search::{self, Found};
-use haulout_quadlet::{Changes, Outcome, SearchPath, ServiceFolder, Settings, Source, generate, rival};
+use haulout_quadlet::{Changes, Outcome, SearchPath, ServiceFolder, Settings, Source, UnitName, generate, rival};
 
 /// The units that are there: a user's own manager's, or of root the machine's.
 pub struct Units {
@@ -89,6 +89,13 @@ impl Named {
         let name = path.file_name().and_then(|file| file.to_str()).unwrap_or_default().to_owned();
         Ok(Self { units, name })
     }
+}
+
+/// The service that somebody means by the name of a Quadlet unit's file, or by its own, as systemctl takes it.
+pub fn service(typed: &str) -> String {
+    let Some(name) = UnitName::parse(typed) else { return update::unit_name(typed) };
+    job::service(&Units::load(), typed)
+        .unwrap_or_else(|_| format!("{}{}.service", name.stem(), name.kind().service_suffix()))
 }
 
 /// What the names of units end in.

@@ -305,9 +305,14 @@ pub(crate) fn refuse_short_name(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
+/// What names of units end in (systemd.unit(5)).
+const KINDS: [&str; 11] =
+    ["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
+
 /// A unit's name as systemd has it: a service, where no other kind is said.
 pub fn unit_name(text: &str) -> String {
-    if text.contains('.') { text.to_owned() } else { format!("{text}.service") }
+    let said = text.rsplit_once('.').is_some_and(|(_, kind)| KINDS.contains(&kind));
+    if said { text.to_owned() } else { format!("{text}.service") }
 }
 
 /// What all parts of a run need.
@@ -371,4 +376,15 @@ async fn run(engine: Engine, options: RunOptions, reporter: Reporter<RunProgress
     }
     context.say(RunProgress::Done(run));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unit_name;
+
+    #[test]
+    fn a_dot_alone_does_not_say_which_kind_a_unit_is() {
+        let names = ["web", "my.app", "web.service", "web@a.b", "data.mount"].map(unit_name);
+        assert_eq!(names, ["web.service", "my.app.service", "web.service", "web@a.b.service", "data.mount"]);
+    }
 }
