@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Which containers take part, and whether there is something new for them.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
@@ -101,11 +102,12 @@ impl Candidates {
         let listed = context.engine.containers().list().await?;
         let order = listed.iter().map(|summary| summary.record.id).collect();
         let (mut targets, mut refusals) = (Vec::new(), Vec::new());
+        let mut images = ImagesHere::default();
         for summary in listed {
             if !matches!(summary.status, Status::Running(_) | Status::Paused(_)) {
                 continue;
             }
-            match target(context, summary.record.clone()).await {
+            match target(context, summary.record.clone(), &mut images).await {
                 Ok(Some(target)) if done.contains(&target.unit) => {}
                 Ok(Some(target)) => targets.push(target),
                 Ok(None) => {}
@@ -213,8 +215,35 @@ enum Refused {
     Engine(Error),
 }
 
+/// The images that containers are made from: many containers may have one, and an image many names, each of which is read.
+#[derive(Default)]
+struct ImagesHere(HashMap<Digest, Option<ImageHere>>);
+
+struct ImageHere {
+    digest: Digest,
+    /// All that it came by.
+    digests: Vec<Digest>,
+    labels: BTreeMap<String, String>,
+}
+
+impl ImagesHere {
+    async fn get(&mut self, context: &Context, image: Digest) -> Result<Option<&ImageHere>, Error> {
+        let place = match self.0.entry(image) {
+            Entry::Occupied(known) => return Ok(known.into_mut().as_ref()),
+            Entry::Vacant(place) => place,
+        };
+        let entry = context.engine.state(move |database| images::get(database.reader(), &image)).await?;
+        let here = entry.map(|(entry, _)| ImageHere {
+            digest: entry.digest,
+            digests: [entry.digests, vec![entry.digest]].concat(),
+            labels: labels_in(&entry.config),
+        });
+        Ok(place.insert(here).as_ref())
+    }
+}
+
 /// The container as one that takes part; nothing when it does not.
-async fn target(context: &Context, record: Record) -> Result<Option<Target>, Refused> {
+async fn target(context: &Context, record: Record, images: &mut ImagesHere) -> Result<Option<Target>, Refused> {
     let labels = &record.options.labels;
     let policy = Policy::parse(labels.get(POLICY).map_or("", String::as_str)).map_err(Refused::Words)?;
     let Some(policy) = policy else { return Ok(None) };
@@ -236,14 +265,11 @@ async fn target(context: &Context, record: Record) -> Result<Option<Target>, Ref
     let Some(image) = record.image else {
         return Err(refused("it is made from a folder, not from an image"));
     };
-    let entry = context.engine.state(move |database| images::get(database.reader(), &image)).await;
-    let Some((entry, _)) = entry.map_err(Refused::Engine)? else {
+    let Some(here) = images.get(context, image).await.map_err(Refused::Engine)? else {
         return Err(refused(&format!("{image}: image not known")));
     };
-    let mut digests = entry.digests;
-    digests.push(entry.digest);
-    let from = Version { digest: entry.digest, image: Some(image) };
-    let labels = labels_in(&entry.config);
+    let from = Version { digest: here.digest, image: Some(image) };
+    let (digests, labels) = (here.digests.clone(), here.labels.clone());
     Ok(Some(Target { record, unit, policy, from, digests, labels, reference, auth_file }))
 }
 
