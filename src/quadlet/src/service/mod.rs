@@ -149,3 +149,28 @@ fn make<'a>(source: &'a Source, units: &Units<'a>, settings: &Settings) -> Outco
     let service = (!failed).then(|| Service { name: source.service(), unit });
     Outcome { source, service, problems }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::kind::UnitName;
+
+    #[test]
+    fn of_units_with_one_service_the_first_has_it_and_the_others_are_told_so() {
+        let source = |name: &str| {
+            let path = Path::new("/u").join(name);
+            let text = "[Container]\nImage=q.io/i\nServiceName=x\n";
+            let (unit, problems) = Unit::parse(text, &Arc::from(path.as_path()), 1);
+            Source { path, name: UnitName::parse(name).unwrap(), unit, problems }
+        };
+        let sources = ["a.container", "b.container", "c.container"].map(source);
+        let settings = Settings { program: "haulout".to_owned(), user: true, is_there: |_| false };
+        let told: Vec<String> = each(&sources, &settings)
+            .map(|outcome| outcome.problems.iter().map(ToString::to_string).collect::<String>())
+            .collect();
+        let taken = "the service x.service is made of a.container already";
+        assert_eq!(told, ["", taken, taken]);
+    }
+}
