@@ -2,6 +2,7 @@
 //! Everything about a start that can be decided outside of the user namespace: what is made of the record, the image and the
 //! settings, and the files and volumes that the container will see.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -447,20 +448,16 @@ pub(super) struct Mounts {
 pub(super) fn mounts(engine: &Engine, record: &Record, asked: &[Asked]) -> Result<Mounts, Error> {
     let (paths, id) = (engine.paths(), &record.id);
     let mut mounts = Mounts::default();
+    let mut marks = marks(engine, id, asked)?;
     for (index, asked) in asked.iter().enumerate() {
         let mount = &asked.mount;
-        if let Some(name) = &mount.name {
-            let failed = |source| Error::Io { doing: format!("making volume {name} of container {id}"), source };
-            let mark = || volume::make(paths, name).and_then(|()| Mark::take(paths, name));
-            if asked.instead.is_none()
-                && let Some(mark) = mark().map_err(failed)?
-            {
-                let owner = engine.with_database(|database| Ok(database.volume(name)?))?;
-                let owner = owner.map_or((None, None), |volume| (volume.uid(), volume.gid()));
-                let (inside, outside) = (mount.destination.clone(), mount.source.clone());
-                mounts.fresh.push(Fresh { inside, outside, filled: asked.filled, owner });
-                mounts.new.push(mark);
-            }
+        // Mounted twice, it is filled from the first place.
+        if let Some((name, mark)) = mount.name.as_ref().and_then(|name| marks.remove_entry(name)) {
+            let owner = engine.with_database(|database| Ok(database.volume(&name)?))?;
+            let owner = owner.map_or((None, None), |volume| (volume.uid(), volume.gid()));
+            let (inside, outside) = (mount.destination.clone(), mount.source.clone());
+            mounts.fresh.push(Fresh { inside, outside, filled: asked.filled, owner });
+            mounts.new.push(mark);
         }
         if asked.owned && mount.kind != "tmpfs" && asked.instead.is_none() {
             mounts.owned.push(asked.stage(paths, id, index).map_or(mount.source.clone(), |stage| stage.join("merged")));
@@ -491,4 +488,19 @@ pub(super) fn mounts(engine: &Engine, record: &Record, asked: &[Asked]) -> Resul
         }
     }
     Ok(mounts)
+}
+
+/// The marks of the volumes that were never mounted, by name. Each is taken once, and all in one order: whoever waits for a mark has those
+/// of others, who may wait as well.
+fn marks(engine: &Engine, id: &ContainerId, asked: &[Asked]) -> Result<BTreeMap<String, Mark>, Error> {
+    let paths = engine.paths();
+    let folders = asked.iter().filter(|asked| asked.instead.is_none());
+    let names: BTreeSet<&String> = folders.filter_map(|asked| asked.mount.name.as_ref()).collect();
+    let mut marks = BTreeMap::new();
+    for name in names {
+        let mark = volume::make(paths, name).and_then(|()| Mark::take(paths, name));
+        let failed = |source| Error::Io { doing: format!("making volume {name} of container {id}"), source };
+        marks.extend(mark.map_err(failed)?.map(|mark| (name.clone(), mark)));
+    }
+    Ok(marks)
 }
