@@ -26,7 +26,6 @@ mod question;
 mod registry;
 mod rows;
 mod short_name;
-mod signal;
 mod size;
 mod terminal;
 mod time;

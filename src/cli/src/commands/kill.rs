@@ -2,11 +2,10 @@
 //! `haulout kill`.
 
 use anyhow::Result;
-use haulout_engine::container::Status;
+use haulout_engine::container::{Status, signal};
 
 use crate::invocation::Invocation;
 use crate::names::{self, Selection};
-use crate::signal;
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] CONTAINER [CONTAINER...]";
@@ -33,7 +32,7 @@ pub struct Args {
 
 /// Sends the signal to every container.
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
-    let number = signal::parse(&args.signal)?;
+    let number = signal::number(&args.signal)?;
     let engine = invocation.engine();
     let selection = Selection {
         names: &args.containers,

@@ -26,6 +26,7 @@ use anyhow::{Result, anyhow, bail};
 use haulout_engine::container::Options;
 use haulout_engine::container::options::mount::Mounts;
 use haulout_engine::container::options::{Limits, Restart};
+use haulout_engine::container::signal;
 
 pub use environment::Env;
 pub use flags::Flags;
@@ -33,8 +34,6 @@ pub use health_changes::HealthChangeFlags;
 pub use image::platform;
 pub use labels::annotations;
 pub use limits::LimitFlags;
-
-use crate::signal;
 
 impl Flags {
     /// The container's options; `words` are the image and the command, `argv` the whole line.
@@ -171,7 +170,7 @@ impl Flags {
     }
 
     fn stop_signal(&self) -> Result<Option<String>> {
-        given(self.stop_signal.as_ref()).map(|text| signal::parse(text).map(signal::name)).transpose()
+        Ok(given(self.stop_signal.as_ref()).map(|text| signal::number(text).map(signal::name)).transpose()?)
     }
 
     fn restart(&self) -> Result<Restart> {

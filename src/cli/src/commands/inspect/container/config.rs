@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use haulout_engine::container::health::{MAX_LOG_COUNT, MAX_LOG_SIZE};
 use haulout_engine::container::options::{Exposure, Namespace, Network, SdNotify};
+use haulout_engine::container::signal;
 
 use super::super::health;
 use super::super::image::strings;
@@ -44,10 +45,10 @@ impl View<'_> {
             || if text("WorkingDir").is_empty() { "/".to_owned() } else { text("WorkingDir") },
             |path| path.display().to_string(),
         );
-        let of_systemd = record.runs_systemd().then(|| crate::signal::name(self.details.stop_signal));
+        let of_systemd = record.runs_systemd().then(|| signal::name(self.details.stop_signal));
         let signal = self.options.stop_signal.clone().or(of_systemd).unwrap_or_else(|| match text("StopSignal") {
             none if none.is_empty() => "SIGTERM".to_owned(),
-            signal => crate::signal::parse(&signal).map_or(signal, crate::signal::name),
+            signal => signal::number(&signal).map_or(signal, signal::name),
         });
         Struct::of("*define.InspectContainerConfig")
             .with("Hostname", hostname)
