@@ -33,7 +33,7 @@ const APP_ID: &str = "org.haulout.Haulout";
 
 fn main() -> glib::ExitCode {
     abort_on_panic();
-    if std::env::args().skip(1).any(|word| word == "--version") {
+    if std::env::args_os().skip(1).any(|word| word == "--version") {
         println!("haulout-app {}", env!("CARGO_PKG_VERSION"));
         return glib::ExitCode::SUCCESS;
     }

@@ -2,6 +2,7 @@
 //! Flags about the environment of a container's process, and variables as `-e` and `--env-file` have them.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -80,7 +81,7 @@ impl Env {
 
     /// Every variable of the caller's.
     pub fn add_host(&mut self) {
-        for (name, value) in std::env::vars() {
+        for (name, value) in of_host() {
             self.set(&name, value);
         }
     }
@@ -93,13 +94,13 @@ impl Env {
             }
             self.set(name, value.to_owned());
         } else if let Some(prefix) = text.strip_suffix('*') {
-            let mut found: Vec<_> = std::env::vars().filter(|(name, _)| name.starts_with(prefix)).collect();
+            let mut found: Vec<_> = of_host().filter(|(name, _)| name.starts_with(prefix)).collect();
             found.sort();
             for (name, value) in found {
                 self.set(&name, value);
             }
-        } else if let Ok(value) = std::env::var(text) {
-            self.set(text, value);
+        } else if let Some(value) = std::env::var_os(text) {
+            self.set(text, value.to_string_lossy().into_owned());
         }
         Ok(())
     }
@@ -117,6 +118,12 @@ impl Env {
         }
         Ok(())
     }
+}
+
+/// The caller's variables. A container's are text: bytes that are none become U+FFFD, as in Podman's JSON.
+fn of_host() -> impl Iterator<Item = (String, String)> {
+    let text = |bytes: OsString| bytes.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
 #[cfg(test)]
