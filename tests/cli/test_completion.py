@@ -66,3 +66,6 @@ class Manual(SessionTest):
             command = ["man", "--warnings", "--local-file", page]
             warnings = subprocess.run(command, capture_output=True, text=True, check=True, env=wide)
             self.assertEqual(warnings.stderr, "", page.name)
+        run_page = (folder / "haulout-run.1").read_text()
+        self.assertIn("\n.SH EXAMPLES\n", run_page)
+        self.assertNotIn("EXTRA", run_page)

@@ -23,19 +23,21 @@ pub const VARIABLE_PLAIN: &str = "HAULOUT_COMPLETE_PLAIN";
 
 /// The values of flags that take one of a few.
 const VALUES: &[(&str, &[&str])] = &[
+    ("cgroup-manager", &["systemd", "cgroupfs"]),
     ("cgroupns", &["host", "private", "container:"]),
     ("cgroups", &["enabled", "disabled", "no-conmon", "split"]),
     (
         "condition",
         &["created", "exited", "healthy", "initialized", "paused", "removing", "running", "stopped", "unhealthy"],
     ),
+    ("events-backend", &["file", "journald", "none"]),
     ("health-on-failure", &["none", "kill", "restart", "stop"]),
     ("image-volume", &["bind", "tmpfs", "ignore"]),
     ("ipc", &["host", "private", "shareable", "none", "container:"]),
     ("log-driver", &["k8s-file", "journald", "none", "passthrough", "passthrough-tty"]),
     ("log-level", &["trace", "debug", "info", "warn", "error", "fatal", "panic"]),
     ("log-opt", &["max-size=", "tag="]),
-    ("network", &["pasta", "none", "host", "private", "container:"]),
+    ("network", &["pasta", "slirp4netns", "none", "host", "private", "container:"]),
     ("pid", &["host", "private", "container:"]),
     ("pull", &["always", "missing", "never", "newer"]),
     ("restart", &["no", "always", "on-failure", "unless-stopped"]),
@@ -43,6 +45,7 @@ const VALUES: &[(&str, &[&str])] = &[
     ("security-opt", &["apparmor=", "label=", "mask=", "no-new-privileges", "proc-opts=", "seccomp=", "unmask="]),
     ("signal", &["HUP", "INT", "KILL", "QUIT", "TERM", "USR1", "USR2"]),
     ("stop-signal", &["HUP", "INT", "KILL", "QUIT", "TERM", "USR1", "USR2"]),
+    ("systemd", &["true", "false", "always"]),
     ("userns", &["host", "keep-id", "nomap", "auto", "container:"]),
     ("uts", &["host", "private", "container:"]),
 ];
@@ -179,7 +182,9 @@ fn value(arg: Arg, noun: &str, verb: &str) -> Arg {
         ("filter", _) => Some(filters(noun, verb)),
         ("sort", "ps" | "list" | "ls") => Some(SORTS),
         ("type", "inspect") => Some(&["all", "container", "image", "network", "pod", "volume"][..]),
-        ("format", "commit" | "push" | "save") => None,
+        ("format", "commit") => Some(&["oci", "docker"][..]),
+        ("format", "push") => Some(&["oci", "v2s2", "v2s1"][..]),
+        ("format", "save") => Some(&["docker-archive", "docker-dir", "oci-archive", "oci-dir"][..]),
         ("format", _) => Some(&["json"][..]),
         _ => VALUES.iter().find(|(flag, _)| *flag == name).map(|(_, values)| *values),
     };

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout manual`: for those who install or package it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use anyhow::{Context as _, Result};
+use clap::Command;
+use clap_mangen::Man;
 
 use crate::invocation::Invocation;
 use crate::tree;
@@ -23,7 +26,19 @@ pub struct Args {
 /// Writes them.
 #[allow(clippy::unused_async, reason = "every verb is a future")]
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
-    clap_mangen::generate_to(tree::of_program(invocation.program), &args.folder)
-        .with_context(|| format!("writing manual pages into {}", args.folder.display()))?;
+    let mut program = tree::of_program(invocation.program);
+    program.build();
+    write(&program, &args.folder).with_context(|| format!("writing manual pages into {}", args.folder.display()))?;
     Ok(0)
+}
+
+/// The page of a command, and those of the commands below it.
+fn write(command: &Command, folder: &Path) -> io::Result<()> {
+    command.get_subcommands().filter(|verb| !verb.is_hide_set()).try_for_each(|verb| write(verb, folder))?;
+    let page = Man::new(command.clone()).source(concat!("Haulout ", env!("CARGO_PKG_VERSION"))).manual("Haulout");
+    let mut roff = Vec::new();
+    page.render(&mut roff)?;
+    // What comes after the flags is the examples.
+    let roff = String::from_utf8_lossy(&roff).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
+    fs::write(folder.join(page.get_filename()), roff)
 }
