@@ -21,3 +21,26 @@ class Volumes(PeerTest):
             for process in runs:
                 self.assertEqual(process.wait(timeout=30), 0)
             self.haulout("volume", "rm", "edge-a", "edge-b")
+
+    def test_a_volume_is_labelled_by_mount_as_by_volume(self):
+        for word in ("z", "Z", "relabel=shared", "relabel=private"):
+            self.same("run", "--rm", "--mount", f"type=volume,src=edge,dst=/x,ro,{word}", BUSYBOX, "true")
+
+    def test_a_volume_with_a_name_may_be_covered_and_more(self):
+        self.same("run", "--rm", "-v", "edge:/x", BUSYBOX, "touch", "/x/kept")
+        for words in ("O,U", "U,O", "rw,O", "O,z"):
+            self.same("run", "--rm", "-v", f"edge:/x:{words}", BUSYBOX, "sh", "-c", "ls /x; touch /x/new; ls /x")
+        # Podman forgets the ro.
+        self.haulout("run", "--rm", "-v", "edge:/x:O,ro", BUSYBOX, "touch", "/x/new", status=1)
+        self.same("run", "--rm", "-v", "/tmp:/x:O,ro", BUSYBOX, "true")
+        self.same("run", "--rm", "-v", "edge:/x", BUSYBOX, "ls", "/x")
+
+    def test_filters_and_names_of_volumes(self):
+        for program in ("podman", "haulout"):
+            run(program, "volume", "create", "edge-a")
+        for line in ["ls -q --filter name!=edge-a", "ls -q --filter foo", "exists edge-a", "exists edge-", "exists edge-b", "rm edge-"]:
+            self.same("volume", *line.split())
+
+    def test_a_size_that_nobody_would_keep_is_refused(self):
+        for words in (["o=size=1m"], ["o=inodes=5"], ["type=bind", "device=/tmp", "o=bind,size=1m"], ["type=tmpfs", "device=tmpfs", "o=size=1m"]):
+            self.same("volume", "create", *(f"--opt={word}" for word in words), "edge-q")

@@ -362,11 +362,12 @@ impl Volumes {
         let mut filters = Vec::new();
         let mut made = BTreeMap::new();
         for text in texts {
-            let filter = split(text).ok_or_else(|| {
-                anyhow!("invalid filter {text:?}: must be in the format \"filter=value or filter!=value\"")
-            })?;
+            let filter = split(text)
+                .ok_or_else(|| anyhow!("filter input must be in the form of filter=value: {text} is invalid"))?;
             match filter.key.as_str() {
-                "label" | "name" | "driver" | "opt" | "scope" => {}
+                "label" => {}
+                key if filter.negated => bail!("{:?} is an invalid volume filter", format!("{key}!")),
+                "name" | "driver" | "opt" | "scope" => {}
                 "dangling" | "anonymous" => {
                     go_bool(&filter.value).ok_or_else(|| {
                         anyhow!(

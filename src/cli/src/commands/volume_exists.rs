@@ -23,8 +23,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         bail!("accepts 1 arg(s), received {}", args.volumes.len());
     };
     match invocation.engine().volumes().inspect(name).await {
-        Ok(_) => Ok(0),
-        Err(Error::NoSuchVolume(_)) => Ok(1),
+        // The beginning of a name is no name here.
+        Ok(volume) => Ok(u8::from(volume.record.name != *name)),
+        Err(Error::NoSuchVolume(_) | Error::AmbiguousVolume(_)) => Ok(1),
         Err(error) => Err(error.into()),
     }
 }

@@ -47,11 +47,11 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let mut failures = Vec::new();
     for given in names {
         let removed = match volumes.inspect(&given).await {
-            Ok(volume) => volumes.remove(&volume.record.name, args.force, timeout).await,
+            Ok(volume) => volumes.remove(&volume.record.name, args.force, timeout).await.map(|()| volume.record.name),
             Err(error) => Err(error),
         };
         match removed {
-            Ok(()) => output::line(&given)?,
+            Ok(name) => output::line(&name)?,
             Err(Error::NoSuchVolume(_)) if args.force || args.all => {}
             Err(error @ Error::NoSuchVolume(_)) => {
                 failures.push(Failure { status: 1, message: error.to_string() }.into());

@@ -53,6 +53,11 @@ pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Resul
     check(&options, &settings)?;
     for asked in &options.volumes {
         volume::check(&asked.driver_options)?;
+        let VolumeSource::Named(name) = &asked.source else { continue };
+        // One that is there stays as it is.
+        if !asked.driver_options.is_empty() && engine.with_database(|database| Ok(database.volume(name)?))?.is_none() {
+            volume::check_size(&asked.driver_options)?;
+        }
     }
     take_volumes_from(engine, &mut options)?;
     let hidden = secret::place::resolve(engine, &mut options)?;

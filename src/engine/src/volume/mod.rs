@@ -141,6 +141,7 @@ impl Volumes {
             ));
         }
         check(&options)?;
+        check_size(&options)?;
         let record = Record { labels, options, ..Record::new(name, false) };
         let engine = self.engine.clone();
         let made = self.engine.blocking("making a volume", move || {
@@ -286,6 +287,17 @@ fn details(engine: &Engine) -> Result<Vec<Details>, Error> {
         }
     });
     Ok(details.collect())
+}
+
+/// Refuses a limit for a new volume's files that nobody would keep: there are no quotas. Of a file system in memory it is the mount's own.
+pub(crate) fn check_size(options: &BTreeMap<String, String>) -> Result<(), Error> {
+    let mut words = options.get("o").into_iter().flat_map(|words| words.split(','));
+    let sized = words.any(|word| word.starts_with("size=") || word.starts_with("inodes="));
+    if sized && options.get("type").is_none_or(|kind| kind != "tmpfs") {
+        let why = "volume options size and inodes not supported. Filesystem does not support Project Quota";
+        return Err(Error::Invalid(why.to_owned()));
+    }
+    Ok(())
 }
 
 /// Whether the driver knows the options; in Podman's words.

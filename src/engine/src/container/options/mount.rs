@@ -184,7 +184,7 @@ impl<'a> Mount<'a> {
                 "bind-nonrecursive" if is_path => {
                     options.push(if truth(key, value)? { "bind" } else { "rbind" }.to_owned());
                 }
-                "relabel" | "z" | "Z" if is_path => {
+                "relabel" | "z" | "Z" => {
                     if std::mem::replace(&mut relabelled, true) {
                         refuse!("cannot pass 'relabel' option more than once: must provide an argument for option");
                     }

@@ -71,10 +71,11 @@ pub fn parse(text: &str) -> Result<Volume> {
     }
     let destination = container_path(destination)?;
     let options: Vec<String> = options.map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default();
-    check(&options)?;
+    let is_path = |source: &str| source.starts_with(['/', '.']);
+    check(&options, source.is_some_and(|source| !is_path(source)))?;
     let source = match source {
         None => VolumeSource::Anonymous,
-        Some(path) if path.starts_with('/') || path.starts_with('.') => VolumeSource::Path(host_path(path)?),
+        Some(path) if is_path(path) => VolumeSource::Path(host_path(path)?),
         Some(name) => VolumeSource::Named(volume_name(name)?),
     };
     Ok(Volume { source, destination, options, subpath: None, driver_options: BTreeMap::new() })
@@ -152,7 +153,8 @@ pub(super) fn volume_name(name: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
-fn check(options: &[String]) -> Result<()> {
+/// Whether the options go together; those of a volume with a name do in more ways.
+fn check(options: &[String], is_named: bool) -> Result<()> {
     let folders: Vec<&str> = options
         .iter()
         .filter_map(|word| word.split_once('='))
@@ -160,7 +162,7 @@ fn check(options: &[String]) -> Result<()> {
         .filter(|key| *key != "idmap")
         .collect();
     let over = options.iter().any(|option| option == "O");
-    if over && options.iter().any(|option| option != "O" && !option.contains('=')) {
+    if over && !is_named && options.iter().any(|option| option != "O" && !option.contains('=')) {
         refuse!("can't use 'O' with other options");
     }
     if over && folders.contains(&"upperdir") != folders.contains(&"workdir") {
