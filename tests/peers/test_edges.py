@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """What is rarely said on a command line, and what is said in two ways: as Podman has it."""
 
+import os
+
 from peers.peers import BUSYBOX, PeerTest, run
 
 
@@ -44,3 +46,49 @@ class Volumes(PeerTest):
     def test_a_size_that_nobody_would_keep_is_refused(self):
         for words in (["o=size=1m"], ["o=inodes=5"], ["type=bind", "device=/tmp", "o=bind,size=1m"], ["type=tmpfs", "device=tmpfs", "o=size=1m"]):
             self.same("volume", "create", *(f"--opt={word}" for word in words), "edge-q")
+
+
+class Options(PeerTest):
+    def test_a_name_may_have_a_slash_before_it(self):
+        self.same("create", "--name", "/edge", BUSYBOX, "true")
+        self.same("ps", "-a", "--format", "{{.Names}}")
+        for line in ["start /edge", "wait /edge", "logs /edge", "rename /edge /other", "stop /other", "rm /other"]:
+            self.same(*line.split())
+        for name in ("/", "//x", "/a/b", "a/"):
+            self.same("create", "--name", name, BUSYBOX)
+
+    def test_what_cannot_be_is_refused(self):
+        for line in [
+            "--init --pid host",
+            "--init --pid container:x",
+            "--init --systemd always",
+            "--tz ../x",
+            "--tz /etc/passwd",
+            r"--tz \x",
+            "--tz a..b",
+            "--restart on-failure:-1",
+            "--restart on-failure:x",
+            "--hosts-file none --no-hosts",
+        ]:
+            self.same("create", *line.split(), BUSYBOX)
+
+    def test_who_is_killed_first_is_told_when_it_cannot_be(self):
+        for score in (1001, 1000, 0, -1, -1000, -1001):
+            self.same("run", "--rm", f"--oom-score-adj={score}", BUSYBOX, "cat", "/proc/self/oom_score_adj")
+
+    def test_signals_have_the_names_that_kill_lists(self):
+        for signal in ("34", "35", "49", "50", "63", "64", "RTMAX", "sigrtmax-14", "POLL"):
+            for program in ("podman", "haulout"):
+                run(program, "rm", "--ignore", "edge")
+            self.same("create", "--name", "edge", "--stop-signal", signal, BUSYBOX)
+            podman, haulout = self.both("inspect", "edge", "--format", "{{.Config.StopSignal}}")
+            # Where a number has two names, each is right.
+            names = {"SIGPOLL": "SIGIO"}
+            self.assertEqual(names.get(haulout.stdout.strip(), haulout.stdout.strip()), names.get(podman.stdout.strip(), podman.stdout.strip()))
+        for signal in ("RTMIN+2147483647", "RTMAX-2147483647", "RTMINü", "65", "0", "FOO"):
+            self.same("create", "--stop-signal", signal, BUSYBOX)
+
+    def test_variables_that_are_no_text(self):
+        script = 'printf %s "$EDGE_BYTES" | od -An -c'
+        for flag in ("--env-host", "--env=EDGE_*", "--env=EDGE_BYTES"):
+            self.same("run", "--rm", flag, BUSYBOX, "sh", "-c", script, env={"EDGE_BYTES": os.fsdecode(b"a\xff\xfeb")})

@@ -94,7 +94,9 @@ impl Verb<'_> {
         self.one("network", said(containers.netns.as_ref()));
         self.one("env-host", containers.env_host);
         self.one("http-proxy", containers.http_proxy);
-        self.one("init", containers.init);
+        // Nothing but the first process can be init.
+        let shares = self.typed("pid").iter().any(|mode| !["", "private"].contains(&mode.as_str()));
+        self.one("init", containers.init.filter(|_| !shares));
         self.one("no-hosts", containers.no_hosts);
         self.one("privileged", containers.privileged);
         self.one("read-only", containers.read_only);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 
 use anyhow::{Result, anyhow, bail};
-use haulout_engine::container::{ContainerId, Containers, Summary};
+use haulout_engine::container::{ContainerId, Containers, Summary, without_slash};
 use haulout_engine::{Engine, Error};
 
 use crate::exit::{Failures, os_words};
@@ -14,7 +14,7 @@ use crate::{filter, output};
 /// A container, and what the user called it: that is printed when it is done.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// As given, or its full id.
+    /// As given, but for a slash before it, or its full id.
     pub given: String,
     /// Its id.
     pub id: ContainerId,
@@ -90,7 +90,7 @@ impl Selection<'_> {
         let mut targets = Vec::with_capacity(names.len());
         for given in names {
             match containers.resolve(&given).await {
-                Ok(id) => targets.push(Target { given, id }),
+                Ok(id) => targets.push(Target { given: without_slash(&given).to_owned(), id }),
                 Err(Error::NoSuchContainer(_)) if self.ignore => {}
                 Err(error) => return Err(error.into()),
             }

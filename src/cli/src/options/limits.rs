@@ -187,7 +187,8 @@ impl ProcessLimitFlags {
     }
 
     pub(super) fn oom_score(&self) -> Option<i32> {
-        self.oom_score_adj.map(|score| i32::try_from(score.clamp(-1000, 1000)).unwrap_or(0))
+        // Of what is none the OCI runtime tells.
+        self.oom_score_adj.map(|score| i32::try_from(score.clamp(i32::MIN.into(), i32::MAX.into())).unwrap_or(0))
     }
 }
 

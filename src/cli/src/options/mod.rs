@@ -194,6 +194,9 @@ pub enum RestartError {
     /// How often is no number.
     #[error("parsing restart policy retry count: strconv.Atoi: parsing {0:?}: invalid syntax")]
     Count(String),
+    /// Less than none.
+    #[error("must specify restart policy retry count as a number greater than 0")]
+    Negative,
 }
 
 /// Reads a `--restart`: `always`, `on-failure:3`.
@@ -207,7 +210,10 @@ pub fn restart(text: &str) -> Result<Restart, RestartError> {
         "always" => Ok(Restart::Always),
         "unless-stopped" => Ok(Restart::UnlessStopped),
         "on-failure" => {
-            let count = |text: &str| text.parse().map_err(|_| RestartError::Count(text.to_owned()));
+            let count = |text: &str| match text.parse::<i64>() {
+                Ok(count) if count < 0 => Err(RestartError::Negative),
+                _ => text.parse().map_err(|_| RestartError::Count(text.to_owned())),
+            };
             Ok(Restart::OnFailure(retries.map(count).transpose()?))
         }
         _ => Err(RestartError::NoPolicy(policy.to_owned())),

@@ -129,6 +129,9 @@ impl NetworkFlags {
         if self.no_hosts && adds_hosts {
             bail!("--no-hosts and --add-host cannot be set together");
         }
+        if self.no_hosts && self.hosts_file.is_some() {
+            bail!("--no-hosts and --hosts-file cannot be set together");
+        }
         for server in dns.iter().filter(|server| **server != "none") {
             server.parse::<IpAddr>().map_err(|_| anyhow!("{server} is not an ip address"))?;
         }

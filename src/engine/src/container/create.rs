@@ -10,8 +10,8 @@ use oci_spec::image::ImageConfiguration;
 use super::base::Base;
 use super::lock::Lock;
 use super::options::{
-    ImageVolume, Namespace, Namespaces, Network, Options, Protocol, Publish, Rootfs, SdNotify, Userns, Volume,
-    VolumeSource,
+    ImageVolume, Namespace, Namespaces, Network, Options, Protocol, Publish, Rootfs, SdNotify, SystemdMode, Userns,
+    Volume, VolumeSource,
 };
 use super::{ContainerId, Record, cgroups, confinement, defaults, health, inspect, names, signal};
 use crate::config::containers::Settings;
@@ -404,16 +404,28 @@ fn check(options: &Options, settings: &Settings) -> Result<(), Error> {
         return Err(Error::Invalid(what.to_owned()));
     }
     if options.init {
+        if !matches!(options.namespaces.pid, Namespace::Default | Namespace::Private) {
+            return Err(Error::Invalid("cannot add init binary as PID 1 (PID namespace isn't private)".to_owned()));
+        }
+        if options.systemd == SystemdMode::Always {
+            return Err(Error::Invalid("cannot use container-init binary with systemd=always".to_owned()));
+        }
         runtime::init(settings, options.init_path.as_deref())?;
     }
-    if let (Some(zone), Some(name)) = (mounts::timezone(options), &options.timezone)
-        && !zone.is_file()
-    {
-        return Err(Error::Invalid(format!(
-            "running container create option: finding timezone: unknown time zone {name}"
-        )));
-    }
-    Ok(())
+    check_timezone(options)
+}
+
+/// A zone is a file below the folder of all, and nothing above it.
+fn check_timezone(options: &Options) -> Result<(), Error> {
+    let (Some(zone), Some(name)) = (mounts::timezone(options), &options.timezone) else { return Ok(()) };
+    let why = if name.contains("..") || name.starts_with(['/', '\\']) {
+        "time: invalid location name".to_owned()
+    } else if zone.is_file() {
+        return Ok(());
+    } else {
+        format!("unknown time zone {name}")
+    };
+    Err(Error::Invalid(format!("running container create option: finding timezone: {why}")))
 }
 
 fn check_rootfs(rootfs: &Rootfs) -> Result<(), Error> {

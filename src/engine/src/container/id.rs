@@ -84,10 +84,16 @@ impl ContainerName {
     }
 }
 
+/// The name without the one slash that Docker shows before it.
+pub fn without_slash(name: &str) -> &str {
+    name.strip_prefix('/').unwrap_or(name)
+}
+
 impl FromStr for ContainerName {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
+        let text = without_slash(text);
         let mut bytes = text.bytes();
         let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
         if first && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)) {

@@ -58,7 +58,7 @@ use crate::event::{self, Event};
 use crate::state::Found;
 use crate::userns::modes::Mapping;
 pub use changes::{Change, ChangeKind, Root, tree_size};
-pub use id::{ContainerId, ContainerName};
+pub use id::{ContainerId, ContainerName, without_slash};
 pub(crate) use inspect::{list as listed, maps_of_user};
 pub use options::Options;
 pub use session::{Exec, Input, Output, Session};
@@ -274,12 +274,12 @@ impl Containers {
         self
     }
 
-    /// The container that `name` stands for: a name, an id, or the beginning of just one id.
+    /// The container that `name` stands for: a name, with or without a slash before it, an id, or the beginning of just one id.
     pub async fn resolve(&self, name: &str) -> Result<ContainerId, Error> {
         if name.is_empty() {
             return Err(Error::NoName);
         }
-        let text = name.to_owned();
+        let text = without_slash(name).to_owned();
         match self.engine.state(move |database| database.find_container(&text)).await? {
             Found::One(id) => Ok(id),
             Found::Several => Err(Error::AmbiguousContainer(name.to_owned())),

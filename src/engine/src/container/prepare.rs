@@ -229,6 +229,12 @@ fn plan(
     if let Some(warning) = made.warning {
         engine.warn(warning);
     }
+    if let Some(asked) = record.options.oom_score_adj.or(settings.containers.oom_score_adj)
+        && let Some(lowest) = made.spec.process().as_ref().and_then(oci_spec::runtime::Process::oom_score_adj)
+        && lowest > asked
+    {
+        engine.warn(format!("Requested oom_score_adj={asked} is lower than the current one, changing to {lowest}"));
+    }
     let (root, mapped) = (base.root(paths, record), base.mapped(paths, record));
     let shared_userns = shared_userns(engine, record)?;
     let image_user = image.config().as_ref().and_then(|config| config.user().clone()).filter(|user| !user.is_empty());

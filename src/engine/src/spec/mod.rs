@@ -16,6 +16,7 @@ pub mod seccomp;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use haulout_monitor::process::is_root_of_machine;
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::{
     Capabilities, Linux, LinuxCapabilities, LinuxIntelRdt, LinuxNamespace, LinuxNamespaceType, LinuxPersonality,
@@ -320,6 +321,9 @@ fn rlimits(options: &Options, configured: &[String]) -> Result<Vec<PosixRlimit>,
 
 /// An ordinary user can only raise it.
 fn at_least_own(adjustment: i32) -> i32 {
+    if is_root_of_machine() {
+        return adjustment;
+    }
     let own = std::fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|text| text.trim().parse().ok());
     own.map_or(adjustment, |own: i32| own.max(adjustment))
 }
