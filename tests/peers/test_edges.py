@@ -4,6 +4,7 @@
 import os
 
 from peers.peers import BUSYBOX, PeerTest, run
+from session import wait_until
 
 
 class Volumes(PeerTest):
@@ -92,3 +93,34 @@ class Options(PeerTest):
         script = 'printf %s "$EDGE_BYTES" | od -An -c'
         for flag in ("--env-host", "--env=EDGE_*", "--env=EDGE_BYTES"):
             self.same("run", "--rm", flag, BUSYBOX, "sh", "-c", script, env={"EDGE_BYTES": os.fsdecode(b"a\xff\xfeb")})
+
+
+class Flags(PeerTest):
+    def test_the_older_names_of_flags_are_known(self):
+        health = [f"--healthcheck-{word}" for word in ("command=true", "interval=1h", "retries=5", "start-period=1m", "timeout=9s")]
+        self.same("create", "--name", "edge", *health, "--override-os=linux", "--override-arch=amd64", BUSYBOX)
+        self.same("inspect", "edge", "--format", "{{json .Config.Healthcheck}}")
+        for line in ["ps -a --storage --notruncate --format {{.Names}}", "history --notruncate --format {{.Size}} " + BUSYBOX, "rm --storage edge"]:
+            self.same(*line.split(), normal=lambda text: "" if "history" in line else text)
+
+    def test_the_client_answers_for_the_server(self):
+        # docker version --format is how many ask whether there is anybody.
+        for field in ("Os", "OsArch"):
+            self.same("version", "--format", "{{.Server.%s}}" % field)
+        self.assertEqual(self.haulout("version", "--format", "{{.Server.Version}}").stdout, self.haulout("--version").stdout.split()[-1] + "\n")
+
+    def test_restarts_are_counted_where_they_are_listed(self):
+        for program in ("podman", "haulout"):
+            self.check(0, program, "run", "--detach", "--name", "edge", "--restart", "on-failure:2", BUSYBOX, "false")
+        listed = ("ps", "--all", "--format", "{{.Restarts}} {{.State}}")
+        for program in ("podman", "haulout"):
+            wait_until(lambda: run(program, *listed).stdout == "2 exited\n", f"restarts of {program}: {run(program, *listed).stdout}", 60)
+        self.assertIn('"Restarts": 2', self.haulout("ps", "--all", "--format", "json").stdout)
+
+    def test_an_archive_to_standard_output_is_all_that_is_said(self):
+        self.assertEqual(self.same("save", "--output=", BUSYBOX, normal=lambda text: bool(text)).stderr, "")
+        self.same("create", "--name", "edge", BUSYBOX)
+        self.same("export", "--output=", "edge", normal=lambda text: bool(text))
+
+    def test_nothing_is_the_latest_where_there_is_nothing(self):
+        self.same("rm", "--latest")

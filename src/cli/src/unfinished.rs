@@ -28,7 +28,7 @@ impl Archive {
     /// To the file `path`, whose error `failed` makes of its name and the system's words, or to standard output, which has to lead
     /// somewhere else than to a terminal.
     pub fn open(path: Option<&str>, failed: impl Fn(&str, &str) -> String) -> Result<Self> {
-        let Some(path) = path else {
+        let Some(path) = path.filter(|path| !path.is_empty()) else {
             if terminal::is_output() {
                 bail!("refusing to export to terminal. Use -o flag or redirect");
             }

@@ -27,6 +27,12 @@ pub struct Args {
     /// Allow to overwrite directories with non-directories and vice versa
     #[arg(long)]
     overwrite: bool,
+    /// Not used: a tar archive is one by its contents
+    #[arg(long, hide = true)]
+    extract: bool,
+    /// Not used: nothing is paused
+    #[arg(long, hide = true, default_value_t = true)]
+    pause: bool,
     words: Vec<String>,
 }
 

@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(short = 'H', long, default_value_t = true)]
     human: bool,
     /// Do not truncate the output
-    #[arg(long)]
+    #[arg(long, alias = "notruncate")]
     no_trunc: bool,
     /// Display the numeric IDs only
     #[arg(short, long)]

@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(short, long)]
     all: bool,
     /// Show containers in storage not controlled by this engine (there are none)
-    #[arg(long)]
+    #[arg(long, alias = "storage")]
     external: bool,
     /// Filter output based on conditions given
     #[arg(short, long)]
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, alias = "namespace")]
     ns: bool,
     /// Display the extended information
-    #[arg(long)]
+    #[arg(long, alias = "notruncate")]
     no_trunc: bool,
     /// Do not print headers
     #[arg(long)]
@@ -314,7 +314,7 @@ impl Line<'_> {
             .with("AutoRemove", record.options.remove)
             .with("CIDFile", record.options.id_file.clone().unwrap_or_default())
             .with("IsInfra", false)
-            .with("Restarts", 0)
+            .with("Restarts", self.summary.restarts)
             .with("Namespaces", listed)
             .with_hidden("Cgroup", cgroup)
             .with_hidden("IPC", ipc)
@@ -374,7 +374,7 @@ impl Line<'_> {
             .with("Pod", "")
             .with("PodName", "")
             .with("Ports", Data::list_or_nil(rows::sorted(&record.ports).into_iter().map(port).collect()))
-            .with("Restarts", 0)
+            .with("Restarts", self.summary.restarts)
             .with("Size", size)
             .with("StartedAt", self.summary.started.unwrap_or(time::GO_ZERO))
             .with("State", rows::state(&self.summary.status))

@@ -51,6 +51,9 @@ pub struct Args {
     /// Remove anonymous volumes associated with the container
     #[arg(short, long)]
     volumes: bool,
+    /// Not used: there are no containers but the engine's own
+    #[arg(long, hide = true)]
+    storage: bool,
     containers: Vec<String>,
 }
 
@@ -69,6 +72,10 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         ignore: args.ignore || args.force,
     };
     let targets = selection.resolve(&engine, |_| true).await.map_err(|error| match error.downcast() {
+        // The only thing that can be missed of the latest one.
+        Err(error) if args.latest && args.containers.is_empty() && !args.all => {
+            Failure { status: 1, message: error.to_string() }.into()
+        }
         Ok(Error::NoSuchContainer(name)) => {
             let message = format!("no container with ID or name {name:?} found: no such container");
             Failure { status: 1, message }.into()

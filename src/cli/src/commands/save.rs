@@ -83,7 +83,9 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         (false, false) => None,
     };
     let manifest = (transport == Transport::Dir).then_some(ManifestFormat::Docker);
-    write(&engine, images, output, SaveAs { transport, manifest, packing }, args.quiet, None).await?;
+    // What goes to a pipe is nobody's to watch.
+    let quiet = args.quiet || output.is_none();
+    write(&engine, images, output, SaveAs { transport, manifest, packing }, quiet, None).await?;
     Ok(0)
 }
 

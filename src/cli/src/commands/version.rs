@@ -33,7 +33,11 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             os_arch(),
         ),
         Some(Format::Json) => data::print_json(&whole(invocation).json(), "") + "\n",
-        Some(Format::Template { table, text }) => render("version", table, &unranged(&text), whole(invocation), None)?,
+        // There is no server: what is asked of one, the client answers.
+        Some(Format::Template { table, text }) => {
+            let text = unranged(&text).replace(".Server.", ".Client.");
+            render("version", table, &text, whole(invocation), None)?
+        }
     };
     output::print(&text)?;
     Ok(0)

@@ -15,10 +15,10 @@ use crate::time;
 #[command(about = None, long_about = None)]
 pub struct HealthFlags {
     /// Set a healthcheck command for the container ('none' disables the existing healthcheck)
-    #[arg(long)]
+    #[arg(long, alias = "healthcheck-command")]
     health_cmd: Option<String>,
     /// Set an interval for the healthcheck. (A value of disable results in no automatic checks)
-    #[arg(long, default_value = "30s")]
+    #[arg(long, alias = "healthcheck-interval", default_value = "30s")]
     health_interval: String,
     /// Set the destination of the HealthCheck log. Directory path, local or events_logger
     #[arg(long, default_value = "local")]
@@ -33,10 +33,10 @@ pub struct HealthFlags {
     #[arg(long, default_value = "none")]
     health_on_failure: String,
     /// The number of retries allowed before a healthcheck is considered to be unhealthy
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, alias = "healthcheck-retries", default_value_t = 3)]
     health_retries: u32,
     /// The initialization time needed for a container to bootstrap
-    #[arg(long, default_value = "0s")]
+    #[arg(long, alias = "healthcheck-start-period", default_value = "0s")]
     health_start_period: String,
     /// Set a startup healthcheck command for the container
     #[arg(long)]
@@ -54,7 +54,7 @@ pub struct HealthFlags {
     #[arg(long, default_value = "30s")]
     health_startup_timeout: String,
     /// The maximum time allowed to complete the healthcheck before an interval is considered failed
-    #[arg(long, default_value = "30s")]
+    #[arg(long, alias = "healthcheck-timeout", default_value = "30s")]
     health_timeout: String,
     /// Disable healthchecks on container
     #[arg(long)]

@@ -15,7 +15,7 @@ use crate::registry::{self, Retry};
 #[command(about = None, long_about = None)]
 pub struct ImageFlags {
     /// Use ARCH instead of the architecture of the machine for choosing images
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, alias = "override-arch", value_name = "ARCH")]
     pub arch: Option<String>,
     /// Path of the authentication file
     #[arg(long)]
@@ -27,7 +27,7 @@ pub struct ImageFlags {
     #[arg(long)]
     pub disable_content_trust: bool,
     /// Use OS instead of the running OS for choosing images
-    #[arg(long, value_name = "OS")]
+    #[arg(long, alias = "override-os", value_name = "OS")]
     pub os: Option<String>,
     /// Specify the platform for selecting the image. (Conflicts with --arch and --os)
     #[arg(long)]
@@ -51,7 +51,7 @@ pub struct ImageFlags {
     #[arg(long)]
     pub tls_verify: Option<bool>,
     /// Use VARIANT instead of the running architecture variant for choosing images
-    #[arg(long, value_name = "VARIANT")]
+    #[arg(long, alias = "override-variant", value_name = "VARIANT")]
     pub variant: Option<String>,
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn list(engine: &Engine) -> Result<Vec<Summary>, Error> {
             settle_if_possible(engine.paths(), &record.id);
         }
         let health = health::known(engine.paths(), &record, &seen.status).map_err(failed)?.map(|health| health.status);
-        Ok(Summary { started: seen.started(), status: seen.status, health, record })
+        Ok(Summary { started: seen.started(), restarts: seen.restarts(), status: seen.status, health, record })
     };
     records.into_iter().map(summarize).collect()
 }
@@ -101,7 +101,6 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
         folder,
         runtime: Runtime::named(record.options.runtime.as_deref(), &settings)
             .map_or_else(|_| "crun".to_owned(), |runtime| runtime.name),
-        restarts: seen.last_run.as_ref().map_or(0, |run| run.restarts),
         uid_map,
         gid_map,
         mounts: asked::asked(&record, paths, &known_volumes(engine, &record)?)?
@@ -111,6 +110,7 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
         image: (*image).clone(),
         summary: Summary {
             started: seen.started(),
+            restarts: seen.restarts(),
             status: seen.status,
             health: health.as_ref().map(|health| health.status),
             record,

@@ -128,6 +128,8 @@ pub struct Summary {
     pub status: Status,
     /// When it was last started: seconds since 1970.
     pub started: Option<i64>,
+    /// How often its policy has restarted it since a user started it.
+    pub restarts: u32,
     /// How it is, if that is checked and it ever ran.
     pub health: Option<health::HealthStatus>,
 }
@@ -159,8 +161,6 @@ pub struct Details {
     pub runtime: String,
     /// What is known of its health, if that is checked and it ever ran.
     pub health: Option<health::Health>,
-    /// How often its policy restarted it.
-    pub restarts: u32,
     /// Host ids of its user namespace: container id, host id, count; users, then groups.
     pub uid_map: Vec<(u32, u32, u32)>,
     /// The same for groups.

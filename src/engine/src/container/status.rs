@@ -84,6 +84,11 @@ impl Seen {
         // What was made ready and never started has not been at any time.
         self.last_run.as_ref().map(|run| run.started.0).filter(|started| *started != 0)
     }
+
+    /// How often its policy has restarted it since a user started it.
+    pub(crate) fn restarts(&self) -> u32 {
+        self.last_run.as_ref().map_or(0, |run| run.restarts)
+    }
 }
 
 /// An end that nobody saw: its time is not known either, but is not before the start.

@@ -93,7 +93,7 @@ impl View<'_> {
             .with("ConmonPidFile", file(self.options.conmon_pidfile.as_ref(), "monitor.pid"))
             .with("PidFile", file(self.options.pidfile.as_ref(), "init.pid"))
             .with("Name", record.name.to_string())
-            .with("RestartCount", self.details.restarts)
+            .with("RestartCount", self.details.summary.restarts)
             .with("Driver", self.engine.paths().driver().name())
             .with("MountLabel", "")
             .with("ProcessLabel", "")
