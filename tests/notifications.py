@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """A notification server on the session bus, as a desktop has one: it keeps what it is to show, and answers as a person would."""
 
-import threading
+from gi.repository import GLib
 
-from gi.repository import Gio, GLib
+from bus import BusServer
 
 NAME, PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 # Desktop Notifications Specification, version 1.2.
@@ -30,18 +30,7 @@ class NotificationServer:
 
     def __init__(self, test):
         self.shown = []
-        self.loop = GLib.MainLoop()
-        self.bus = Gio.bus_get_sync(Gio.BusType.SESSION)
-        interface = Gio.DBusNodeInfo.new_for_xml(INTERFACE).interfaces[0]
-        registered = self.bus.register_object(PATH, interface, self.answer, None, None)
-        ready = threading.Event()
-        owner = Gio.bus_own_name_on_connection(self.bus, NAME, Gio.BusNameOwnerFlags.NONE, lambda *_: ready.set(), None)
-        threading.Thread(target=self.loop.run, daemon=True).start()
-        if not ready.wait(10):
-            raise AssertionError("the session bus has a notification server already, or none may be one")
-        test.addCleanup(self.loop.quit)
-        test.addCleanup(Gio.bus_unown_name, owner)
-        test.addCleanup(self.bus.unregister_object, registered)
+        self.bus = BusServer(test, NAME, PATH, INTERFACE, self.answer).bus
 
     def answer(self, _bus, _sender, _path, _interface, method, arguments, invocation):
         if method == "Notify":

@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import main_job
+from notifications import NotificationServer
 from session import BUSYBOX, SessionTest, wait_until
 from window import App, Display, WindowTest
 
@@ -311,6 +312,15 @@ class Language(SessionTest):
             app.find("button", "启动 haibao")
             # Without the letter that the same words have where a key stands for them.
             app.find("button", "运行容器…")
+
+
+class Reading(WindowTest):
+    """What these tests themselves stand on."""
+
+    def test_a_window_is_read_while_the_test_answers_on_the_bus(self):
+        NotificationServer(self)
+        for _ in range(150):
+            self.assertIn("Containers", self.app.tree())
 
 
 class Program(SessionTest):
