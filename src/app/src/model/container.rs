@@ -15,7 +15,7 @@ use crate::language::fill;
 use crate::measure;
 
 mod imp {
-    use super::{Cell, Container, DerivedObjectProperties, ObjectExt, ObjectImpl, ObjectSubclass, RefCell, glib};
+    use super::{Cell, Container, ObjectExt, RefCell, glib};
 
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::ContainerItem)]
@@ -52,20 +52,11 @@ mod imp {
         pub summary: RefCell<String>,
         pub data: RefCell<Option<Container>>,
     }
-
-    #[glib::object_subclass]
-    impl ObjectSubclass for ContainerItem {
-        const NAME: &'static str = "HauloutContainerItem";
-        type Type = super::ContainerItem;
-    }
-
-    #[glib::derived_properties]
-    impl ObjectImpl for ContainerItem {}
 }
 
-glib::wrapper! {
+item_class! {
     /// A container.
-    pub struct ContainerItem(ObjectSubclass<imp::ContainerItem>);
+    ContainerItem of Container, named "HauloutContainerItem"
 }
 
 impl Item for ContainerItem {
@@ -73,10 +64,6 @@ impl Item for ContainerItem {
 
     fn key(data: &Container) -> &str {
         &data.id
-    }
-
-    fn empty() -> Self {
-        glib::Object::new()
     }
 
     fn update(&self, data: Container) {
@@ -96,11 +83,6 @@ impl Item for ContainerItem {
 }
 
 impl ContainerItem {
-    /// The container as the engine told it last.
-    pub fn data(&self) -> Option<Container> {
-        self.imp().data.borrow().clone()
-    }
-
     /// When it was made.
     pub fn created(&self) -> i64 {
         self.imp().data.borrow().as_ref().map_or(0, |data| data.created)

@@ -15,7 +15,7 @@ use crate::language::fill;
 use crate::measure;
 
 mod imp {
-    use super::{Cell, DerivedObjectProperties, Image, ObjectExt, ObjectImpl, ObjectSubclass, RefCell, glib};
+    use super::{Cell, Image, ObjectExt, RefCell, glib};
 
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::ImageItem)]
@@ -45,20 +45,11 @@ mod imp {
         pub uses: Cell<u32>,
         pub data: RefCell<Option<Image>>,
     }
-
-    #[glib::object_subclass]
-    impl ObjectSubclass for ImageItem {
-        const NAME: &'static str = "HauloutImageItem";
-        type Type = super::ImageItem;
-    }
-
-    #[glib::derived_properties]
-    impl ObjectImpl for ImageItem {}
 }
 
-glib::wrapper! {
+item_class! {
     /// An image.
-    pub struct ImageItem(ObjectSubclass<imp::ImageItem>);
+    ImageItem of Image, named "HauloutImageItem"
 }
 
 impl Item for ImageItem {
@@ -66,10 +57,6 @@ impl Item for ImageItem {
 
     fn key(data: &Image) -> &str {
         &data.id
-    }
-
-    fn empty() -> Self {
-        glib::Object::new()
     }
 
     fn update(&self, data: Image) {
@@ -94,11 +81,6 @@ impl Item for ImageItem {
 }
 
 impl ImageItem {
-    /// The image as the engine told it last.
-    pub fn data(&self) -> Option<Image> {
-        self.imp().data.borrow().clone()
-    }
-
     /// When it was built.
     pub fn created(&self) -> i64 {
         self.imp().data.borrow().as_ref().map_or(0, |data| data.created)

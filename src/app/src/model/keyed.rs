@@ -4,17 +4,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
-use relm4::gtk::gio;
+use relm4::gtk::glib::object::IsClass;
 use relm4::gtk::prelude::*;
+use relm4::gtk::{gio, glib};
 
 /// An object that stands for one thing of the engine.
-pub trait Item: IsA<relm4::gtk::glib::Object> {
+pub trait Item: IsA<glib::Object> + IsClass {
     /// The thing as the connection tells it.
     type Data;
     /// What tells it from others.
     fn key(data: &Self::Data) -> &str;
     /// A new object, to be updated.
-    fn empty() -> Self;
+    fn empty() -> Self {
+        glib::Object::new()
+    }
     /// Makes it as `data` says.
     fn update(&self, data: Self::Data);
 }

@@ -2,6 +2,34 @@
 //! What the window knows: one list store per noun, of objects that stay as long as the thing they stand for, so that a
 //! row keeps its widget, its selection and its focus. Filled once, then kept by what the engine says has changed.
 
+/// The class of an object behind a row; `imp` has what it consists of, and among that, as `data`, what was told of the thing.
+macro_rules! item_class {
+    ($(#[$about:meta])* $item:ident of $data:ty, named $name:literal) => {
+        glib::wrapper! {
+            $(#[$about])*
+            pub struct $item(ObjectSubclass<imp::$item>);
+        }
+
+        use imp::$item as Imp;
+
+        #[glib::object_subclass]
+        impl ObjectSubclass for Imp {
+            const NAME: &'static str = $name;
+            type Type = $item;
+        }
+
+        #[glib::derived_properties]
+        impl ObjectImpl for Imp {}
+
+        impl $item {
+            /// As it was told last.
+            pub fn data(&self) -> Option<$data> {
+                self.imp().data.borrow().clone()
+            }
+        }
+    };
+}
+
 mod container;
 mod followed;
 mod image;

@@ -15,7 +15,7 @@ use crate::language::fill;
 use crate::measure::plural_number;
 
 mod imp {
-    use super::{Cell, DerivedObjectProperties, ObjectExt, ObjectImpl, ObjectSubclass, RefCell, Unit, glib};
+    use super::{Cell, ObjectExt, RefCell, Unit, glib};
 
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::UnitItem)]
@@ -59,20 +59,11 @@ mod imp {
         pub at_boot: Cell<bool>,
         pub data: RefCell<Option<Unit>>,
     }
-
-    #[glib::object_subclass]
-    impl ObjectSubclass for UnitItem {
-        const NAME: &'static str = "HauloutUnitItem";
-        type Type = super::UnitItem;
-    }
-
-    #[glib::derived_properties]
-    impl ObjectImpl for UnitItem {}
 }
 
-glib::wrapper! {
+item_class! {
     /// A unit.
-    pub struct UnitItem(ObjectSubclass<imp::UnitItem>);
+    UnitItem of Unit, named "HauloutUnitItem"
 }
 
 impl Item for UnitItem {
@@ -80,10 +71,6 @@ impl Item for UnitItem {
 
     fn key(data: &Unit) -> &str {
         &data.name
-    }
-
-    fn empty() -> Self {
-        glib::Object::new()
     }
 
     fn update(&self, data: Unit) {
@@ -108,11 +95,6 @@ impl Item for UnitItem {
 }
 
 impl UnitItem {
-    /// The unit as it was told last.
-    pub fn data(&self) -> Option<Unit> {
-        self.imp().data.borrow().clone()
-    }
-
     /// Shows that something is being done to it (`word`), or no more (nothing).
     pub fn put_busy(&self, word: Option<&str>) {
         put(self, "busy", word.unwrap_or_default());

@@ -16,7 +16,7 @@ use crate::language::fill;
 use crate::measure;
 
 mod imp {
-    use super::{Cell, DerivedObjectProperties, ObjectExt, ObjectImpl, ObjectSubclass, RefCell, Update, glib};
+    use super::{Cell, ObjectExt, RefCell, Update, glib};
 
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::UpdateItem)]
@@ -58,20 +58,11 @@ mod imp {
         pub ours: RefCell<Option<String>>,
         pub data: RefCell<Option<Update>>,
     }
-
-    #[glib::object_subclass]
-    impl ObjectSubclass for UpdateItem {
-        const NAME: &'static str = "HauloutUpdateItem";
-        type Type = super::UpdateItem;
-    }
-
-    #[glib::derived_properties]
-    impl ObjectImpl for UpdateItem {}
 }
 
-glib::wrapper! {
+item_class! {
     /// A container that is kept up to date.
-    pub struct UpdateItem(ObjectSubclass<imp::UpdateItem>);
+    UpdateItem of Update, named "HauloutUpdateItem"
 }
 
 impl Item for UpdateItem {
@@ -79,10 +70,6 @@ impl Item for UpdateItem {
 
     fn key(data: &Update) -> &str {
         &data.key
-    }
-
-    fn empty() -> Self {
-        glib::Object::new()
     }
 
     fn update(&self, data: Update) {
@@ -104,11 +91,6 @@ impl Item for UpdateItem {
 }
 
 impl UpdateItem {
-    /// As it was told last.
-    pub fn data(&self) -> Option<Update> {
-        self.imp().data.borrow().clone()
-    }
-
     /// Its unit's name, if it runs as one.
     pub fn unit(&self) -> Option<String> {
         self.imp().data.borrow().as_ref().and_then(|data| data.unit.clone())
