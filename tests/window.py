@@ -206,6 +206,11 @@ class Widget:
         x, y, width, height = self.place()
         self.display.click(x + PADDING + width // 2, y + PADDING + height // 2, button, times)
 
+    def scrolled(self):
+        """Of a scroll bar: where it stands, and where its end is, in pixels."""
+        value = self.accessible.get_value_iface()
+        return value.get_current_value(), value.get_maximum_value()
+
     def into_sight(self):
         """Turns the mouse wheel over the middle of the window until it is on the screen."""
         frame = self.accessible

@@ -136,6 +136,41 @@ class Lists(WindowTest):
         self.app.find("page tab", "Overview")
 
 
+class Logs(WindowTest):
+    def hidden_below(self):
+        """How many pixels of the log are below what is seen."""
+        at, end = self.app.find("scroll bar").scrolled()
+        return end - at - self.app.find("text", "Log").place()[3]
+
+    def test_the_end_of_a_log_is_in_sight_from_the_beginning_though_nothing_more_is_written(self):
+        for name, count in (("short", 60), ("long", 3000)):
+            line = "a line that is as long as lines of logs are, which may be more than fits into the window"
+            self.start(name, "sh", "-c", f"for i in $(seq {count}); do echo $i: {line}; done; echo the end; sleep 1000")
+            wait_until(lambda: self.haulout("logs", "--tail", "1", name).stdout == "the end\n", "all of it is written")
+            for _ in range(3):
+                self.open(name)
+                self.app.find("page tab", "Logs").click()
+                self.app.find("text", "Log").wait_for("the end")
+                # The last line is empty.
+                wait_until(lambda: -20 < self.hidden_below() < 40, lambda: f"hidden: {self.hidden_below()}", 5)
+                self.assertEqual(self.app.look("button", "Follow the Log"), [])
+                self.display.key("alt+Left")
+                self.app.gone("page tab", "Logs")
+
+    def test_what_is_found_in_a_log_stays_in_sight(self):
+        self.start("found", "sh", "-c", "for i in $(seq 500); do echo line $i; done; while sleep 0.3; do echo more; done")
+        self.open("found")
+        self.app.find("page tab", "Logs").click()
+        self.app.find("text", "Log").wait_for("more")
+        self.display.key("ctrl+f")
+        self.app.find("entry", "Search in the log").fill("line 20")
+        wait_until(lambda: self.hidden_below() > 1000, self.hidden_below)
+        time.sleep(1)
+        self.assertGreater(self.hidden_below(), 1000)
+        self.app.find("button", "Follow the Log").click()
+        wait_until(lambda: -20 < self.hidden_below() < 40, self.hidden_below)
+
+
 class Failures(WindowTest):
     def test_a_port_that_is_taken_is_told_when_the_container_is_started(self):
         first = self.haulout("run", "-d", "-p", "18080:80", BUSYBOX, *SLEEP)

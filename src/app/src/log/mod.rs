@@ -56,6 +56,8 @@ pub struct Logs {
     sought: String,
     count: usize,
     follower: Option<glib::JoinHandle<()>>,
+    /// Whether its end stays in sight.
+    following: Rc<Cell<bool>>,
 }
 
 #[derive(Debug)]
@@ -233,6 +235,7 @@ impl Component for Logs {
             sought: String::new(),
             count: 0,
             follower: None,
+            following: Rc::new(Cell::new(true)),
         };
         model.periods.button.set_visible(model.source.periods);
         let widgets = view_output!();
@@ -250,7 +253,7 @@ impl Component for Logs {
             .build();
         settings::remember("wrap-logs", &widgets.wrap_button, "active");
         settings::remember("log-times", &widgets.time_button, "active");
-        keep_end_in_sight(&widgets.scrolled, &widgets.end_button);
+        keep_end_in_sight(&widgets.scrolled, &widgets.end_button, &model.following);
         ComponentParts { model, widgets }
     }
 
@@ -313,6 +316,8 @@ impl Component for Logs {
             }
             Input::Find { forward } => {
                 if let Some(mut at) = self.text.find(&self.sought.clone(), forward) {
+                    // There is where somebody looks now.
+                    self.following.set(false);
                     widgets.view.scroll_to_iter(&mut at, 0.1, false, 0., 0.);
                 }
             }
@@ -394,11 +399,12 @@ impl Logs {
 
 /// How long after a person's last input the text may still be moving because of it.
 const MOVING: Duration = Duration::from_secs(1);
+/// How often the end of one text is sought.
+const TRIES: u32 = 20;
 
 /// Scrolls along while the end is in sight; shows `button` while it is not. Only a person's scrolling up ends it: the
 /// text moves by itself, too, as it grows, is measured and is cut.
-fn keep_end_in_sight(scrolled: &gtk::ScrolledWindow, button: &gtk::Button) {
-    let following = Rc::new(Cell::new(true));
+fn keep_end_in_sight(scrolled: &gtk::ScrolledWindow, button: &gtk::Button, following: &Rc<Cell<bool>>) {
     let touched = Rc::new(Cell::new(None::<Instant>));
     let events = gtk::EventControllerLegacy::builder().propagation_phase(gtk::PropagationPhase::Capture).build();
     let touching = touched.clone();
@@ -416,20 +422,55 @@ fn keep_end_in_sight(scrolled: &gtk::ScrolledWindow, button: &gtk::Button) {
     });
     scrolled.add_controller(events);
     let adjustment = scrolled.vadjustment();
-    let (known, shown, last) = (following.clone(), button.clone(), Cell::new(0.));
+    let catch_up = catch_up(&adjustment, following);
+    let (known, shown, last, behind) = (following.clone(), button.clone(), Cell::new(0.), catch_up.clone());
     adjustment.connect_value_changed(move |adjustment| {
         let value = adjustment.value();
         let up = value < last.replace(value);
-        if value >= adjustment.upper() - adjustment.page_size() - 24. {
+        if value >= end_of(adjustment) - 24. {
             known.set(true);
-        } else if up && touched.get().is_some_and(|time| time.elapsed() < MOVING) {
+        } else if touched.get().is_none_or(|time| time.elapsed() >= MOVING) {
+            behind(false);
+        } else if up {
             known.set(false);
         }
         shown.set_visible(!known.get());
     });
+    let (following, shown) = (following.clone(), button.clone());
     adjustment.connect_changed(move |adjustment| {
         if following.get() {
-            adjustment.set_value(adjustment.upper() - adjustment.page_size());
+            adjustment.set_value(end_of(adjustment));
+            catch_up(true);
+        } else {
+            shown.set_visible(true);
         }
     });
+}
+
+/// Where the end is in sight.
+fn end_of(adjustment: &gtk::Adjustment) -> f64 {
+    adjustment.upper() - adjustment.page_size()
+}
+
+/// What scrolls to the end once the text has come to rest: it measures its lines one after the other, and goes back to where it was as
+/// it does. Its argument is whether the text is another one: what moves by itself all the time is let go some time.
+fn catch_up(adjustment: &gtk::Adjustment, following: &Rc<Cell<bool>>) -> impl Fn(bool) + Clone + use<> {
+    let (adjustment, following) = (adjustment.downgrade(), following.clone());
+    let (waiting, tries) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
+    move |anew| {
+        if anew {
+            tries.set(0);
+        }
+        if tries.get() >= TRIES || waiting.replace(true) {
+            return;
+        }
+        tries.set(tries.get() + 1);
+        let (adjustment, following, waiting) = (adjustment.clone(), following.clone(), waiting.clone());
+        glib::idle_add_local_once(move || {
+            waiting.set(false);
+            if let Some(adjustment) = adjustment.upgrade().filter(|_| following.get()) {
+                adjustment.set_value(end_of(&adjustment));
+            }
+        });
+    }
 }
