@@ -50,16 +50,21 @@ pub fn time_left(seconds: u64) -> String {
 
 /// A point in time, in the user's own way of writing it.
 pub fn date(seconds: i64) -> String {
-    glib::DateTime::from_unix_local(seconds)
-        .and_then(|time| time.format("%c"))
-        .map_or_else(|_| seconds.to_string(), Into::into)
+    // Translators: a day and the time on it, as g_date_time_format() takes them: Nov 30, 2026, 14:05
+    written(seconds, &gettext("%b %-d, %Y, %H:%M"))
 }
 
 /// A day, in the user's own way of writing it; with the hour where it does not begin then.
 pub fn day(seconds: i64) -> String {
-    let Ok(time) = glib::DateTime::from_unix_local(seconds) else { return seconds.to_string() };
-    let form = if time.hour() == 0 && time.minute() == 0 { "%x" } else { "%x %H:%M" };
-    time.format(form).map_or_else(|_| seconds.to_string(), Into::into)
+    let begins = glib::DateTime::from_unix_local(seconds).is_ok_and(|time| time.hour() == 0 && time.minute() == 0);
+    // Translators: a day, as g_date_time_format() takes it: Nov 30, 2026
+    if begins { written(seconds, &gettext("%b %-d, %Y")) } else { date(seconds) }
+}
+
+fn written(seconds: i64, form: &str) -> String {
+    glib::DateTime::from_unix_local(seconds)
+        .and_then(|time| time.format(form))
+        .map_or_else(|_| seconds.to_string(), Into::into)
 }
 
 /// The count that chooses among plural forms.
@@ -87,7 +92,9 @@ fn for_translators() {
 
 #[cfg(test)]
 mod tests {
-    use super::{age, time_left};
+    use relm4::gtk::glib;
+
+    use super::{age, date, day, time_left};
 
     #[test]
     fn an_age_is_told_in_its_largest_unit() {
@@ -97,6 +104,13 @@ mod tests {
         assert_eq!(age(0, 13 * 86400), "13 days ago");
         assert_eq!(age(0, 21 * 86400), "3 weeks ago");
         assert_eq!(age(0, 800 * 86400), "2 years ago");
+    }
+
+    #[test]
+    fn a_day_that_has_just_begun_has_no_hour() {
+        let begins = glib::DateTime::from_local(2026, 3, 5, 0, 0, 0.).unwrap().to_unix();
+        assert_eq!((day(begins).as_str(), date(begins).as_str()), ("Mar 5, 2026", "Mar 5, 2026, 00:00"));
+        assert_eq!(day(begins + 3 * 3600 + 240), "Mar 5, 2026, 03:04");
     }
 
     #[test]
