@@ -34,7 +34,11 @@ impl Column {
     /// Of the names of things: the first one, by which the list is sorted.
     pub fn names<T: IsA<glib::Object>>() -> Self {
         let end = gtk::pango::EllipsizeMode::End;
-        let name = Cells::<T>::factory(move |row| Cells::<T>::label(row, "name", end, &["heading"]).upcast());
+        let name = Cells::<T>::factory(move |row| {
+            let label = Cells::<T>::label(row, "name", end, &["heading"]);
+            Cells::<T>::bind(row, "name", &label, "tooltip-text");
+            label.upcast()
+        });
         Self::new(&gettext("Name"), name).sorted(&by_text::<T>("name"))
     }
 

@@ -118,6 +118,8 @@ impl Head {
     /// Says what the thing is now.
     fn show(&self, face: &Face) {
         self.title.set_title(&face.name);
+        // In a narrow window there may be room for its beginning only.
+        self.title.set_tooltip_text(Some(&face.name));
         self.title.set_subtitle(&face.state);
         let (icon, word) = if face.running {
             ("media-playback-stop-symbolic", gettext("Stop"))
