@@ -171,6 +171,24 @@ class Logs(WindowTest):
         wait_until(lambda: -20 < self.hidden_below() < 40, self.hidden_below)
 
 
+class Keyboard(WindowTest):
+    def test_a_row_is_reached_opened_and_left_without_a_mouse(self):
+        self.start("oar")
+        self.app.find("label", "oar")
+
+        def at_row():
+            self.display.key("Tab")
+            time.sleep(0.1)
+            return [row for row in self.app.look("table row") or [] if row.has("focused")]
+
+        # All that comes before it, and the titles of columns.
+        self.assertTrue(any(at_row() for _ in range(25)), self.app.tree())
+        self.display.key("Return")
+        self.app.find("page tab", "Overview")
+        self.display.key("alt+Left")
+        self.app.gone("page tab", "Overview")
+
+
 class Failures(WindowTest):
     def test_a_port_that_is_taken_is_told_when_the_container_is_started(self):
         first = self.haulout("run", "-d", "-p", "18080:80", BUSYBOX, *SLEEP)

@@ -98,6 +98,13 @@ impl Component for Machine {
     fn init((): (), root: Self::Root, sender: ComponentSender<Self>) -> ComponentParts<Self> {
         let model = Self { groups: Vec::new() };
         let widgets = view_output!();
+        // Else it would be the first command, all of it selected. Not before it is seen: the keyboard would stay where nobody sees it.
+        let check = widgets.check.downgrade();
+        root.connect_map(move |_| {
+            if let Some(check) = check.upgrade() {
+                check.grab_focus();
+            }
+        });
         ComponentParts { model, widgets }
     }
 
@@ -106,7 +113,7 @@ impl Component for Machine {
         widgets: &mut Self::Widgets,
         missing: Vec<Missing>,
         _: ComponentSender<Self>,
-        _: &Self::Root,
+        root: &Self::Root,
     ) {
         for group in self.groups.drain(..) {
             widgets.list.remove(&group);
@@ -128,7 +135,8 @@ impl Component for Machine {
             widgets.list.append(&group);
             self.groups.push(group);
         }
-        // Else it would be the first command, all of it selected.
-        widgets.check.grab_focus();
+        if root.is_mapped() {
+            widgets.check.grab_focus();
+        }
     }
 }
