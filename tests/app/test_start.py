@@ -30,6 +30,26 @@ class Nothing(SessionTest):
             app.find("list item", "Images").click()
             app.find("label", "localhost/shell")
 
+    def test_what_cannot_be_read_is_told_and_is_read_once_it_is_mended(self):
+        home = self.temporary_folder()
+        database = home / "containers/haulout/state.db"
+        database.parent.mkdir(parents=True)
+        database.write_text("no database\n" * 1000)
+        with Display() as display, App(display, env={"XDG_DATA_HOME": str(home)}) as app:
+            app.find("label", "Could Not Read Containers and Images")
+            app.find("label", re.compile(re.escape(str(database))))
+            display.key("alt+4")
+            app.find("label", "Could Not Read the Updates")
+            # Nobody has asked it.
+            self.assertEqual(app.look("label", re.compile("^The service manager of your session")), [])
+            database.unlink()
+            app.find("button", "Try Again").click()
+            app.find("label", "No Containers to Update")
+            app.find("label", re.compile("^(Off: |Every day)"))
+            display.key("alt+1")
+            app.find("button", "Try Again").click()
+            app.find("label", "No Containers")
+
     @staticmethod
     def end_anchor(file):
         if file.exists():

@@ -14,7 +14,7 @@ use crate::errors::{Doing, words};
 use crate::language::fill;
 use crate::listing::{Acting, Head};
 use crate::measure;
-use crate::model::UpdateRun;
+use crate::model::{Model, Phase, UpdateRun};
 use crate::widgets::failure;
 use crate::widgets::icon_button::Wordless as _;
 use crate::window::Context;
@@ -65,10 +65,21 @@ fn by_itself(context: &Context) -> gtk::Widget {
             }
             context.model.refresh_updates().await;
             // The switch says what is, whatever somebody wanted.
-            show_schedule(&row, context.model.schedule.get(), &showing);
+            show_schedule(&row, &context.model, &showing);
         });
     });
-    context.model.schedule.watch(&row, move |row, schedule| show_schedule(row, *schedule, &told));
+    let (model, showing) = (Rc::downgrade(&context.model), told.clone());
+    context.model.schedule.watch(&row, move |row, _| {
+        if let Some(model) = model.upgrade() {
+            show_schedule(row, &model, &showing);
+        }
+    });
+    let (model, shown) = (Rc::downgrade(&context.model), row.clone());
+    context.model.update_stage.watch(move |_| {
+        if let Some(model) = model.upgrade() {
+            show_schedule(&shown, &model, &told);
+        }
+    });
     let list = gtk::ListBox::builder().selection_mode(gtk::SelectionMode::None).css_classes(["boxed-list"]).build();
     list.append(&row);
     let clamp = adw::Clamp::builder().maximum_size(720).child(&list).build();
@@ -79,12 +90,15 @@ fn by_itself(context: &Context) -> gtk::Widget {
     clamp.upcast()
 }
 
-fn show_schedule(row: &adw::SwitchRow, schedule: Option<Schedule>, told: &Cell<bool>) {
+fn show_schedule(row: &adw::SwitchRow, model: &Model, told: &Cell<bool>) {
+    let schedule = model.schedule.get();
     told.set(true);
     row.set_active(schedule.is_some_and(|schedule| schedule.on));
     told.set(false);
     row.set_sensitive(schedule.is_some());
     row.set_subtitle(&match schedule {
+        // Nobody has been able to ask yet.
+        None if matches!(model.update_stage.phase(), Phase::Loading | Phase::Failed(_)) => String::new(),
         None => gettext("The service manager of your session (systemd --user) does not answer"),
         Some(Schedule { runs: true, .. }) => gettext("A run goes on now"),
         Some(Schedule { on: true, next: Some(next), .. }) => {
