@@ -98,7 +98,7 @@ class InBetween(WindowTest):
     def test_keys_open_no_second_dialog_over_the_first(self):
         self.display.key("ctrl+n")
         self.app.find("dialog", "Run a Container")
-        self.display.key("ctrl+p", "ctrl+n", "ctrl+k")
+        self.display.key("ctrl+p", "ctrl+n", "ctrl+k", "ctrl+comma")
         self.app.find("dialog").find("text", "Image").fill("anything")
         self.assertEqual([found.name for found in self.app.look("dialog")], ["Run a Container"])
         self.display.key("Escape")
@@ -130,3 +130,12 @@ class Sheet(WindowTest):
             wait_until(lambda: dialog.find("text", "Image").has("focused"), "the field has the keyboard")
             self.display.key("Escape")
             self.app.gone("dialog", title)
+
+    def test_the_preferences_are_no_wider_than_the_window(self):
+        self.app.find("label", "No Containers")
+        self.display.key("ctrl+comma")
+        dialog = self.app.find("dialog", "Preferences")
+        x, _, width, _ = dialog.place()
+        row, _, own, _ = dialog.find("check box").place()
+        # What is cut has no room at its end.
+        self.assertAlmostEqual(row - x, x + width - (row + own), delta=2)

@@ -9,8 +9,6 @@ mod search;
 mod shortcuts;
 mod sidebar;
 
-use std::collections::HashMap;
-
 use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::gtk::{gio, glib};
@@ -333,7 +331,13 @@ impl Component for Shell {
                     Some(unit) => unit.emit(unit_detail::Input::Search),
                     None => self.units.emit(listing::Input::Search),
                 },
-                Place::Updates => self.updates.emit(listing::Input::Search),
+                // Above the list there is nothing to search in.
+                Place::Updates => {
+                    let page = widgets.update_pages.visible_page().and_then(|page| page.tag());
+                    if page.is_some_and(|tag| tag == <Updates as listing::Noun>::NAME) {
+                        self.updates.emit(listing::Input::Search);
+                    }
+                }
             },
             Input::SearchEverything => {
                 let dialog =
@@ -581,43 +585,41 @@ fn tell_left(view: &adw::NavigationView, sender: &ComponentSender<Shell>) {
     });
 }
 
+/// An action's name, and what it tells the window.
+type Entry = (&'static str, fn() -> Input);
+
 /// The window's actions, for keys and menus.
 fn install_actions(window: &adw::ApplicationWindow, sender: &ComponentSender<Shell>) {
-    let mut entries: HashMap<&str, fn() -> Input> = HashMap::new();
-    entries.insert("search", || Input::Search);
-    entries.insert("search-everything", || Input::SearchEverything);
-    entries.insert("pull", || Input::Pull);
-    entries.insert("run", || Input::Run(None));
-    entries.insert("new-unit", || Input::NewUnit);
-    entries.insert("back", || Input::Back);
-    entries.insert("containers", || Input::Go(Place::Containers));
-    entries.insert("images", || Input::Go(Place::Images));
-    entries.insert("units", || Input::Go(Place::Units));
-    entries.insert("updates", || Input::Go(Place::Updates));
-    for (name, input) in entries {
-        let action = gio::SimpleAction::new(name, None);
-        let (sender, of) = (sender.clone(), window.downgrade());
-        action.connect_activate(move |_, _| {
-            // One thing at a time: keys reach the window below a dialog, too.
-            if of.upgrade().is_some_and(|window| window.visible_dialog().is_none()) {
-                sender.input_sender().emit(input());
-            }
-        });
-        window.add_action(&action);
-    }
-    let add = |name: &str, show: fn(&adw::ApplicationWindow)| {
+    let add = |name: &str, act: Box<dyn Fn(&adw::ApplicationWindow)>| {
         let action = gio::SimpleAction::new(name, None);
         let window_of = window.downgrade();
         action.connect_activate(move |_, _| {
-            if let Some(window) = window_of.upgrade() {
-                show(&window);
+            // One thing at a time: keys reach the window below a dialog, too.
+            if let Some(window) = window_of.upgrade().filter(|window| window.visible_dialog().is_none()) {
+                act(&window);
             }
         });
         window.add_action(&action);
     };
-    add("preferences", preferences::show);
-    add("shortcuts", shortcuts::show);
-    add("about", about::show);
+    let entries: [Entry; 10] = [
+        ("search", || Input::Search),
+        ("search-everything", || Input::SearchEverything),
+        ("pull", || Input::Pull),
+        ("run", || Input::Run(None)),
+        ("new-unit", || Input::NewUnit),
+        ("back", || Input::Back),
+        ("containers", || Input::Go(Place::Containers)),
+        ("images", || Input::Go(Place::Images)),
+        ("units", || Input::Go(Place::Units)),
+        ("updates", || Input::Go(Place::Updates)),
+    ];
+    for (name, input) in entries {
+        let sender = sender.clone();
+        add(name, Box::new(move |_| sender.input_sender().emit(input())));
+    }
+    add("preferences", Box::new(preferences::show));
+    add("shortcuts", Box::new(shortcuts::show));
+    add("about", Box::new(about::show));
 }
 
 /// Ticks once a minute while the window can be seen; at once when it is seen again.

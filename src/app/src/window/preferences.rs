@@ -16,8 +16,10 @@ pub fn show(window: &adw::ApplicationWindow) {
     group.add(&in_background());
     let page = adw::PreferencesPage::new();
     page.add(&group);
-    let dialog = adw::PreferencesDialog::new();
-    dialog.add(&page);
+    let view = adw::ToolbarView::builder().content(&page).build();
+    view.add_top_bar(&adw::HeaderBar::new());
+    // No `PreferencesDialog`: that is wider than the narrowest window.
+    let dialog = adw::Dialog::builder().title(gettext("Preferences")).content_width(480).child(&view).build();
     dialog.present(Some(window));
 }
 
