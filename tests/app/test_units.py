@@ -124,15 +124,6 @@ class Units(UnitsTest):
         self.assertEqual(path.read_text(), LASTING + "# mine\nPublishPort=18099:80\n")
         self.assertIn("18099:80", systemd("cat", "test-app-c.service"))
 
-    def test_what_somebody_else_wrote_meanwhile_is_not_written_over(self):
-        path = self.unit("d.container", LASTING)
-        text = self.text("d")
-        text.fill(LASTING + "# here\n")
-        path.write_text(LASTING + "# there\n")
-        self.app.find("button", "Save").click()
-        self.app.find("alert", "Could Not Save “test-app-d.container”")
-        self.assertEqual(path.read_text(), LASTING + "# there\n")
-
     def test_at_login_is_a_switch_and_loses_no_comment(self):
         path = self.unit("e.container", "# about it\n" + LASTING)
         self.page("e")

@@ -45,7 +45,7 @@ pub fn run() -> glib::ExitCode {
     let app = adw::Application::builder().application_id(APP_ID).resource_base_path("/org/haulout/Haulout").build();
     // Makes it relm4's own, too.
     let _ = relm4::RelmApp::<()>::from_app(app.clone());
-    let quit = gio::ActionEntry::builder("quit").activate(|app: &adw::Application, _, _| app.quit()).build();
+    let quit = gio::ActionEntry::builder("quit").activate(|app: &adw::Application, _, _| quit(app)).build();
     app.add_action_entries([quit]);
     let shell = Opened::default();
     add_actions_of_notices(&app, &shell);
@@ -59,6 +59,16 @@ pub fn run() -> glib::ExitCode {
     });
     app.connect_activate(move |app| present(app, &shell));
     app.run()
+}
+
+/// Ends it, unless a window asks something first.
+fn quit(app: &adw::Application) {
+    for window in app.windows() {
+        window.close();
+    }
+    if app.windows().is_empty() {
+        app.quit();
+    }
 }
 
 /// What the window takes its messages from, once there is one.

@@ -38,6 +38,7 @@ mod keyed;
 mod stage;
 mod unit;
 mod units;
+mod unsaved;
 mod update;
 mod updates;
 mod watched;
@@ -57,6 +58,7 @@ use kept::{Keeper, keep};
 pub use keyed::{Item as KeyedItem, Keyed};
 pub use stage::{Phase, Stage};
 pub use unit::{UnitItem, kind_word};
+pub use unsaved::Unsaved;
 pub use update::{UpdateItem, short_digest};
 pub use updates::UpdateRun;
 pub use watched::Watched;
@@ -78,6 +80,9 @@ pub struct Model {
     pub units: Keyed<UnitItem>,
     /// What holds for all units.
     pub all_units: RefCell<AllUnits>,
+    /// How often units were listed: files may say something else than they did, though nothing in a list does.
+    pub units_listed: Watched<u64>,
+    pub unsaved: Unsaved,
     /// Of containers and images.
     pub stage: Stage,
     pub unit_stage: Stage,
@@ -116,6 +121,8 @@ impl Model {
             images: Keyed::new(),
             units: Keyed::new(),
             all_units: RefCell::new(AllUnits { boot: Boot::Unknown, maker: Maker::Haulout }),
+            units_listed: Watched::new(0),
+            unsaved: Unsaved::default(),
             stage: Stage::new(),
             unit_stage: Stage::new(),
             updates: Keyed::new(),
@@ -147,6 +154,7 @@ impl Model {
         self.stage.forget();
         self.unit_stage.forget();
         self.update_stage.forget();
+        self.units_listed.forget();
         self.to_do.forget();
         self.past_updates.forget();
         self.schedule.forget();

@@ -40,5 +40,6 @@ impl Model {
             unit.put_boot(at_boot);
         }
         self.all_units.replace(changed);
+        self.units_listed.set(self.units_listed.get() + 1);
     }
 }

@@ -8,6 +8,7 @@ mod preferences;
 mod search;
 mod shortcuts;
 mod sidebar;
+mod unsaved;
 
 use gettextrs::gettext;
 use relm4::adw::prelude::*;
@@ -266,6 +267,7 @@ impl Component for Shell {
         let widgets = view_output!();
         collapse.add_setter(&widgets.split, "collapsed", Some(&true.to_value()));
         settings::remember_size(&root);
+        unsaved::ask_before_closing(&root, &model.context);
         install_actions(&root, &sender);
         tell_time(&root, &sender);
 
@@ -394,7 +396,7 @@ impl Component for Shell {
                 self.made_unit = Some(dialog);
             }
             Input::Back => self.back(widgets),
-            Input::OpenUnit(name) | Input::Chosen(Place::Units, name) => self.open_unit(widgets, &name),
+            Input::OpenUnit(name) | Input::Chosen(Place::Units, name) => self.open_unit(widgets, &name, &sender),
             Input::OpenUpdate(id) | Input::Chosen(Place::Updates, id) => self.open_update(widgets, &id, &sender),
             Input::History(unit) => {
                 self.go(widgets, Place::Updates);
@@ -428,6 +430,11 @@ impl Component for Shell {
             Input::Left(page) => {
                 self.leaving.extend(self.detail.take_if(|detail| detail.widget() == &page));
                 self.leaving_units.extend(self.unit.take_if(|unit| unit.widget() == &page));
+                for unit in self.leaving_units.iter().filter(|unit| unit.widget() == &page) {
+                    if unit.model().has_changes() {
+                        unsaved::tell_left(&self.context, unit.model().name(), &sender);
+                    }
+                }
                 self.leaving_updates.extend(self.update.take_if(|update| update.widget() == &page));
             }
             Input::OutOfSight(page) => {
@@ -510,14 +517,17 @@ impl Shell {
     }
 
     /// Shows the page of the unit `name` above the list.
-    fn open_unit(&mut self, widgets: &mut ShellWidgets, name: &str) {
+    fn open_unit(&mut self, widgets: &mut ShellWidgets, name: &str, sender: &ComponentSender<Self>) {
         self.go(widgets, Place::Units);
         let Some(item) = self.context.model.units.get(name) else { return };
         if self.unit.as_ref().is_some_and(|unit| unit.model().is_of(&item)) {
             return;
         }
         let unit = UnitDetail::builder().launch((self.context.clone(), item)).detach();
-        if self.unit.is_some() {
+        if let Some(former) = &self.unit {
+            if former.model().has_changes() {
+                unsaved::tell_left(&self.context, former.model().name(), sender);
+            }
             widgets.unit_pages.replace(&[self.units.widget().clone(), unit.widget().clone()]);
         } else {
             widgets.unit_pages.push(unit.widget());

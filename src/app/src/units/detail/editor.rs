@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A unit's text, or the form that says the same: checked as one types, beside the service that it makes, with what is wrong below.
 
+mod saving;
+
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use sourceview5::prelude::*;
 
 use super::completion::Offers;
 use super::form::{Told, UnitForm};
-use crate::connection::{Checked, Failure, Problem, UnitKind, UnitText, UnitWrite};
+use crate::connection::{Checked, Failure, Problem, Reason, UnitKind, UnitText};
 use crate::errors::{Doing, words};
 use crate::language::fill;
 use crate::measure::plural_number;
@@ -46,6 +48,8 @@ pub struct Editor {
     /// Those below, and whether they are of the form: it shows most of them at its rows.
     listed: Vec<Problem>,
     changed: bool,
+    /// Whether somebody else has changed the file since it was read.
+    elsewhere: bool,
     saving: bool,
     /// Whether the service is shown, and whether it takes the unit's place.
     with_service: bool,
@@ -70,7 +74,10 @@ pub enum Input {
     Check,
     Checked(Result<Checked, Failure>),
     Save,
-    Saved(Result<(), Failure>),
+    /// This text was written, or not.
+    Saved(String, Result<(), Failure>),
+    /// Write it, whatever the file says by now.
+    SaveAnyway,
     Revert,
     ShowService(bool),
     Narrow(bool),
@@ -94,6 +101,13 @@ impl Component for Editor {
 
     view! {
         adw::ToolbarView {
+            add_top_bar = &adw::Banner {
+                set_title: &gettext("Another program has changed this file"),
+                set_button_label: Some(&gettext("_Discard My Changes")),
+                #[watch]
+                set_revealed: model.changed && model.elsewhere,
+                connect_button_clicked => Input::Revert,
+            },
             add_top_bar = &gtk::CenterBox {
                 add_css_class: "toolbar",
                 #[wrap(Some)]
@@ -248,6 +262,7 @@ impl Component for Editor {
             problems: Vec::new(),
             listed: Vec::new(),
             changed: false,
+            elsewhere: false,
             saving: false,
             with_service: false,
             narrow: false,
@@ -278,29 +293,29 @@ impl Component for Editor {
                     self.read(&sender);
                 }
             }
-            // What somebody is writing is not taken from under their hands.
             Input::Changed => {
-                if self.saved.is_some() && !self.changed && !self.saving {
+                if self.saved.is_some() && !self.saving {
                     self.read(&sender);
                 }
             }
-            Input::Revert => self.read(&sender),
+            Input::Revert => {
+                self.put_changed(false);
+                self.read(&sender);
+            }
             Input::Text(Ok(read)) => {
                 self.failure = false;
-                if self.unit.text() != read.text {
-                    self.unit.set_text(&read.text);
-                }
-                self.changed = false;
-                self.saved = Some(read);
+                self.take(read);
                 self.form.page.set_sensitive(true);
                 self.check(&sender);
             }
+            // Its text stays with whoever is writing it.
+            Input::Text(Err(_)) if self.changed => self.elsewhere = true,
             Input::Text(Err(failure)) => {
                 self.failed.show(&words(&Doing::ReadingUnit(self.item.id()), &failure));
                 self.failure = true;
             }
             Input::Typed => {
-                self.changed = self.saved.as_ref().is_some_and(|saved| saved.text != self.unit.text());
+                self.put_changed(self.saved.as_ref().is_some_and(|saved| saved.text != self.unit.text()));
                 self.show_form(&widgets.list);
                 self.wait(&sender);
             }
@@ -332,8 +347,16 @@ impl Component for Editor {
             }
             Input::Undo(_) | Input::Checked(Err(_)) => {}
             Input::Save => self.save(&sender),
-            Input::Saved(Ok(())) => {
+            Input::SaveAnyway => self.save_anyway(&sender),
+            Input::Saved(text, Ok(())) => {
                 self.saving = false;
+                self.elsewhere = false;
+                if let Some(saved) = &mut self.saved {
+                    saved.text = text;
+                    // Somebody may have gone on meanwhile.
+                    let changed = saved.text != self.unit.text();
+                    self.put_changed(changed);
+                }
                 if self.item.running() {
                     let _ = sender.output(Output::SavedRunning);
                 } else {
@@ -341,9 +364,14 @@ impl Component for Editor {
                 }
                 self.read(&sender);
             }
-            Input::Saved(Err(failure)) => {
+            Input::Saved(_, Err(failure)) => {
                 self.saving = false;
-                failure::present(&words(&Doing::WritingUnit(self.item.id()), &failure), &self.context.toasts);
+                if failure.reason == Reason::Changed {
+                    self.elsewhere = true;
+                    self.ask_to_save_anyway(&sender);
+                } else {
+                    failure::present(&words(&Doing::WritingUnit(self.item.id()), &failure), &self.context.toasts);
+                }
             }
             Input::ShowService(on) => self.with_service = on,
             Input::Narrow(on) => self.narrow = on,
@@ -438,18 +466,6 @@ impl Editor {
         let sender = sender.input_sender().clone();
         relm4::spawn_local(async move {
             let _ = sender.send(Input::Checked(asked.await));
-        });
-    }
-
-    fn save(&mut self, sender: &ComponentSender<Self>) {
-        let Some(saved) = self.saved.as_ref().filter(|_| self.changed && !self.saving && self.may_write()) else {
-            return;
-        };
-        self.saving = true;
-        let write = UnitWrite { name: self.item.id(), text: self.unit.text(), before: Some(saved.text.clone()) };
-        let (asked, sender) = (self.context.connection.write_unit(write), sender.input_sender().clone());
-        relm4::spawn_local(async move {
-            let _ = sender.send(Input::Saved(asked.await));
         });
     }
 }

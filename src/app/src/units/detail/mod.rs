@@ -38,6 +38,8 @@ pub struct Detail {
 pub enum Input {
     /// Something happened on the page, or to the unit.
     Page(Happens),
+    /// The units were listed anew.
+    Listed,
     /// Search in what is shown.
     Search,
     /// Show what is wrong, at a line and a column.
@@ -87,6 +89,12 @@ impl Component for Detail {
         page.add(overview.widget(), "overview", &gettext("Overview"));
         page.add(editor.widget(), "unit", &gettext("Unit"));
         page.add(journal.widget(), "journal", &gettext("Journal"));
+        let listed = sender.input_sender().clone();
+        context.model.units_listed.watch(&root, move |_, _| listed.emit(Input::Listed));
+        if context.model.unsaved.get(&item.id()).is_some() {
+            // Somebody has not finished there.
+            page.tabs.set_visible_child_name("unit");
+        }
         let model = Self { context, item, page, overview, editor, journal };
         let widgets = view_output!();
         install_actions(&root, &model);
@@ -101,6 +109,10 @@ impl Component for Detail {
         root: &Self::Root,
     ) {
         match input {
+            Input::Listed => {
+                self.overview.emit(overview::Input::Changed);
+                self.editor.emit(editor::Input::Changed);
+            }
             Input::Page(Happens::Changed) => {
                 self.overview.emit(overview::Input::Changed);
                 self.editor.emit(editor::Input::Changed);
@@ -130,7 +142,7 @@ impl Component for Detail {
             Input::SavedRunning => self.offer_restart(),
             Input::Page(Happens::Removed) => {
                 // Somebody's text does not go with a file that somebody else removed.
-                if !self.editor.model().has_changes() && own_page::leave(root) && self.item.busy().is_empty() {
+                if !self.has_changes() && own_page::leave(root) && self.item.busy().is_empty() {
                     self.context.tell(&fill(&gettext("“{}” was removed"), &[&self.item.id()]));
                 }
             }
@@ -143,6 +155,16 @@ impl Detail {
     /// Whether this is the page of `item`.
     pub fn is_of(&self, item: &UnitItem) -> bool {
         &self.item == item
+    }
+
+    /// The name of its unit.
+    pub fn name(&self) -> String {
+        self.item.id()
+    }
+
+    /// Whether there is something that is not saved.
+    pub fn has_changes(&self) -> bool {
+        self.editor.model().has_changes()
     }
 
     /// What runs goes on as it was until it is started anew.
