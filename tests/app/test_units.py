@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The page of units, and a unit's own: by clicking, with a real systemd behind it."""
 
+import time
 from pathlib import Path
 
 from session import BUSYBOX, ENVIRONMENT, run, wait_until
@@ -133,6 +134,16 @@ class Units(UnitsTest):
         wait_until(lambda: "test-app-e.service" in systemd("list-dependencies", "--plain", "default.target"), "systemd knows")
         self.app.find("check box", "At Login").click()
         wait_until(lambda: "WantedBy=default.target" not in path.read_text(), "it does not any more")
+
+    def test_a_switch_keeps_the_keyboard_when_it_was_pressed(self):
+        path = self.unit("n.container", LASTING)
+        self.page("n")
+        for times in (1, 2, 3):
+            # The first time, because somebody clicks it; then because it had it.
+            self.app.find("check box", "At Login").mouse() if times == 1 else self.display.key("space")
+            wait_until(lambda: path.read_text().count("WantedBy") == times % 2, "the file says so")
+            wait_until(lambda: any(box.has("focused") for box in self.app.look("check box", "At Login") or []), "it has the keyboard")
+            time.sleep(0.5)
 
     def test_a_new_one_is_made_removed_and_taken_back(self):
         path = UNITS / "test-app-f.container"

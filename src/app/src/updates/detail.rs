@@ -17,7 +17,7 @@ use crate::measure;
 use crate::model::{Followed, UpdateItem, short_digest};
 use crate::widgets::failure::FailureRow;
 use crate::widgets::icon_button::Wordless as _;
-use crate::widgets::{fact, icon_button, own_page};
+use crate::widgets::{fact, focus, icon_button, own_page};
 use crate::window::Context;
 
 /// How much of what was done is shown.
@@ -145,14 +145,11 @@ impl Detail {
         &*self.item == item
     }
 
-    /// Builds the page anew, when something differs: the focus stays otherwise.
+    /// Builds the page anew, when something differs.
     fn show(&mut self, page: &adw::PreferencesPage, sender: &ComponentSender<Self>) {
         let Some(update) = self.item.data() else { return };
         if self.shown.as_ref() == Some(&update) {
             return;
-        }
-        for group in self.groups.drain(..) {
-            page.remove(&group);
         }
         let why = match &update.standing {
             Standing::Failed(said) => Some(words(
@@ -161,15 +158,20 @@ impl Detail {
             )),
             _ => None,
         };
-        self.failed.show(why.as_ref());
-        self.groups.push(outlook(&update));
-        self.groups.extend(self.doing(&update, sender));
-        self.groups.push(versions(&update));
-        self.groups.push(facts(&update));
-        self.groups.extend(self.done(&update, sender));
-        for group in &self.groups {
-            page.add(group);
-        }
+        focus::keep(page, || {
+            for group in self.groups.drain(..) {
+                page.remove(&group);
+            }
+            self.failed.show(why.as_ref());
+            self.groups.push(outlook(&update));
+            self.groups.extend(self.doing(&update, sender));
+            self.groups.push(versions(&update));
+            self.groups.push(facts(&update));
+            self.groups.extend(self.done(&update, sender));
+            for group in &self.groups {
+                page.add(group);
+            }
+        });
         self.shown = Some(update);
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Who has the keyboard when a dialog opens.
+//! Who has the keyboard when a dialog opens, and when a page is built anew.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -55,6 +55,31 @@ pub fn first(dialog: &adw::Dialog, widget: &impl IsA<gtk::Widget>) {
         forget(followed_here.replace(Some((window, handler))));
     });
     dialog.connect_unmap(move |_| forget(followed.take()));
+}
+
+/// Builds what is on `page` anew: whoever has it in a row has it afterwards in the row of the same title.
+pub fn keep(page: &impl IsA<gtk::Widget>, build: impl FnOnce()) {
+    let page = page.upcast_ref::<gtk::Widget>();
+    let focus = page.root().and_then(|root| root.focus()).filter(|focus| focus.is_ancestor(page));
+    let row = focus.and_then(|focus| focus.ancestor(adw::PreferencesRow::static_type()));
+    let title = row.and_downcast::<adw::PreferencesRow>().map(|row| row.title());
+    build();
+    if let Some(row) = title.and_then(|title| row_of(page, &title)) {
+        row.grab_focus();
+    }
+}
+
+/// The first row of this title below `widget`.
+fn row_of(widget: &gtk::Widget, title: &str) -> Option<adw::PreferencesRow> {
+    let mut child = widget.first_child();
+    while let Some(at) = child {
+        let row = at.downcast_ref::<adw::PreferencesRow>().filter(|row| row.title() == title);
+        if let Some(found) = row.cloned().or_else(|| row_of(&at, title)) {
+            return Some(found);
+        }
+        child = at.next_sibling();
+    }
+    None
 }
 
 /// Whether `widget` has it; of a field, where one types.

@@ -11,7 +11,7 @@ use crate::errors::{Doing, words};
 use crate::language::fill;
 use crate::model::{AllUnits, UnitItem, kind_word};
 use crate::units::actions;
-use crate::widgets::{fact, failure, icon_button};
+use crate::widgets::{fact, failure, focus, icon_button};
 use crate::window::Context;
 
 /// The tab.
@@ -106,7 +106,7 @@ impl Component for Overview {
 }
 
 impl Overview {
-    /// Builds the page anew, when something differs: the focus stays otherwise.
+    /// Builds the page anew, when something differs.
     fn show(&mut self, page: &adw::PreferencesPage, sender: &ComponentSender<Self>) {
         let Some(unit) = self.item.data() else { return };
         let all = self.context.model.all_units.borrow().clone();
@@ -114,17 +114,19 @@ impl Overview {
         if self.shown.as_ref() == Some(&shown) {
             return;
         }
-        for group in self.groups.drain(..) {
-            page.remove(&group);
-        }
         let (unit, all, state) = &shown;
-        self.groups.extend(problems(unit, sender));
-        self.groups.push(facts(unit, state));
-        self.groups.push(starts(unit, all, sender));
-        self.groups.push(file(unit, all, sender));
-        for group in &self.groups {
-            page.add(group);
-        }
+        focus::keep(page, || {
+            for group in self.groups.drain(..) {
+                page.remove(&group);
+            }
+            self.groups.extend(problems(unit, sender));
+            self.groups.push(facts(unit, state));
+            self.groups.push(starts(unit, all, sender));
+            self.groups.push(file(unit, all, sender));
+            for group in &self.groups {
+                page.add(group);
+            }
+        });
         self.shown = Some(shown);
     }
 
