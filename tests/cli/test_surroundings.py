@@ -2,10 +2,12 @@
 """Surroundings that are not as they mostly are: no rights of one's own, a reader that goes, a runtime folder of a program's own."""
 
 import os
+import shutil
 import signal
+import subprocess
 import time
 
-from session import BUSYBOX, DATA, SessionTest, run
+from session import BUSYBOX, DATA, Process, SessionTest, run, wait_until
 
 
 class Surroundings(SessionTest):
@@ -55,8 +57,54 @@ class Surroundings(SessionTest):
         self.assertEqual(self.haulout("ps", "--format", "{{.Names}}").stdout, "one\n")
         self.haulout("rm", "-f", "-t0", "one")
         self.haulout("ps", "--all")
-        # What holds the user namespace there is nobody's when the folder goes.
-        os.kill(int((other / "haulout/anchor").read_text().split()[0]), signal.SIGKILL)
+
+    def test_a_runtime_folder_that_goes_leaves_no_process(self):
+        for program in (None, self.other_binaries()):
+            folder = self.temporary_folder()
+            elsewhere = {"XDG_RUNTIME_DIR": str(folder)}
+            file = folder / "haulout/anchor"
+            if program:
+                # Without the small program that sleeps the command line itself does.
+                elsewhere["PATH"] = f"{program}:{os.environ['PATH']}"
+            self.check(0, *(["env", "haulout"] if program else ["haulout"]), "unshare", "true", env=elsewhere)
+            holder = Process(int(file.read_text().split()[0]))
+            # What happens beside it is no matter, nor that the file is touched or written anew.
+            (folder / "haulout/other").write_text("")
+            os.utime(file)
+            file.with_suffix(".copy").write_text(file.read_text())
+            file.with_suffix(".copy").rename(file)
+            self.check(0, "env", "haulout", "unshare", "true", env=elsewhere)
+            self.assertEqual(Process(int(file.read_text().split()[0])).start_time, holder.start_time)
+            self.assertTrue(holder.is_alive())
+            shutil.rmtree(folder)
+            wait_until(lambda: not holder.is_alive(), "it ends with its folder")
+
+    def other_binaries(self):
+        """A folder with the command line alone."""
+        folder = self.temporary_folder()
+        shutil.copy(shutil.which("haulout"), folder)
+        return folder
+
+    def test_who_holds_the_user_namespace_ends_when_another_does(self):
+        folder = self.temporary_folder()
+        elsewhere = {"XDG_RUNTIME_DIR": str(folder)}
+        self.haulout("unshare", "true", env=elsewhere)
+        file = folder / "haulout/anchor"
+        holder = Process(int(file.read_text().split()[0]))
+        inside = self.spawn("haulout", "unshare", "sh", "-c", "echo in; read x; id -u; cat /proc/self/uid_map", env=elsewhere, stdin=subprocess.PIPE)
+        self.assertEqual(inside.stdout.readline(), "in\n")
+        file.unlink()
+        self.haulout("unshare", "true", env=elsewhere)
+        wait_until(lambda: not holder.is_alive(), "it ends with its name")
+        # Who is in there stays there.
+        said, _ = inside.communicate("\n")
+        self.assertEqual(said.split()[:4], ["0", "0", str(os.getuid()), "1"])
+        other = Process(int(file.read_text().split()[0]))
+        self.assertTrue(other.is_alive())
+        # A name that goes to somebody else, as when two have made one at once.
+        file.with_suffix(".copy").write_text("1 1")
+        file.with_suffix(".copy").rename(file)
+        wait_until(lambda: not other.is_alive(), "it ends when its name is another's")
 
     def test_an_import_says_what_it_is_and_what_is_none(self):
         tar = self.shell("tar c -C /etc hostname | haulout import - imported:1")

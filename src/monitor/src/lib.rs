@@ -3,8 +3,8 @@
 //!
 //! The monitor is a program of its own (`program/`); this library is only its protocol, so that both sides share one
 //! definition: the [`config::Config`] that it is started with, the [`frame::Frame`]s on its sockets, the
-//! [`last_run::LastRun`] that it leaves behind, the [`event::Event`]s that both append, and how a [`user::User`] of a
-//! container is found.
+//! [`last_run::LastRun`] that it leaves behind, the [`event::Event`]s that both append, how a [`user::User`] of a
+//! container is found, and how an [`anchor`] sleeps.
 //!
 //! ```
 //! use haulout_monitor::frame::{Frame, Kind};
@@ -15,6 +15,7 @@
 //! assert_eq!((back.kind, back.payload.as_slice()), (Kind::Stdin, b"ls\n".as_slice()));
 //! ```
 
+pub mod anchor;
 pub mod config;
 pub mod event;
 pub mod frame;

@@ -106,7 +106,7 @@ fn lock(file: &Path) -> Result<File, UsernsError> {
 /// Makes a user namespace, with a process that holds it, and joins it. Answers also what is to be told about it.
 fn make_and_join(file: &Path) -> Result<(Process, Option<String>), UsernsError> {
     let mut map = Map::of_user()?;
-    let mut newborn = Newborn::fork(true)?;
+    let mut newborn = Newborn::fork(file, true)?;
     match map.give(newborn.process()?.pid) {
         Ok(()) => {}
         // As podman does: one id is better than none, and says so. A namespace takes a map once: it is another one.
@@ -115,7 +115,7 @@ fn make_and_join(file: &Path) -> Result<(Process, Option<String>), UsernsError> 
             map.groups.truncate(1);
             map.warning = Some(format!("{error}; falling back to a single mapping, which might break some images"));
             newborn.end();
-            newborn = Newborn::fork(true)?;
+            newborn = Newborn::fork(file, true)?;
             map.give(newborn.process()?.pid)?;
         }
         Err(error) => return Err(error),
@@ -126,7 +126,7 @@ fn make_and_join(file: &Path) -> Result<(Process, Option<String>), UsernsError> 
 
 /// Leaves a process that holds the user namespace that this one is in.
 fn hold(file: &Path) -> Result<Process, UsernsError> {
-    Newborn::fork(false)?.settle(file, false)
+    Newborn::fork(file, false)?.settle(file, false)
 }
 
 /// A process that becomes the anchor when it is told to, and ends when whoever made it ends before.
@@ -137,14 +137,14 @@ struct Newborn {
 
 impl Newborn {
     /// Forks it, and waits until it has a namespace of its own, if it is to make one.
-    fn fork(makes: bool) -> Result<Self, UsernsError> {
+    fn fork(file: &Path, makes: bool) -> Result<Self, UsernsError> {
         let io =
             |source| UsernsError::Io { doing: "making the process that holds the user namespace".to_owned(), source };
         let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| io(error.into()));
         let (wait, go) = pipe()?;
         let (said, say) = pipe()?;
         match fork::fork().map_err(io)? {
-            Fork::Child => become_anchor(makes, wait, say),
+            Fork::Child => become_anchor(file, makes, wait, say),
             Fork::Parent(child) => {
                 drop((wait, say));
                 let newborn = Self { child, go: go.into() };
@@ -183,8 +183,8 @@ impl Newborn {
     }
 }
 
-/// The anchor's whole life.
-fn become_anchor(makes: bool, wait: OwnedFd, say: OwnedFd) -> ! {
+/// The anchor's whole life. Once it is told to go on it is named by `file`, and ends when it is not any more.
+fn become_anchor(file: &Path, makes: bool, wait: OwnedFd, say: OwnedFd) -> ! {
     fork::reset_signals();
     fork::close_all_but(&[wait.as_raw_fd(), say.as_raw_fd()]);
     let _ = rustix::process::setsid();
@@ -203,11 +203,9 @@ fn become_anchor(makes: bool, wait: OwnedFd, say: OwnedFd) -> ! {
     // A small program does the sleeping, where there is one; this one's memory is the command line's.
     if let Ok(monitor) = runtime::monitor() {
         let environment: [(OsString, OsString); 0] = [];
-        let _ = fork::execute(&monitor, &["haulout-anchor".into(), "--hold".into()], &environment);
+        let _ = fork::execute(&monitor, &["haulout-anchor".into(), "--hold".into(), file.into()], &environment);
     }
-    loop {
-        nix::unistd::pause();
-    }
+    haulout_monitor::anchor::hold(Some(file))
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@
 //! One thread, one poll loop ([`monitor`]); [`life`] is the container's way from `create` to `delete`, [`requests`] what clients
 //! may ask for. There is one for every running container, so it is kept small: no runtime, no thread, a few buffers.
 
-mod anchor;
 mod cgroup;
 mod change;
 mod client;
@@ -35,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
+use haulout_monitor::anchor;
 use haulout_monitor::config::Config;
 use haulout_monitor::frame::{Failure, Kind};
 use haulout_monitor::process::Process;
@@ -47,7 +47,7 @@ use runtime::failure;
 fn main() -> ExitCode {
     let bundle = env::args_os().nth(1).map(PathBuf::from);
     if bundle.as_deref() == Some(Path::new("--hold")) {
-        anchor::hold();
+        anchor::hold(env::args_os().nth(2).map(PathBuf::from).as_deref());
     }
     let passed = env::args().nth(2).and_then(|count| count.parse().ok()).unwrap_or_default();
     let (Some(bundle), Ok(starter)) = (bundle, kernel::starter(passed)) else {
