@@ -3,12 +3,14 @@
 
 import io
 import os
+import select
 import shutil
+import signal
 import tarfile
 import unittest
 
 from peers.peers import BUSYBOX, PeerTest, normal, run
-from session import mounts, processes, wait_until
+from session import Process, mounts, processes, wait_until
 
 # Called as fuse-overlayfs is; it writes down what with.
 MOUNT_PROGRAM = """#!/bin/sh
@@ -202,6 +204,19 @@ class Overlay(StoreTest):
         self.assertIn("home/a/b", names)
         self.assertEqual([name for name in names if ".wh." in name or name in ("bin/vi", "home/guest", "volume/file", "bound/passwd")], [])
         ended("an export")
+        # Nobody reads it, and then it is cancelled or killed; what it had of the container is given back.
+        for words, number in ((("export", "one"), signal.SIGINT), (("export", "one"), signal.SIGKILL), (("cp", "one:/bin", "-"), signal.SIGKILL)):
+            half = self.spawn(*self.line("haulout", "f", *option, *words))
+            wait_until(mounting, f"{words} mounts")
+            select.select([half.stdout], [], [], 20)
+            half.send_signal(number)
+            ended(f"{words} that was killed by {number}")
+            half.stdout.close()
+            half.wait()
+        self.ours("f", *option, "cp", "/etc/hostname", "one:/copied")
+        self.assertIn("A /copied", self.ours("f", *option, "diff", "one").stdout.splitlines())
+        ended("a copy into it")
+        self.alike("f", *option, "cp", "/etc/hostname", "one:/copied")
         # What is committed is the same for whoever mounts it.
         self.alike("f", *option, "commit", "--quiet", "one", "localhost/changed", stderr=False)
         look = "cat /new; ls /bin/vi /home/*; stat -c '%n %u:%g %a %F' /home/a /tmp /p"
@@ -218,8 +233,9 @@ class Overlay(StoreTest):
         ended("a stop")
         self.ours("f", *option, "start", "two")
         self.ours("f", *option, "exec", "two", "ls", "/there")
-        monitor = self.ours("f", *option, "inspect", "--format", "{{.State.ConmonPid}}", "two").stdout.strip()
-        os.kill(int(monitor), 9)
+        monitor = Process(int(self.ours("f", *option, "inspect", "--format", "{{.State.ConmonPid}}", "two").stdout))
+        monitor.kill()
+        wait_until(lambda: not monitor.is_alive(), "it has ended")
         self.ours("f", *option, "start", "two")
         self.assertEqual(len(mounting()), 1)
         self.ours("f", *option, "exec", "two", "ls", "/there")

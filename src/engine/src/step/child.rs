@@ -4,11 +4,10 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use rustix::mount::UnmountFlags;
 use rustix::process::Signal;
 
 use super::wire::{self, Request};
-use super::{Answer, Failure, Step, fork, reap, remove};
+use super::{Answer, Failure, Step, apart, fork, reap, remove};
 use crate::container::{changes, copy, files, start};
 use crate::store::{mapped, pack, unpack};
 use crate::userns::{self, anchor};
@@ -19,8 +18,9 @@ pub(super) fn run(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>) 
     fork::close_all_but(&keep);
     let mounted = request.step.mounted_by_programs();
     let answer = perform(request, descriptors).unwrap_or_else(Answer::from);
-    for place in mounted {
-        let _ = rustix::mount::unmount(&place, UnmountFlags::DETACH);
+    if !mounted.is_empty() {
+        fork::close_all_but(&[reply.as_raw_fd()]);
+        apart::leave(&mounted);
     }
     wire::answer(reply, &answer);
     fork::exit(0)
@@ -39,11 +39,11 @@ fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, Failur
         if !anchor::join_process(process) {
             return Err(Failure::Ended);
         }
-        die_with_parent();
+        settle(&step)?;
         return reach(step, descriptors);
     }
     let joined = anchor::join(&anchor).map_err(|error| error.to_string())?;
-    die_with_parent();
+    settle(&step)?;
     let mut descriptors = descriptors.into_iter();
     let mut descriptor = || descriptors.next().ok_or(Failure::from("the step lacks a descriptor"));
     match step {
@@ -116,6 +116,15 @@ fn through(folder: &OwnedFd, layer: &Path, parts: PathBuf) -> (PathBuf, PathBuf)
     let here = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
     let parts = parts.strip_prefix(layer).map(|below| here.join(below)).unwrap_or(parts);
     (here, parts)
+}
+
+/// From here on what it does ends with it.
+fn settle(step: &Step) -> Result<(), Failure> {
+    die_with_parent();
+    if !step.mounted_by_programs().is_empty() {
+        apart::enter()?;
+    }
+    Ok(())
 }
 
 /// Ends when the zygote does. After the namespace was joined, because a change of credentials forgets it.

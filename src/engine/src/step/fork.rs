@@ -12,8 +12,10 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, waitid};
 
 /// Which side of a fork this is.
 pub(crate) enum Fork {
@@ -67,6 +69,33 @@ pub(crate) fn reset_signals() {
         let mut none = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Waits until this process has no child any more, nobody else's that became its own either; at most so long.
+pub(crate) fn wait_for_children(patience: Duration) {
+    let end = Instant::now() + patience;
+    // SAFETY: a set of signals is plain memory that sigemptyset fills.
+    let ended = unsafe {
+        let mut ended = std::mem::zeroed();
+        libc::sigemptyset(&raw mut ended);
+        libc::sigaddset(&raw mut ended, libc::SIGCHLD);
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const ended, std::ptr::null_mut());
+        ended
+    };
+    loop {
+        match waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(Errno::INTR) => continue,
+            Err(_) => return,
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        let left = libc::timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        // SAFETY: two structures that live here; nothing is wanted of the signal but that it came.
+        unsafe { libc::sigtimedwait(&raw const ended, std::ptr::null_mut(), &raw const left) };
     }
 }
 

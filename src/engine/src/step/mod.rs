@@ -4,6 +4,7 @@
 //! A single-threaded zygote forks one child a step; the child joins the user namespace and does it. Dropping the
 //! future of [`Steps::run`] kills the child.
 
+mod apart;
 mod child;
 pub(crate) mod fork;
 mod reap;
@@ -101,7 +102,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Where programs mount something for it (`mount_program`), which they would go on with: they are in the mount namespace, and keep it.
+    /// Where programs mount something for it (`mount_program`), which they would go on with: see [`apart`].
     fn mounted_by_programs(&self) -> Vec<PathBuf> {
         match self {
             Self::Copy(job) => job.mounted_by_programs().map(Path::to_owned).collect(),
