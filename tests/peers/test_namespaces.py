@@ -88,6 +88,35 @@ class Namespaces(PeerTest):
             removed = self.same("rm", "--depend", "owner", normal=lambda said: sorted(normal(said).split()))
             self.assertEqual(removed.returncode, 0)
 
+    def test_whose_namespace_is_shared_has_to_run(self):
+        for kind in ("network", "pid", "ipc", "uts", "cgroupns"):
+            options = () if kind == "network" else ("--network=none",)
+            self.both("create", "--name", "owner", "--network=none", BUSYBOX, "true")
+            self.both("create", "--name", "guest", f"--{kind}=container:owner", *options, BUSYBOX, "true")
+            # It is started, and has ended then: nobody who shares with it can be.
+            for words, status in ((("run", "--rm", f"--{kind}=container:owner", *options, BUSYBOX, "true"), 126), (("start", "guest"), 125)):
+                podman, haulout = self.both(*words)
+                said = "cannot get namespace path unless container <id> is running: container is stopped\n"
+                with self.subTest(words=words):
+                    self.assertEqual(haulout.returncode, status, haulout.stderr)
+                    self.assertTrue(normal(haulout.stderr).endswith(said), haulout.stderr)
+                    # Podman meets its end at one moment or another.
+                    if "cannot get" in podman.stderr:
+                        self.assertEqual((podman.returncode, normal(podman.stderr)), (status, normal(haulout.stderr)))
+            self.assertEqual(self.haulout("ps", "--all", "--format", "{{.Names}}").stdout, "owner\nguest\n")
+            self.both("rm", "--all", "--force", "--time", "0")
+
+    def test_a_namespace_whose_owner_ends_meanwhile_is_said_to_be_so(self):
+        # At any moment of the other's start.
+        seen = set()
+        for number in range(40):
+            self.haulout("run", "--detach", "--name", "owner", "--network=none", BUSYBOX, "usleep", str(number * 2000))
+            done = run("haulout", "run", "--rm", "--network=container:owner", BUSYBOX, "true")
+            seen.add((done.returncode, normal(done.stderr)))
+            self.haulout("rm", "--force", "--time", "0", "owner")
+        said = "Error: cannot get namespace path unless container <id> is running: container is stopped\n"
+        self.assertLessEqual(seen, {(0, ""), (126, said)})
+
     def test_a_namespace_that_is_not_ones_own_cannot_be_joined(self):
         for kind in ("network", "pid", "uts", "ipc", "cgroupns"):
             name = {"network": "net", "cgroupns": "cgroup"}.get(kind, kind)

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::connection::{self, Receiver, Sender};
 use super::lock::Lock;
 use super::options::Cgroups;
-use super::prepare::{Attach, Readiness, prepare};
+use super::prepare::{Attach, Readiness, ended_meanwhile, prepare};
 use super::status::{Monitor, Seen};
 use super::{ContainerId, Containers, Record, notify, stop};
 use crate::engine::Error;
@@ -127,7 +127,8 @@ impl Containers {
                 }
                 // Not before: the next start makes a scope of that name.
                 drop(lock);
-                Err(error)
+                // However its end was met, by the runtime or before it.
+                Err(ended_meanwhile(&self.engine, &prepared.record).unwrap_or(error))
             }
         }
     }

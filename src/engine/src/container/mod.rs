@@ -470,12 +470,21 @@ impl Record {
 
     /// The containers that it cannot do without: those that it requires, and those whose namespaces it shares.
     pub fn dependencies(&self) -> Vec<&str> {
+        let mut found: Vec<&str> = self.options.requires.iter().map(String::as_str).collect();
+        found.extend(self.shared_with());
+        let mut seen = std::collections::HashSet::new();
+        found.retain(|id| seen.insert(*id));
+        found
+    }
+
+    /// The containers whose namespaces it shares.
+    pub(crate) fn shared_with(&self) -> Vec<&str> {
         let options = &self.options;
         let shared = &options.namespaces;
-        let mut found: Vec<&str> = options.requires.iter().map(String::as_str).collect();
+        let mut found = Vec::new();
         for namespace in [&shared.pid, &shared.ipc, &shared.uts, &shared.cgroup] {
             if let options::Namespace::Container(id) = namespace {
-                found.push(id);
+                found.push(id.as_str());
             }
         }
         if let options::Userns::Container(id) = &options.userns {
@@ -484,8 +493,6 @@ impl Record {
         if let options::Network::Container(id) = &options.network {
             found.push(id);
         }
-        let mut seen = std::collections::HashSet::new();
-        found.retain(|id| seen.insert(*id));
         found
     }
 

@@ -189,7 +189,7 @@ fn plan(
     if let (true, Namespace::Container(other)) = (shared.memory, &record.options.namespaces.ipc) {
         stages.folder = Some(asked::stages(paths, id));
         stages.shared.push(SharedMount {
-            process: running(engine, other, "ipc")?,
+            process: running(engine, other)?,
             path: "/dev/shm".into(),
             target: asked::shared_memory(paths, id),
         });
@@ -283,12 +283,12 @@ fn kept_group(record: &Record) -> Option<u32> {
 /// The processes of the containers whose other namespaces it shares.
 fn shared(engine: &Engine, record: &Record) -> Result<spec::Shared, Error> {
     let asked = &record.options.namespaces;
-    let of = |namespace: &Namespace, kind| match namespace {
-        Namespace::Container(id) => running(engine, id, kind).map(|process| Some(process.pid)),
+    let of = |namespace: &Namespace| match namespace {
+        Namespace::Container(id) => running(engine, id).map(|process| Some(process.pid)),
         _ => Ok(None),
     };
     let net = match &record.options.network {
-        Network::Container(id) => Some(running(engine, id, "net")?.pid),
+        Network::Container(id) => Some(running(engine, id)?.pid),
         _ => None,
     };
     let memory = match &asked.ipc {
@@ -298,10 +298,10 @@ fn shared(engine: &Engine, record: &Record) -> Result<spec::Shared, Error> {
     Ok(spec::Shared {
         net,
         memory,
-        pid: of(&asked.pid, "pid")?,
-        ipc: of(&asked.ipc, "ipc")?,
-        uts: of(&asked.uts, "uts")?,
-        cgroup: of(&asked.cgroup, "cgroup")?,
+        pid: of(&asked.pid)?,
+        ipc: of(&asked.ipc)?,
+        uts: of(&asked.uts)?,
+        cgroup: of(&asked.cgroup)?,
     })
 }
 
@@ -315,20 +315,26 @@ fn has_shared_memory(engine: &Engine, id: &str) -> Result<bool, Error> {
 /// The process of the container whose user namespace it shares.
 fn shared_userns(engine: &Engine, record: &Record) -> Result<Option<Process>, Error> {
     let (Userns::Container(other), Some(_)) = (&record.options.userns, &record.mapping) else { return Ok(None) };
-    running(engine, other, "user").map(Some)
+    running(engine, other).map(Some)
 }
 
 /// The process of another container whose namespace is to be shared.
-fn running(engine: &Engine, id: &str, kind: &str) -> Result<Process, Error> {
-    let improper = || {
-        Error::WrongState(format!(
-            "container {id} is not running: its {kind} namespace cannot be shared: container state improper"
-        ))
+fn running(engine: &Engine, id: &str) -> Result<Process, Error> {
+    // Podman's words and status.
+    let stopped = || Error::Start {
+        status: 126,
+        message: format!("cannot get namespace path unless container {id} is running: container is stopped"),
     };
-    let id: ContainerId = id.parse().map_err(|_| improper())?;
-    let seen = Seen::look(engine.paths(), &id)
+    let other: ContainerId = id.parse().map_err(|_| stopped())?;
+    let seen = Seen::look(engine.paths(), &other)
         .map_err(|source| Error::Io { doing: format!("looking at container {id}"), source })?;
-    seen.status.process().ok_or_else(improper)
+    // It may have ended without its monitor having taken note yet.
+    seen.status.process().filter(|process| process.is_alive()).ok_or_else(stopped)
+}
+
+/// Why a container could not be started, if that is that one has ended whose namespaces it shares.
+pub(super) fn ended_meanwhile(engine: &Engine, record: &Record) -> Option<Error> {
+    record.shared_with().into_iter().find_map(|id| running(engine, id).err())
 }
 
 fn monitor_config(
