@@ -23,6 +23,14 @@ MODES = [
     "--userns=nomap",
     "--userns=auto",
     "--userns=auto:size=100",
+    "--userns=auto:uidmapping=0:0:1",
+    "--userns=auto:uidmapping=0:0:1,gidmapping=0:0:1",
+    "--userns=auto:size=10,uidmapping=5:@{uid}:1",
+    "--userns=auto:size=10,uidmapping=5:7:3,gidmapping=8:7",
+    "--userns=auto:size=10,uidmapping=20:7:3",
+    "--userns=auto:size=10,uidmapping=0:7:1,uidmapping=3:9:1",
+    "--userns=auto:uidmapping=2000:0:1",
+    "--userns=auto:size=10,uidmapping=0:1:20",
     "--uidmap=0:1:3",
     "--uidmap=0:0:1 --gidmap=0:0:1 --uidmap=1:1:100",
     "--uidmap=+5:0:1",
@@ -122,6 +130,16 @@ class UserNamespaces(PeerTest):
             maps.add(normal(self.haulout("start", "-a", name).stdout))
         self.assertEqual(len(maps), 2)
 
+    def test_automatic_ones_have_what_is_left_between_others(self):
+        see = ("run", "--rm", "--network=none", "--userns=auto:size=30", BUSYBOX, "cat", "/proc/self/uid_map", "/proc/self/gid_map")
+        self.same("create", "--name", "c", "--userns=auto:size=10,uidmapping=0:20:1", BUSYBOX)
+        self.same(*see)
+        self.same("create", "--name", "d", "--userns=auto:size=30,gidmapping=0:50:1", BUSYBOX)
+        self.same("rm", "c")
+        self.same(*see)
+        # What is asked for by its number is had by both.
+        self.same("run", "--rm", "--network=none", "--userns=auto:size=30,uidmapping=0:3:1", BUSYBOX, "cat", "/proc/self/uid_map")
+
     def test_a_variable_names_the_mode_when_no_flag_does(self):
         for words in [[], ["--userns=host"]]:
             self.same("run", "--rm", *words, BUSYBOX, "id", env={"PODMAN_USERNS": "keep-id"})
@@ -183,10 +201,28 @@ class UserNamespaces(PeerTest):
             "--userns keep-id:gid=99999999999",
             "--userns auto:",
             "--userns auto:size",
+            "--userns auto:uidmapping",
+            "--userns auto:uidmapping=",
+            "--userns auto:uidmapping=x,size=x",
+            "--userns auto:size=x,uidmapping=x",
+            "--userns auto:gidmapping=x,uidmapping=y",
+            "--userns auto:gidmapping=0:1:2:3",
+            "--userns auto:uidmapping=:1",
+            "--userns auto:uidmapping=0:",
+            "--userns auto:uidmapping=:",
+            "--userns auto:uidmapping=0:1:",
+            "--userns auto:uidmapping=+0:1:1",
+            "--userns auto:uidmapping=g0:1:1",
+            "--userns auto:uidmapping=a:b:c",
+            "--userns auto:uidmapping=1:b:c",
+            "--userns auto:uidmapping=0:@:1",
+            "--userns auto:uidmapping=0:4294967296:1",
+            "--userns auto:size=10,uidmapping=0:9:1,uidmapping=0:7:1",
+            "--userns auto:size=10,uidmapping=3:7:1,uidmapping=1:5:3",
             "--subuidname nope",
         ]:
             self.same("create", *line.split(), BUSYBOX, "true")
-        for line in ["--uidmap=0:1:70000", "--uidmap=0:@5:1", "--userns=auto:size=70000"]:
+        for line in ["--uidmap=0:1:70000", "--uidmap=0:@5:1", "--userns=auto:size=70000", "--userns=auto:uidmapping=0:70000:2"]:
             refused = self.haulout("create", line, BUSYBOX, "true", status=125)
             self.assertIn("user namespace", refused.stderr)
         for line, words in (("--uidmap 5:0:1", "doesn't map UID 0"), ("--uidmap 0:1:5 --user 7", "doesn't map UID 7"), ("--uidmap 0:0:1 --user 5", "doesn't map UID 5")):
@@ -194,7 +230,7 @@ class UserNamespaces(PeerTest):
                 self.assertEqual(done.returncode, 126, done.stderr)
                 self.assertIn(words, done.stderr)
         # Podman's words, and what they mean.
-        for line in ["--uidmap 0:@5:1", "--uidmap 0:@1000:3", "--uidmap 0:0:5 --gidmap 0:@5:1", "--userns auto:size=70000"]:
+        for line in ["--uidmap 0:@5:1", "--uidmap 0:@1000:3", "--uidmap 0:0:5 --gidmap 0:@5:1", "--userns auto:size=70000", "--userns auto:uidmapping=0:@5:1", "--userns auto:gidmapping=0:@1000:3"]:
             podman, haulout = self.both("create", *line.split(), BUSYBOX, "true")
             with self.subTest(line=line):
                 self.assertEqual(haulout.returncode, podman.returncode)

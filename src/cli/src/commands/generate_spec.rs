@@ -3,9 +3,10 @@
 
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::Error;
-use haulout_engine::container::options::{Limits, Namespace, Network, Options, SdNotify, Userns};
+use haulout_engine::container::options::{IdMap, Limits, Namespace, Network, Options, SdNotify, Userns};
 use haulout_engine::container::{Details, Mount};
 use haulout_engine::spec::limits::quota;
+use haulout_engine::userns::modes::Mapping;
 use serde::Serialize as _;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Map, Value, json};
@@ -216,6 +217,17 @@ fn ids(spec: &mut Fields, details: &Details) {
         map.iter().map(part).collect()
     };
     let own = record.mapping.as_ref();
+    let (size, users, groups) = match &record.options.userns {
+        Userns::Auto { size, users, groups } => (size.unwrap_or_default(), users.as_slice(), groups.as_slice()),
+        _ => (0, &[][..], &[][..]),
+    };
+    let added = |asked: &[IdMap], outside: fn(&Mapping, u32) -> Option<u32>| -> Option<Vec<Value>> {
+        let part = |asked: &IdMap| {
+            let first = own.and_then(|own| outside(own, asked.inside)).unwrap_or(asked.outside);
+            json!({"container_id": asked.inside, "host_id": first, "size": asked.count})
+        };
+        (!asked.is_empty()).then(|| asked.iter().map(part).collect())
+    };
     spec.set("userns", json!({"nsmode": mode}));
     spec.set(
         "idmappings",
@@ -226,12 +238,12 @@ fn ids(spec: &mut Fields, details: &Details) {
             "GIDMap": own.map(|own| map(&own.groups)),
             "AutoUserNs": matches!(record.options.userns, Userns::Auto { .. }),
             "AutoUserNsOpts": {
-                "Size": 0,
+                "Size": size,
                 "InitialSize": 0,
                 "PasswdFile": "",
                 "GroupFile": "",
-                "AdditionalUIDMappings": null,
-                "AdditionalGIDMappings": null,
+                "AdditionalUIDMappings": added(users, Mapping::user),
+                "AdditionalGIDMappings": added(groups, Mapping::group),
             },
         }),
     );

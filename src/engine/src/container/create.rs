@@ -222,7 +222,7 @@ fn choose_mapping(engine: &Engine, options: &mut Options, folders: &[PathBuf]) -
     let outer = inspect::outer_map(engine)
         .map_err(|error| Error::Invalid(format!("finding the ids of the user namespace: {error}")))?;
     let (mut needs, mut taken) = (0, Vec::new());
-    if let Userns::Auto { size } = &options.userns {
+    if let Userns::Auto { size, .. } = &options.userns {
         if size.is_none() {
             needs = ids_of_image(folders).max(FEWEST);
         }

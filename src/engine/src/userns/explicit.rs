@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! Maps of ids as a user writes them, `--uidmap` and `--gidmap`: `[flags]inside:[@]outside[:count]` (podman-run(1)).
+//! Maps of ids as a user writes them, `--uidmap` and `--gidmap`: `[flags]inside:[@]outside[:count]` (podman-run(1)); and, without
+//! flags, in `--userns=auto`.
 //!
 //! An entry with `+` takes what it names from those before it; when the first one has it, whatever ids are left are mapped as well. `u` and
 //! `g` say that it is of users or of groups only, where a list stands for both.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -98,27 +101,70 @@ impl Asked {
             }
             Some(_) => {}
         }
+        let only = match (flags.contains('u'), flags.contains('g')) {
+            (true, false) => Some(Ids::Users),
+            (false, true) => Some(Ids::Groups),
+            _ => None,
+        };
+        let asked = Self::of_parts([digits, outside, count], of)?;
+        Ok(Self { extends: flags.contains('+'), only, ..asked })
+    }
+
+    /// Reads one as `--userns=auto` has it: without flags.
+    pub(super) fn parse_plain(text: &str, of: Ids) -> Result<Self, ModeError> {
+        let kind = of.name();
+        let parts: Vec<&str> = text.split(':').collect();
+        let (inside, outside, count) = match parts.as_slice() {
+            [inside, outside] => (*inside, *outside, "1"),
+            [inside, outside, count] => (*inside, *outside, *count),
+            _ => return Err(ModeError::MalformedOption { kind, text: text.to_owned() }),
+        };
+        let shown = || format!("{inside} {outside} {count}");
+        if inside.is_empty() {
+            return Err(ModeError::NoInside { kind, parts: shown() });
+        }
+        if outside.is_empty() {
+            return Err(ModeError::NoOutside { kind, parts: shown() });
+        }
+        Self::of_parts([inside, outside, count], of)
+    }
+
+    /// Reads the three parts of one, flags taken away.
+    fn of_parts([inside, outside, count]: [&str; 3], of: Ids) -> Result<Self, ModeError> {
         let value =
             |text: &str, digits: &str| number(digits).map_err(|why| ModeError::Value { text: text.to_owned(), why });
         let host = outside.strip_prefix('@');
-        let (first, count) = (value(digits, digits)?, value(count, count)?);
         let asked = Self {
-            inside: first,
+            inside: value(inside, inside)?,
             outside: value(outside, host.unwrap_or(outside))?,
-            count,
+            count: value(count, count)?,
             of_host: host.is_some(),
-            extends: flags.contains('+'),
-            only: match (flags.contains('u'), flags.contains('g')) {
-                (true, false) => Some(Ids::Users),
-                (false, true) => Some(Ids::Groups),
-                _ => None,
-            },
+            extends: false,
+            only: None,
         };
         // No range goes past the last id.
-        if asked.inside.checked_add(count).and(asked.outside.checked_add(count)).is_none() {
-            return Err(ModeError::PastTheEnd { kind, text: text.to_owned() });
+        if asked.inside.checked_add(asked.count).and(asked.outside.checked_add(asked.count)).is_none() {
+            let text = format!("{inside}:{outside}:{count}");
+            return Err(ModeError::PastTheEnd { kind: of.name(), text });
         }
         Ok(asked)
+    }
+
+    /// What of the rootless namespace `outer` it maps.
+    fn parts(&self, of: Ids, outer: &[Extent]) -> Result<Vec<Part>, ModeError> {
+        if !self.of_host {
+            return Ok(vec![(self.inside, self.outside, self.count)]);
+        }
+        let found = from_host(self.outside, self.count, of, outer)?;
+        Ok(found.into_iter().map(|(skipped, outside, count)| (self.inside + skipped, outside, count)).collect())
+    }
+}
+
+impl fmt::Display for Asked {
+    /// As a user writes it, but for flags.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = if self.of_host { "@" } else { "" };
+        write!(f, "{}:{host}{}:{}", self.inside, self.outside, self.count)
     }
 }
 
@@ -130,14 +176,7 @@ pub(super) fn map(named: Vec<Part>, asked: &[Asked], of: Ids, outer: &[Extent]) 
     let fills = named.is_empty() && asked.first().is_some_and(|first| first.extends);
     let mut parts = named;
     for one in &asked {
-        let new = if one.of_host {
-            from_host(one.outside, one.count, of, outer)?
-                .into_iter()
-                .map(|(skipped, outside, count)| (one.inside + skipped, outside, count))
-                .collect()
-        } else {
-            vec![(one.inside, one.outside, one.count)]
-        };
+        let new = one.parts(of, outer)?;
         if one.extends {
             for taken in &new {
                 parts = without(&parts, taken);
@@ -151,6 +190,40 @@ pub(super) fn map(named: Vec<Part>, asked: &[Asked], of: Ids, outer: &[Extent]) 
         parts.extend(rest);
     }
     parts.sort_unstable();
+    refuse_conflicts(&parts)?;
+    Ok(merged(parts))
+}
+
+/// The first `size` ids of a container, but for those that are `asked` for, are ids that nobody has `taken`, in their order; those
+/// that are asked for come after them. The user's own is not given away.
+pub(super) fn automatic(
+    size: u32,
+    asked: &[Asked],
+    of: Ids,
+    outer: &[Extent],
+    mut taken: Vec<Part>,
+) -> Result<Vec<Part>, ModeError> {
+    let mut given = Vec::new();
+    for one in asked.iter().filter(|one| one.count > 0) {
+        given.extend(one.parts(of, outer)?);
+    }
+    taken.extend(&given);
+    let has = outer.iter().map(|extent| extent.count).fold(0, u32::saturating_add);
+    let inside = gaps(given.iter().map(|part| (part.0, part.2)), size);
+    let own = (0, 1);
+    let outside = gaps(taken.iter().map(|part| (part.1, part.2)).chain([own]), has);
+    let needs: u32 = inside.iter().map(|(_, count)| count).sum();
+    let mut parts = zipped(inside, outside);
+    if parts.iter().map(|part| part.2).sum::<u32>() < needs {
+        return Err(ModeError::NoneLeft(size));
+    }
+    parts.extend(given);
+    refuse_conflicts(&parts)?;
+    Ok(parts)
+}
+
+/// Fails where two parts name an id on the same side: of the later one.
+fn refuse_conflicts(parts: &[Part]) -> Result<(), ModeError> {
     for (index, one) in parts.iter().enumerate() {
         if parts[..index]
             .iter()
@@ -159,7 +232,7 @@ pub(super) fn map(named: Vec<Part>, asked: &[Asked], of: Ids, outer: &[Extent]) 
             return Err(ModeError::Conflict { inside: one.0, outside: one.1, count: one.2 });
         }
     }
-    Ok(merged(parts))
+    Ok(())
 }
 
 /// Whether two ranges have an id in common.
@@ -204,27 +277,33 @@ fn without(parts: &[Part], taken: &Part) -> Vec<Part> {
 
 /// The ids that `parts` do not name, on both sides in their order.
 fn rest(parts: &[Part], has: u32) -> Vec<Part> {
-    let gaps = |side: &dyn Fn(&Part) -> u32| {
-        let mut used: Vec<(u32, u32)> = parts.iter().map(|part| (side(part), part.2)).collect();
-        used.sort_unstable();
-        let (mut gaps, mut next) = (Vec::new(), 0_u32);
-        for (first, count) in used {
-            if first > next {
-                gaps.push((next, first.min(has) - next.min(has)));
-            }
-            next = next.max(first.saturating_add(count));
+    zipped(gaps(parts.iter().map(|part| (part.0, part.2)), has), gaps(parts.iter().map(|part| (part.1, part.2)), has))
+}
+
+/// What of the first `has` ids is not `used`: the first one of each piece, and how many.
+fn gaps(used: impl Iterator<Item = (u32, u32)>, has: u32) -> Vec<(u32, u32)> {
+    let mut used: Vec<(u32, u32)> = used.collect();
+    used.sort_unstable();
+    let (mut gaps, mut next) = (Vec::new(), 0_u32);
+    for (first, count) in used {
+        if first > next {
+            gaps.push((next, first.min(has) - next.min(has)));
         }
-        gaps.push((next, has.saturating_sub(next)));
-        gaps.retain(|(_, count)| *count > 0);
-        gaps
-    };
-    let (mut inside, mut outside) = (gaps(&|part| part.0), gaps(&|part| part.1));
+        next = next.max(first.saturating_add(count));
+    }
+    gaps.push((next, has.saturating_sub(next)));
+    gaps.retain(|(_, count)| *count > 0);
+    gaps
+}
+
+/// The ids of the one side mapped to those of the other, in their order, as far as both go.
+fn zipped(mut inside: Vec<(u32, u32)>, mut outside: Vec<(u32, u32)>) -> Vec<Part> {
     inside.reverse();
     outside.reverse();
-    let mut rest = Vec::new();
+    let mut parts = Vec::new();
     while let (Some((to, left)), Some((from, right))) = (inside.pop(), outside.pop()) {
         let count = left.min(right);
-        rest.push((to, from, count));
+        parts.push((to, from, count));
         if left > count {
             inside.push((to + count, left - count));
         }
@@ -232,7 +311,7 @@ fn rest(parts: &[Part], has: u32) -> Vec<Part> {
             outside.push((from + count, right - count));
         }
     }
-    rest
+    parts
 }
 
 /// Parts in the order of the container's ids, what follows upon one another together.

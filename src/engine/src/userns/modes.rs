@@ -35,6 +35,12 @@ pub enum Userns {
     Auto {
         /// How many.
         size: Option<u32>,
+        /// Users that are mapped so, whoever else has them.
+        #[serde(default)]
+        users: Vec<Asked>,
+        /// Such groups.
+        #[serde(default)]
+        groups: Vec<Asked>,
     },
     /// Another container's.
     Container(String),
@@ -95,6 +101,24 @@ pub enum ModeError {
         kind: &'static str,
         /// What was written, all of that kind.
         texts: Vec<String>,
+    },
+    /// Not a map of `--userns=auto`.
+    #[error(
+        "initializing ID mappings: {kind} setting is malformed expected [\"uint32:[@]uint32[:uint32]\"] : {text:?}"
+    )]
+    MalformedOption {
+        /// `UID` or `GID`.
+        kind: &'static str,
+        /// What was written.
+        text: String,
+    },
+    /// A map from nowhere.
+    #[error("invalid empty container id at {kind} map: [{parts}]")]
+    NoInside {
+        /// `UID` or `GID`.
+        kind: &'static str,
+        /// What it is made of.
+        parts: String,
     },
     /// A map to nowhere.
     #[error("invalid empty host id at {kind} map: [{parts}]")]
@@ -172,7 +196,7 @@ pub enum ModeError {
     },
     /// No ids are left.
     #[error(
-        "creating container storage: not enough unused IDs in user namespace: {0} in a row that no other container with --userns=auto has"
+        "creating container storage: not enough unused IDs in user namespace: {0} that no other container with --userns=auto has"
     )]
     NoneLeft(u32),
     /// Subordinate ids.
@@ -210,15 +234,17 @@ impl FromStr for Userns {
             ("nomap", None) => Ok(Self::Nomap),
             ("auto", Some("")) => Err(ModeError::NoValue(String::new())),
             ("auto", _) => {
-                let mut size = None;
+                let (mut size, mut users, mut groups) = (None, Vec::new(), Vec::new());
                 for word in words() {
                     match word.split_once('=') {
                         Some(("size", value)) => size = Some(number(value)?).filter(|size| *size > 0),
+                        Some(("uidmapping", value)) => users.push(Asked::parse_plain(value, Ids::Users)?),
+                        Some(("gidmapping", value)) => groups.push(Asked::parse_plain(value, Ids::Groups)?),
                         Some((key, _)) => return Err(ModeError::Option(key.to_owned())),
                         None => return Err(ModeError::NoValue(word.to_owned())),
                     }
                 }
-                Ok(Self::Auto { size })
+                Ok(Self::Auto { size, users, groups })
             }
             ("container", Some(name)) if !name.is_empty() => Ok(Self::Container(name.to_owned())),
             ("container", Some(_)) => Err(ModeError::NoContainer),
@@ -246,6 +272,13 @@ impl Mapping {
             found.map_or(NOBODY, |(inside, outside, _)| inside + (id - outside))
         };
         (back(&self.users, uid), back(&self.groups, gid))
+    }
+
+    /// Whether the container's root may enter a folder that is the user's alone: it is the user, or has power over what is theirs, for
+    /// which it has to know both user and group (`user_namespaces(7)`).
+    pub(crate) fn reaches_own_folders(&self) -> bool {
+        let knows = |extents: &[(u32, u32, u32)]| extents.iter().any(|(_, outside, count)| *outside == 0 && *count > 0);
+        self.user(0) == Some(0) || (knows(&self.users) && knows(&self.groups))
     }
 
     /// The ids in the rootless namespace of a user and a group of the container; of its root where they are not mapped.
@@ -309,10 +342,14 @@ pub fn mapping(asked: &Userns, outer: &Map, needs: u32, taken: &[Mapping]) -> Re
         }
         Userns::Nomap if users.min(groups) < 2 => return Err(ModeError::Empty),
         Userns::Nomap => Mapping { users: vec![(0, 1, users - 1)], groups: vec![(0, 1, groups - 1)] },
-        Userns::Auto { size } => {
+        Userns::Auto { size, users: asked_users, groups: asked_groups } => {
             let size = size.unwrap_or(needs);
-            let first = free(size, users.min(groups), taken).ok_or(ModeError::NoneLeft(size))?;
-            Mapping { users: vec![(0, first, size)], groups: vec![(0, first, size)] }
+            let users = taken.iter().flat_map(|map| &map.users).copied();
+            let groups = taken.iter().flat_map(|map| &map.groups).copied();
+            Mapping {
+                users: explicit::automatic(size, asked_users, Ids::Users, &outer.users, users.collect())?,
+                groups: explicit::automatic(size, asked_groups, Ids::Groups, &outer.groups, groups.collect())?,
+            }
         }
         Userns::Maps { users: asked_users, groups: asked_groups, user_name, group_name } => {
             // What is said of one kind of ids only stands for both.
@@ -363,24 +400,6 @@ fn kept(own: u32, has: u32, size: Option<u32>) -> Vec<(u32, u32, u32)> {
         extents.push((own + 1, own + 1, size - own - 1));
     }
     extents
-}
-
-/// The first id after which `size` are nobody's. The user's own is not given away.
-fn free(size: u32, has: u32, taken: &[Mapping]) -> Option<u32> {
-    let mut used: Vec<(u32, u32)> = taken
-        .iter()
-        .flat_map(|map| map.users.iter().chain(&map.groups))
-        .map(|&(_, outside, count)| (outside, count))
-        .collect();
-    used.sort_unstable();
-    let mut first: u32 = 1;
-    for (outside, count) in used {
-        if outside >= first.checked_add(size)? {
-            break;
-        }
-        first = first.max(outside.checked_add(count)?);
-    }
-    (first.checked_add(size)? <= has && size > 0).then_some(first)
 }
 
 /// The subordinate ids of `name`, as far as they are in the rootless namespace, from the container's 0 on.
@@ -450,6 +469,31 @@ mod tests {
         assert_eq!(users("nomap"), [(0, 1, 65536)]);
         assert_eq!(users("auto"), [(0, 1, 1024)]);
         assert_eq!(users("auto:size=100"), [(0, 1, 100)]);
+    }
+
+    #[test]
+    fn what_an_automatic_map_is_to_have_comes_after_the_ids_that_are_found_for_it() {
+        assert_eq!(users("auto:uidmapping=0:0:1"), [(1, 1, 1023), (0, 0, 1)]);
+        assert_eq!(users("auto:size=10,uidmapping=5:@1000:1"), [(0, 1, 5), (6, 6, 4), (5, 0, 1)]);
+        assert_eq!(users("auto:size=10,uidmapping=5:7:3"), [(0, 1, 5), (8, 6, 1), (9, 10, 1), (5, 7, 3)]);
+        assert_eq!(users("auto:size=10,uidmapping=20:7:3"), [(0, 1, 6), (6, 10, 4), (20, 7, 3)]);
+        assert_eq!(users("auto:size=10,uidmapping=0:1:20"), [(0, 1, 20)]);
+        assert_eq!(users("auto:size=10,uidmapping=0:7:0"), [(0, 1, 10)]);
+        assert_eq!(users("auto:size=65536,uidmapping=0:0:1"), [(1, 1, 65535), (0, 0, 1)]);
+        let mode = "auto:size=10,gidmapping=3:0:1".parse().unwrap();
+        let map = mapping(&mode, &outer(), 0, &[]).unwrap().unwrap();
+        assert_eq!((map.users, map.groups), (vec![(0, 1, 10)], vec![(0, 1, 3), (4, 4, 6), (3, 0, 1)]));
+        for (text, words) in [
+            ("uidmapping=0:9:1,uidmapping=0:7:1", "mapping 0:7:1 conflicts"),
+            ("uidmapping=3:7:1,uidmapping=1:5:3", "mapping 1:5:3 conflicts"),
+            ("uidmapping=0:@5:1", "parent ID UID 5 is not mapped"),
+            ("uidmapping=0:70000:2", "leads to ids that the user namespace does not have"),
+            ("size=65537,uidmapping=0:0:1", "not enough unused IDs"),
+            ("size=4294967295,uidmapping=4294967200:0:90", "not enough unused IDs"),
+        ] {
+            let refused = mapping(&format!("auto:{text}").parse().unwrap(), &outer(), 10, &[]).unwrap_err();
+            assert!(refused.to_string().contains(words), "{text}: {refused}");
+        }
     }
 
     #[test]
@@ -532,11 +576,15 @@ mod tests {
 
     #[test]
     fn no_two_automatic_ones_overlap() {
-        let auto = |taken: &[Mapping], size| mapping(&Userns::Auto { size: Some(size) }, &outer(), 0, taken);
+        let auto =
+            |taken: &[Mapping], size: u32| mapping(&format!("auto:size={size}").parse().unwrap(), &outer(), 0, taken);
         let one = auto(&[], 1000).unwrap().unwrap();
         let two = auto(std::slice::from_ref(&one), 1000).unwrap().unwrap();
         let three = auto(std::slice::from_ref(&two), 500).unwrap().unwrap();
         assert_eq!((one.users[0].1, two.users[0].1, three.users[0].1), (1, 1001, 1));
+        // What lies between two is used as well.
+        let four = auto(&[two.clone(), three], 600).unwrap().unwrap();
+        assert_eq!(four.users, [(0, 501, 500), (500, 2001, 100)]);
         assert!(auto(&[one, two], 65000).is_err());
     }
 
@@ -558,6 +606,20 @@ mod tests {
             ("keep-id:foo=3", "unknown option specified: \"foo\""),
             ("keep-id:uid=x", "strconv.ParseUint: parsing \"x\": invalid syntax"),
             ("auto:foo=1", "unknown option specified: \"foo\""),
+            ("auto:uidmapping", "invalid option specified: \"uidmapping\""),
+            (
+                "auto:size=3,uidmapping=x,size=y",
+                "initializing ID mappings: UID setting is malformed expected [\"uint32:[@]uint32[:uint32]\"] : \"x\"",
+            ),
+            (
+                "auto:gidmapping=0:1:2:3",
+                "initializing ID mappings: GID setting is malformed expected [\"uint32:[@]uint32[:uint32]\"] : \"0:1:2:3\"",
+            ),
+            ("auto:uidmapping=:7", "invalid empty container id at UID map: [ 7 1]"),
+            ("auto:gidmapping=0:", "invalid empty host id at GID map: [0  1]"),
+            ("auto:uidmapping=0:1:", "parsing id map value \"\": strconv.ParseUint: parsing \"\": invalid syntax"),
+            ("auto:uidmapping=+0:1", "parsing id map value \"+0\": strconv.ParseUint: parsing \"+0\": invalid syntax"),
+            ("auto:uidmapping=0:@", "parsing id map value \"@\": strconv.ParseUint: parsing \"\": invalid syntax"),
             ("private", "must provide at least one UID or GID mapping to configure a user namespace"),
         ] {
             assert_eq!(text.parse::<Userns>().unwrap_err().to_string(), message);

@@ -72,7 +72,7 @@ fn become_monitor(plan: Plan, starter: &OwnedFd, lock: &OwnedFd, passed: &[Owned
 fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
     userns::own_mounts().map_err(|error| failure(chain(&error)))?;
     see_cgroups();
-    if plan.mapping.as_ref().is_some_and(|map| !map.users.iter().any(|(_, outside, _)| *outside == 0)) {
+    if plan.mapping.as_ref().is_some_and(|map| !map.reaches_own_folders()) {
         move_root(&mut plan)?;
     }
     driver::mount(&plan.root).map_err(|error| failure(chain(&error)))?;
@@ -137,7 +137,7 @@ fn see_cgroups() {
 /// Folders that are on every machine, in which everybody may look, and which containers seldom mount.
 const IN_SIGHT: [&str; 5] = ["/mnt", "/media", "/srv", "/opt", "/var/local"];
 
-/// The user's own folders are closed to a container in which the user is nobody: its root is mounted in a small file system of its
+/// The user's own folders are closed to a container whose root neither is the user nor has power over them: its root is mounted in a small file system of its
 /// own, over a folder that is of no use to this container. It is seen in this mount namespace alone.
 fn move_root(plan: &mut Plan) -> Result<(), Failure> {
     let sources: Vec<_> = plan.spec.mounts().iter().flatten().filter_map(|mount| mount.source().clone()).collect();

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use haulout_engine::Engine;
-use haulout_engine::container::options::{Options, Seccomp, Userns};
+use haulout_engine::container::options::{IdMap, Options, Seccomp, Userns};
 use haulout_engine::container::{ContainerId, Details, Status};
 use haulout_engine::store::driver::Driver;
 use serde_json::Value;
@@ -243,15 +243,18 @@ fn noted(options: &Options) -> BTreeMap<String, String> {
 
 /// The mode of a user namespace as `--userns` has it; nothing for the one that everybody has.
 fn userns(mode: &Userns) -> Option<String> {
-    let with = |mode: &str, named: &[(&str, Option<u32>)]| {
-        let words: Vec<String> =
-            named.iter().filter_map(|(name, value)| value.map(|value| format!("{name}={value}"))).collect();
-        if words.is_empty() { mode.to_owned() } else { format!("{mode}:{}", words.join(",")) }
+    let number = |key: &str, value: &Option<u32>| value.map(|value| format!("{key}={value}"));
+    let maps = |key: &str, maps: &[IdMap]| maps.iter().map(|map| format!("{key}={map}")).collect::<Vec<_>>();
+    let (name, words): (_, Vec<String>) = match mode {
+        Userns::Host | Userns::Container(_) | Userns::Maps { .. } => return None,
+        Userns::Nomap => ("nomap", Vec::new()),
+        Userns::Auto { size, users, groups } => {
+            let maps = maps("uidmapping", users).into_iter().chain(maps("gidmapping", groups));
+            ("auto", number("size", size).into_iter().chain(maps).collect())
+        }
+        Userns::KeepId { uid, gid, size } => {
+            ("keep-id", [number("uid", uid), number("gid", gid), number("size", size)].into_iter().flatten().collect())
+        }
     };
-    match mode {
-        Userns::Host | Userns::Container(_) | Userns::Maps { .. } => None,
-        Userns::Nomap => Some("nomap".to_owned()),
-        Userns::Auto { size } => Some(with("auto", &[("size", *size)])),
-        Userns::KeepId { uid, gid, size } => Some(with("keep-id", &[("uid", *uid), ("gid", *gid), ("size", *size)])),
-    }
+    Some(if words.is_empty() { name.to_owned() } else { format!("{name}:{}", words.join(",")) })
 }
