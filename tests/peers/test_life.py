@@ -41,6 +41,7 @@ class Life(PeerTest):
             (["-u", "guest:users"], ["id"]),
             (["-u", "nobodyx"], ["id"]),
             (["-u", "1:nog"], ["id"]),
+            (["-u", "4294967296"], ["id"]),
             (["-w", "/tmp"], ["pwd"]),
             (["-w", "/new/place"], ["pwd"]),
             (["-e", "A=b", "-e", "EMPTY="], ["sh", "-c", "env | sort | grep -v HOSTNAME"]),
@@ -135,6 +136,16 @@ class Life(PeerTest):
             ["--env-file", "/nonexistent", "one", "true"],
             ["-d", "one", "true"],
             ["one", "sh", "-c", "echo out; echo err >&2"],
+            # Whom the user namespace does not have.
+            ["-u", "65537", "one", "id"],
+            ["-u", "0:70000", "one", "id"],
+            ["--privileged", "-u", "99999", "one", "id"],
+            ["-t", "-u", "65537", "one", "id"],
+            ["-d", "-u", "65537", "one", "id"],
+            ["-u", "4294967294", "one", "id"],
+            ["-u", "4294967296", "one", "id"],
+            ["-w", "/etc/passwd", "one", "id"],
+            ["-w", "/dev/null", "-d", "one", "id"],
         ]:
             self.same("exec", *words)
         # Haulout's runtime writes to the command's own standard error as well.

@@ -41,8 +41,8 @@ pub enum UserError {
     #[error("unable to find group {0}: no matching entries in group file")]
     NoGroup(String),
     /// A number that no id can have.
-    #[error("{0}: uids and gids must be in range 0-2147483647")]
-    Range(String),
+    #[error("uids and gids must be in range 0-2147483647")]
+    Range,
     /// One of the two files.
     #[error("reading the container's {path}")]
     Read {
@@ -103,7 +103,7 @@ fn id(text: &str) -> Result<Option<u32>, UserError> {
     let Ok(number) = text.parse::<i64>() else { return Ok(None) };
     match u32::try_from(number) {
         Ok(id) if id <= MAX_ID => Ok(Some(id)),
-        _ => Err(UserError::Range(text.to_owned())),
+        _ => Err(UserError::Range),
     }
 }
 
@@ -200,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_and_impossible_numbers_are_named() {
+    fn unknown_names_and_impossible_numbers_are_refused_in_podmans_words() {
         for (wanted, words) in [
             ("bert", "unable to find user bert: no matching entries in passwd file"),
             ("anna:bert", "unable to find group bert: no matching entries in group file"),
-            ("2147483648", "2147483648: uids and gids must be in range 0-2147483647"),
-            ("-1", "-1: uids and gids must be in range 0-2147483647"),
-            ("0:-1", "-1: uids and gids must be in range 0-2147483647"),
-            ("99999999999", "99999999999: uids and gids must be in range 0-2147483647"),
+            ("2147483648", "uids and gids must be in range 0-2147483647"),
+            ("-1", "uids and gids must be in range 0-2147483647"),
+            ("0:-1", "uids and gids must be in range 0-2147483647"),
+            ("99999999999", "uids and gids must be in range 0-2147483647"),
             ("1.5", "unable to find user 1.5: no matching entries in passwd file"),
         ] {
             assert_eq!(find(PASSWD, GROUP, wanted).unwrap_err().to_string(), words);

@@ -91,9 +91,9 @@ impl Call {
         let said = String::from_utf8_lossy(said);
         let said = Some(said.trim()).filter(|said| !said.is_empty()).map(str::to_owned);
         Err(match last_error(&log).or(said) {
-            Some(words) => explain(&self.name, &words),
+            Some(words) => explain(&self.name, self.verb, &words),
             None => failure(
-                126,
+                otherwise(self.verb),
                 format!("OCI runtime error: {}: {} ended with status {status} and said nothing", self.name, self.verb),
             ),
         })
@@ -122,15 +122,20 @@ fn last_error(log: &[u8]) -> Option<String> {
     lines.into_iter().find(|line| line.level == "error").map(|line| line.msg)
 }
 
+/// What Podman ends with where the runtime's words mean nothing else.
+fn otherwise(verb: &str) -> u8 {
+    if verb == "exec" { 255 } else { 126 }
+}
+
 /// What the runtime's words mean to a caller: the words and statuses that Podman gives them.
-fn explain(runtime: &str, words: &str) -> Failure {
+fn explain(runtime: &str, verb: &str, words: &str) -> Failure {
     let lower = words.to_ascii_lowercase();
     if lower.contains("permission denied") || lower.contains("operation not permitted") {
         failure(126, format!("{runtime}: {words}: OCI permission denied"))
     } else if lower.contains("no such file or directory") || lower.contains("executable file not found in") {
         failure(127, format!("{runtime}: {words}: OCI runtime attempted to invoke a command that was not found"))
     } else {
-        failure(126, format!("OCI runtime error: {runtime}: {words}"))
+        failure(otherwise(verb), format!("OCI runtime error: {runtime}: {words}"))
     }
 }
 
@@ -162,8 +167,11 @@ mod tests {
                 serde_json::json!({"msg": "cgroup v1 is old", "level": "warning"}),
                 serde_json::json!({"msg": words, "level": "error", "time": "2026-11-24T22:10:18.452891Z"})
             );
-            let failure = explain("crun", &last_error(log.as_bytes()).unwrap());
-            assert_eq!((failure.status, failure.message.as_str()), (status, message));
+            for verb in ["start", "exec"] {
+                let failure = explain("crun", verb, &last_error(log.as_bytes()).unwrap());
+                let status = if verb == "exec" && message.starts_with("OCI runtime error") { 255 } else { status };
+                assert_eq!((failure.status, failure.message.as_str()), (status, message));
+            }
         }
     }
 }
