@@ -211,6 +211,74 @@ class FullDisk(Exhausted, Disk):
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only as root")
+class Temporary(Disk):
+    """Room on the disk, and none in memory: where temporary files go, or where containers run."""
+
+    def setUp(self):
+        super().setUp()
+        self.small = self.temporary_folder()
+        self.check(0, "mount", "-t", "tmpfs", "-o", "size=1M", "small", self.small)
+        self.addCleanup(subprocess.run, ["umount", "--lazy", str(self.small)], check=False)
+
+    def fill(self):
+        with open(self.small / "filler", "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 12))
+            except OSError:
+                pass
+
+    def test_images_and_containers_do_not_go_through_a_folder_for_temporary_files(self):
+        haulout = f"haulout --root {self.disk}/store"
+        self.here("create", "--name", "c", BUSYBOX, "true")
+        self.fill()
+        for script in (
+            f"{haulout} save {BUSYBOX} | {haulout} load",
+            f"{haulout} save --format oci-archive {BUSYBOX} | gzip | {haulout} load",
+            f"tar c -C /etc hostname | {haulout} import - imported:1",
+            f"{haulout} commit --quiet c committed:1 && {haulout} run --rm --network none committed:1 true",
+            f"{haulout} export c | tar t && {haulout} cp c:/etc/passwd - | tar t",
+            f"{haulout} rmi imported:1 committed:1",
+        ):
+            done = run("bash", "-o", "pipefail", "-c", script, env={"TMPDIR": str(self.small)})
+            self.assertEqual(done.returncode, 0, f"{script}\n{done.stderr}")
+        # Units are tried in one before they are installed.
+        unit = self.temporary_folder() / "small-test.container"
+        unit.write_text(f"[Container]\nImage={BUSYBOX}\n")
+        refused = self.haulout("quadlet", "install", unit, status=125, env={"TMPDIR": str(self.small)})
+        self.assertIn("no space left on device", refused.stderr.lower())
+        self.assertFalse(Path("/etc/containers/systemd/small-test.container").exists())
+        self.assertEqual([path.name for path in self.small.iterdir()], ["filler"])
+
+    def test_where_containers_run_without_room_they_are_looked_at_and_stopped(self):
+        def there(*words, **options):
+            return self.here("--runroot", self.small / "run", *words, **options)
+
+        self.addCleanup(there, "rm", "--all", "--force", "--time", "0", status=None)
+        there("create", "--name", "n", "--network", "none", BUSYBOX, "true")
+        for name, options in (("c", ()), ("gone", ("--rm",))):
+            there("run", "--detach", "--name", name, "--network", "none", *options, BUSYBOX, *FOR_EVER)
+            wait_until(lambda: there("logs", name).stdout == "ready\n", "it is ready")
+        self.fill()
+        self.assertEqual(there("ps", "--format", "{{.Names}}").stdout.split(), ["c", "gone"])
+        there("pause", "c")
+        there("unpause", "c")
+        there("cp", "/etc/hostname", "c:/copied")
+        there("commit", "--quiet", "c", "committed:1")
+        # What needs a file says where.
+        for words in (["start", "n"], ["init", "n"], ["exec", "c", "true"], ["exec", "--detach", "c", "true"], ["run", "--rm", "--network", "none", BUSYBOX, "true"]):
+            said = there(*words, status=125).stderr
+            self.assertRegex(said.lower(), rf"in {self.small}/.*no space left on device", words)
+        there("stop", "c", "gone")
+        self.assertEqual(there("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", "c").stdout, "exited 3\n")
+        there("rm", "c")
+        self.assertEqual(there("ps", "--all", "--format", "{{.Names}}").stdout, "n\n")
+        self.assertEqual([path.name for path in (self.small / "run").glob("**/containers/*")], [])
+        os.unlink(self.small / "filler")
+        there("start", "--attach", "n")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only as root")
 class ReadOnly(Disk):
     """A disk with an error, which the kernel lets nobody write to any more (`errors=remount-ro`), until it was checked."""
 

@@ -11,7 +11,7 @@ use haulout_engine::container::Exec;
 use super::run::exit_status;
 use crate::conversation::{End, Wiring, converse};
 use crate::descriptors::DescriptorFlags;
-use crate::exit::{ENGINE, Failure};
+use crate::exit::{ENGINE, Failure, words};
 use crate::invocation::Invocation;
 use crate::options::Env;
 use crate::terminal::{self, DetachKeys};
@@ -106,7 +106,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let containers = containers.passing(args.descriptors.passed()?);
     let session = containers.exec(&id, exec).await.map_err(|error| match error {
         // Whatever it is, as podman has it: nobody waits for the command's own status.
-        error if args.detach => Failure { status: ENGINE, message: error.to_string() }.into(),
+        error if args.detach => Failure { status: ENGINE, message: words(&error.into()) }.into(),
         Error::WrongState(message) => Failure { status: NOT_ASKED, message }.into(),
         error => anyhow::Error::from(error),
     })?;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout init`.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use haulout_engine::Error;
 
 use super::create;
-use crate::exit::Failures;
+use crate::exit::{ENGINE, Failure, Failures, words};
 use crate::invocation::Invocation;
 use crate::names::Selection;
 use crate::output;
@@ -40,7 +40,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             Ok(()) => output::line(&target.given)?,
             Err(Error::WrongState(_)) if args.all && runs(&engine, target).await? => output::line(&target.given)?,
             // Whatever it is, with Podman's status.
-            Err(error) => failures.push(anyhow!("{error}")),
+            Err(error) => failures.push(Failure { status: ENGINE, message: words(&error.into()) }.into()),
         }
     }
     Failures::of(failures)?;

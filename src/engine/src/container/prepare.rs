@@ -181,7 +181,7 @@ fn plan(
     let hostname = spec::hostname(record, settings);
     let connection = Connection::new(engine, settings, record)?;
     let files = connection.write_files(paths, settings, record, &hostname, &base.folders);
-    files.map_err(io(format!("writing the files of container {id}")))?;
+    files.map_err(io(format!("writing the files of container {id} in {}", paths.bundle(id).display())))?;
     let volumes = known_volumes(engine, record)?;
     let asked = asked::asked(record, paths, &volumes)?;
     let Mounts { mut stages, fresh, owned, new } = mounts(engine, record, &asked)?;

@@ -61,7 +61,8 @@ impl Exec {
         let passed = request.passed.iter().copied().zip(descriptors.split_off(standard)).collect();
         let streams = Streams { passed, ..streams(descriptors)? };
         let process = process(init, request)?;
-        fs::write(&files.process, process.to_string()).map_err(|error| failed("describing", &error))?;
+        fs::write(&files.process, process.to_string())
+            .map_err(|error| failed(&format!("writing in {} for", config.bundle.display()), &error))?;
         let console = if request.terminal {
             Some(ConsoleSocket::bind(&name("tty")).map_err(|error| failed("making a terminal for", &error))?)
         } else {
