@@ -129,7 +129,7 @@ class Parts(SessionTest):
         holder = anchor()
         shutil.rmtree(RUNTIME)
         if holder:
-            holder.kill()
+            wait_until(lambda: not holder.is_alive(), "who holds the user namespace goes with it")
         self.assertEqual(self.inspect("c")["State"]["ExitCode"], 5)
         self.assertEqual(self.haulout("logs", "c").stdout, "kept\n")
         self.assertEqual(self.haulout("start", "--attach", "c", status=5).stdout, "kept\n")
