@@ -9,6 +9,7 @@ use haulout_engine::Error;
 use haulout_engine::container::Containers;
 use haulout_engine::container::copy::{CopyOptions, End};
 
+use crate::exit::words;
 use crate::invocation::Invocation;
 use crate::{output, terminal};
 
@@ -71,10 +72,13 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     match copied {
         Ok(()) => Ok(0),
         // Of a tree it says which file, and that may not be where one looks for it.
-        Err(error) => match error.to_string().strip_prefix("copying ") {
-            Some(file) => bail!("copying {source} to {destination}: {file}"),
-            None => Err(error.into()),
-        },
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            match words(&error).strip_prefix("copying ") {
+                Some(file) => bail!("copying {source} to {destination}: {file}"),
+                None => Err(error),
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use haulout_engine::container::{Condition, ContainerId, Options, RemoveOptions};
 use super::create;
 use crate::conversation::{End, Wiring, converse};
 use crate::descriptors::DescriptorFlags;
-use crate::exit::Failure;
+use crate::exit::{Failure, words};
 use crate::invocation::Invocation;
 use crate::options::Flags;
 use crate::output;
@@ -137,7 +137,7 @@ async fn conclude(engine: &Engine, id: &ContainerId, options: &Options, end: Res
 /// `--rmi`: removes the image that a container had, unless another one has it too.
 async fn remove_image(engine: &Engine, image: &str) {
     if let Err(error) = engine.images().remove(image, false).await {
-        output::warning(&format!("removing image {image}: {error}"));
+        output::warning(&format!("removing image {image}: {}", words(&error.into())));
     }
 }
 

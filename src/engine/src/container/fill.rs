@@ -6,7 +6,7 @@ use super::lock::Lock;
 use super::prepare::{known_volumes, mounts};
 use super::start::Filling;
 use super::{ContainerId, Containers};
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, chain};
 use crate::spec::asked;
 use crate::step::Step;
 use crate::store::mapped::Wanted;
@@ -26,7 +26,8 @@ impl Containers {
     /// Fills the new volumes of a container that was just made. What cannot be filled now is when it starts.
     pub(super) async fn fill_volumes(&self, id: &ContainerId) {
         if let Err(error) = self.try_to_fill(id).await {
-            self.engine.warn(format!("the volumes of container {id} are filled when it is started, not now: {error}"));
+            let why = chain(&error);
+            self.engine.warn(format!("the volumes of container {id} are filled when it is started, not now: {why}"));
         }
     }
 
