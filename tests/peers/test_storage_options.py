@@ -217,6 +217,12 @@ class Overlay(StoreTest):
         self.assertIn("A /copied", self.ours("f", *option, "diff", "one").stdout.splitlines())
         ended("a copy into it")
         self.alike("f", *option, "cp", "/etc/hostname", "one:/copied")
+        # Nor does one take away what somebody has mounted to look at, however it ends.
+        line = " ".join(map(str, self.line("haulout", "f", *option)))
+        look = f"p=$({line} mount one); for do in 'cp one:/new -' 'cp /nope one:/' 'cp one:/nope /tmp' 'export one'; do {line} $do; ls $p/bin/sh >&2; done; {line} umount one"
+        looked = run(*self.line("haulout", "f", "unshare"), "sh", "-c", look)
+        self.assertEqual((looked.returncode, looked.stderr.count("/merged/bin/sh\n")), (0, 4), looked.stderr)
+        ended("looking at it")
         # What is committed is the same for whoever mounts it.
         self.alike("f", *option, "commit", "--quiet", "one", "localhost/changed", stderr=False)
         look = "cat /new; ls /bin/vi /home/*; stat -c '%n %u:%g %a %F' /home/a /tmp /p"

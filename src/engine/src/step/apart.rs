@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! A step whose programs end with it: in a PID namespace of its own, whose processes the kernel kills when its first one ends.
+//! A step whose programs end with it: in a PID namespace of its own, whose processes the kernel kills when its first one ends, and in
+//! a mount namespace of its own, so that what it unmounts in the end is nobody else's.
 //!
 //! A `mount_program` leaves a process behind, which does the mounting from then on. It is nobody's child, and it keeps the mount
 //! namespace that it serves: whoever kills the step does not reach it.
@@ -15,13 +16,15 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 
 use super::fork::{self, Fork};
+use crate::userns;
 
 /// How long a program may take to write down what it has, when what it mounted is unmounted.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Goes on in a child that is the first process of such a namespace; this process waits for its end, and ends. It goes on in this
-/// one where there can be no such namespace.
+/// Goes on in a child that is the first process of such a PID namespace; this process waits for its end, and ends. It goes on in this
+/// one where there can be none.
 pub(super) fn enter() -> Result<(), String> {
+    userns::own_mounts().map_err(|error| error.to_string())?;
     let failed = |error: std::io::Error| format!("making a process for a step: {error}");
     let (wait, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed(errno.into()))?;
     if nix::sched::unshare(CloneFlags::CLONE_NEWPID).is_err() {

@@ -16,34 +16,41 @@ use crate::userns::{self, anchor};
 pub(super) fn run(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>) -> ! {
     let keep: Vec<RawFd> = descriptors.iter().chain([reply]).map(AsRawFd::as_raw_fd).collect();
     fork::close_all_but(&keep);
-    let mounted = request.step.mounted_by_programs();
-    let answer = perform(request, descriptors).unwrap_or_else(Answer::from);
-    if !mounted.is_empty() {
-        fork::close_all_but(&[reply.as_raw_fd()]);
-        apart::leave(&mounted);
-    }
+    let answer = perform(request, reply, descriptors).unwrap_or_else(Answer::from);
     wire::answer(reply, &answer);
     fork::exit(0)
 }
 
-fn perform(request: Request, descriptors: Vec<OwnedFd>) -> Result<Answer, Failure> {
+fn perform(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>) -> Result<Answer, Failure> {
     let Request { anchor, step } = request;
     if let Step::Reap(remains) = step {
         // The container may live in another namespace than the anchor's: its own is joined, if any.
         return Ok(reap::reap(&remains).map(|()| Answer::Done)?);
     }
-    if let Some(process) = step.lives_with()
-        && !userns::is_root()
-    {
+    let joined = match step.lives_with() {
         // The namespace of a running container is its monitor's: the anchor may have been made anew since.
-        if !anchor::join_process(process) {
-            return Err(Failure::Ended);
+        Some(process) if !userns::is_root() => {
+            if !anchor::join_process(process) {
+                return Err(Failure::Ended);
+            }
+            anchor::Joined::default()
         }
-        settle(&step)?;
-        return reach(step, descriptors);
+        _ => anchor::join(&anchor).map_err(|error| error.to_string())?,
+    };
+    die_with_parent();
+    let mounted = step.mounted_by_programs();
+    if mounted.is_empty() {
+        return act(step, joined, descriptors);
     }
-    let joined = anchor::join(&anchor).map_err(|error| error.to_string())?;
-    settle(&step)?;
+    apart::enter()?;
+    let done = act(step, joined, descriptors);
+    fork::close_all_but(&[reply.as_raw_fd()]);
+    apart::leave(&mounted);
+    done
+}
+
+/// Does it, in the user namespace.
+fn act(step: Step, joined: anchor::Joined, descriptors: Vec<OwnedFd>) -> Result<Answer, Failure> {
     let mut descriptors = descriptors.into_iter();
     let mut descriptor = || descriptors.next().ok_or(Failure::from("the step lacks a descriptor"));
     match step {
@@ -116,15 +123,6 @@ fn through(folder: &OwnedFd, layer: &Path, parts: PathBuf) -> (PathBuf, PathBuf)
     let here = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
     let parts = parts.strip_prefix(layer).map(|below| here.join(below)).unwrap_or(parts);
     (here, parts)
-}
-
-/// From here on what it does ends with it.
-fn settle(step: &Step) -> Result<(), Failure> {
-    die_with_parent();
-    if !step.mounted_by_programs().is_empty() {
-        apart::enter()?;
-    }
-    Ok(())
 }
 
 /// Ends when the zygote does. After the namespace was joined, because a change of credentials forgets it.
