@@ -9,6 +9,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// When the log is put aside, unless something else is said.
 pub const MAX_SIZE: u64 = 1 << 20;
@@ -16,6 +18,9 @@ pub const MAX_SIZE: u64 = 1 << 20;
 /// A follower that has fallen asleep is waited for until the log is as long as this, or [`TIMES`] as long as it should be.
 const TOO_LONG: u64 = 16 << 20;
 const TIMES: u64 = 16;
+
+/// So often a line is looked at that may be torn, a millisecond apart.
+const LOOKS: u32 = 10;
 
 /// Appends `line`, which ends with a newline, to the log, which is made if it is not there; one that is longer than `max_size` then is put aside.
 pub(super) fn append(path: &Path, line: &[u8], max_size: Option<u64>) -> io::Result<()> {
@@ -27,7 +32,7 @@ pub(super) fn append(path: &Path, line: &[u8], max_size: Option<u64>) -> io::Res
         if before.nlink() == 0 {
             continue;
         }
-        if is_torn(&log, before.len()) {
+        if is_torn(&log)? {
             log.write_all(&[b"\n", line].concat())?;
         } else {
             log.write_all(line)?;
@@ -56,10 +61,20 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether somebody was interrupted while writing the last line (a full disk), so that what comes now would be taken for its end.
-fn is_torn(log: &File, length: u64) -> bool {
-    let mut last = [b'\n'];
-    length > 0 && log.read_exact_at(&mut last, length - 1).is_ok() && last != *b"\n"
+/// Whether somebody was interrupted while writing the last line (a full disk), so that what comes now would be taken for its end. One
+/// that is just being written, over the end of a page, looks like that, but not for long.
+fn is_torn(log: &File) -> io::Result<bool> {
+    for look in 0..LOOKS {
+        if look > 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let length = log.metadata()?.len();
+        let mut last = [b'\n'];
+        if length == 0 || log.read_exact_at(&mut last, length - 1).is_err() || last == *b"\n" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Where the event log `file` goes when it has grown too long.
@@ -106,5 +121,24 @@ pub fn follow(path: &Path) -> io::Result<Option<File>> {
             Ok(now) if now.ino() == file.metadata()?.ino() => return Ok(Some(file)),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_who_write_at_once_leave_no_empty_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events");
+        let line = [vec![b'x'; 2999], vec![b'\n']].concat();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..1000).for_each(|_| append(&path, &line, None).unwrap()));
+            }
+        });
+        let text = fs::read(&path).unwrap();
+        assert_eq!(text.len(), 8 * 1000 * line.len());
     }
 }
