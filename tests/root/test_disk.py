@@ -277,6 +277,23 @@ class Temporary(Disk):
         os.unlink(self.small / "filler")
         there("start", "--attach", "n")
 
+    def test_what_cannot_be_noted_as_paused_goes_on(self):
+        def there(*words, **options):
+            return self.here("--runroot", self.small / "run", *words, **options)
+
+        self.addCleanup(there, "rm", "--all", "--force", "--time", "0", status=None)
+        there("run", "--detach", "--name", "c", "--network", "none", BUSYBOX, *FOR_EVER)
+        wait_until(lambda: there("logs", "c").stdout == "ready\n", "it is ready")
+        # What else it needs a file for is there then.
+        there("pause", "c")
+        there("unpause", "c")
+        has = os.statvfs(self.small)
+        self.check(0, "mount", "-o", f"remount,nr_inodes={has.f_files - has.f_ffree}", self.small)
+        self.assertIn("no space left on device", there("pause", "c", status=125).stderr.lower())
+        self.assertEqual(there("inspect", "--format", "{{.State.Status}}", "c").stdout, "running\n")
+        there("stop", "c")
+        self.assertEqual(there("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", "c").stdout, "exited 3\n")
+
 
 @unittest.skipUnless(os.geteuid() == 0, "only as root")
 class ReadOnly(Disk):

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What the runtime changes in a running container: it is paused and let go on, its limits become others.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use haulout_monitor::config::Restart;
 use haulout_monitor::frame::{Failure, Health, Kind, Update};
@@ -49,7 +49,12 @@ impl Monitor {
             Kind::Pause => "pause",
             _ => "resume",
         };
-        let call = Call::start(&self.config, verb, &[], Path::new("change.log"), Streams::default())?;
+        if kind == Kind::Pause {
+            // Before it is: one that is frozen and not noted, for want of room, could not be let go on.
+            fs::write(PAUSED, "").map_err(|error| noting(&error))?;
+        }
+        let call = Call::start(&self.config, verb, &[], Path::new("change.log"), Streams::default());
+        let call = call.inspect_err(|_| forget(kind))?;
         self.changes.push(Change { call, kind, client, also: Also::default() });
         Ok(())
     }
@@ -109,13 +114,10 @@ impl Monitor {
     pub fn change_ended(&mut self, pid: i32, status: i32) -> bool {
         let Some(index) = self.changes.iter().position(|change| change.call.pid == pid) else { return false };
         let change = self.changes.swap_remove(index);
-        let result = change.call.result(status, b"").and_then(|()| {
-            let failed = |error| failure(125, format!("noting that the container is paused: {error}"));
-            match change.kind {
-                Kind::Pause => fs::write(PAUSED, "").map_err(failed),
-                Kind::Update => Ok(()),
-                _ => fs::remove_file(PAUSED).map_err(failed),
-            }
+        let result = change.call.result(status, b"").inspect_err(|_| forget(change.kind));
+        let result = result.and_then(|()| match change.kind {
+            Kind::Unpause => fs::remove_file(PAUSED).map_err(|error| noting(&error)),
+            _ => Ok(()),
         });
         let result = match self.running_init() {
             // Whatever the runtime says of it.
@@ -147,5 +149,16 @@ impl Monitor {
             }
         }
         true
+    }
+}
+
+fn noting(error: &io::Error) -> Failure {
+    failure(125, format!("noting whether the container is paused: {error}"))
+}
+
+/// What was to be paused, and could not be, is not noted as paused.
+fn forget(kind: Kind) {
+    if kind == Kind::Pause {
+        let _ = fs::remove_file(PAUSED);
     }
 }
