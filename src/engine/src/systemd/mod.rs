@@ -373,8 +373,6 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::Instant;
 
-    use futures_util::StreamExt as _;
-
     use super::*;
 
     #[tokio::test]
@@ -450,31 +448,6 @@ mod tests {
         assert_eq!(states, loaded);
         let loads: Vec<&str> = states.iter().map(|state| state.load.as_str()).collect();
         assert_eq!(loads, ["masked", "not-found", "loaded", "loaded"]);
-    }
-
-    #[tokio::test]
-    #[ignore = "needs a systemd user manager"]
-    async fn a_manager_that_executes_itself_anew_is_followed_on_and_its_jobs_are_waited_for() {
-        let name = format!("haulout-test-{}-anew.service", std::process::id());
-        let mut files = Files::new();
-        let text = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=sleep 3\n";
-        fs::write(files.path(&name), text).unwrap();
-        let mut manager = UserManager::connect().await.unwrap();
-        manager.reload().await.unwrap();
-        let mut changes = changes();
-        let changed = async {
-            // Until it is connected nothing is heard.
-            while changes.next().await.unwrap().unwrap() != UnitChange::States {}
-            let scope = if is_root_of_machine() { "--system" } else { "--user" };
-            assert!(Command::new("systemctl").args([scope, "daemon-reexec"]).status().unwrap().success());
-            while changes.next().await.unwrap().unwrap() != UnitChange::Units {}
-        };
-        let started = manager.do_job(Job::Start, &name, PATIENCE);
-        let (started, ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(started, changed) }).await.unwrap();
-        assert_eq!(started.unwrap(), JobResult::Done);
-        // And what changes later is told.
-        let (stopped, change) = tokio::join!(manager.do_job(Job::Stop, &name, PATIENCE), changes.next());
-        assert_eq!((stopped.unwrap(), change.unwrap().unwrap()), (JobResult::Done, UnitChange::States));
     }
 
     /// The units whose names begin so and that are new to the manager, until all of `wanted` are.
