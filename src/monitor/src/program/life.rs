@@ -127,7 +127,7 @@ impl Monitor {
             }
             Phase::Starting(call) if call.pid == pid => self.started(call.result(status, b"")),
             Phase::Deleting { call: Some(call), ending, rest } if call.pid == pid => {
-                if call.result(status, b"").is_err() {
+                if call.result(status, b"").is_err() || self.runtime_knows_it() {
                     self.forget_by_hand();
                 }
                 self.deleted(ending, rest);
@@ -245,8 +245,8 @@ impl Monitor {
         };
         // Once: where the other end of a pipe waits for its end, nobody else may have it.
         let streams = Streams { passed: std::mem::take(&mut self.passed), ..streams };
-        if self.runtime_folder().is_some_and(|folder| folder.exists()) {
-            // It knows a container of that id, of a start that failed so badly that it could not forget it.
+        if self.runtime_knows_it() {
+            // Of a start that failed so badly that it could not forget it.
             self.forget_by_hand();
         }
         let at_once = self.network.is_none() && self.go && self.config.cleanup.is_some();
@@ -498,13 +498,21 @@ impl Monitor {
                 self.tell_starter(&exit);
             }
         }
-        match call {
-            Ok(call) => self.phase = Phase::Deleting { call: Some(call), ending, rest },
-            Err(_) => self.deleted(ending, rest),
+        if let Ok(call) = call {
+            self.phase = Phase::Deleting { call: Some(call), ending, rest };
+        } else {
+            self.forget_by_hand();
+            self.deleted(ending, rest);
         }
     }
 
-    /// What the runtime cannot forget, since it was killed before it had written everything down (or while it forgot it).
+    /// Whether the runtime knows a container of that id.
+    fn runtime_knows_it(&self) -> bool {
+        self.runtime_folder().is_some_and(|folder| folder.exists())
+    }
+
+    /// What the runtime cannot forget, since it could not be started, or was killed before it had written everything down (or while it
+    /// forgot it).
     fn forget_by_hand(&self) {
         if let Awaited::Here(Some(cgroup)) = &self.cgroup {
             cgroup.kill_container();
