@@ -516,13 +516,15 @@ async fn behind<T>(file: &File, work: impl Future<Output = Result<T, Error>>) ->
     if !file.metadata().map_err(writing)?.is_file() {
         return work.await;
     }
+    // Opened anew: each open file is told once of an error of the disk's, and the sync at the end is to hear of it too.
+    let Ok(same) = File::open(format!("/proc/self/fd/{}", file.as_raw_fd())) else { return work.await };
     tokio::select! {
         done = work => done,
-        Err(error) = keep_syncing(file) => Err(writing(error)),
+        Err(error) = keep_syncing(&same) => Err(writing(error)),
     }
 }
 
-/// Until it fails. An error of the disk's is told once: to this, and not to the sync at the end.
+/// Until it fails.
 async fn keep_syncing(file: &File) -> io::Result<Infallible> {
     let mut synced = 0;
     loop {
