@@ -92,7 +92,7 @@ impl Noun for Containers {
             Column::new(&gettext("Image"), Cells::text("image", &["dim-label"]))
                 .sorted(&by_text::<ContainerItem>("image")),
             Column::states::<ContainerItem>(150),
-            Column::new(&gettext("Ports"), Cells::text("ports", &["numeric"])).width(170).leaves_below(680.),
+            Column::new(&gettext("Ports"), Cells::text("ports", &["numeric"])).width(195).leaves_below(680.),
             Column::new(&pgettext("time", "Created"), Cells::text("age", &["dim-label"]))
                 .width(140)
                 .sorted(&age)
