@@ -150,6 +150,13 @@ fn body(doing: &Doing, failure: &Failure) -> String {
         Reason::NoManager => gettext(
             "The service manager of your session (systemd --user) does not answer. Units need it; containers run without it.",
         ),
+        Reason::NobodyAsks => gettext(
+            "This needs a password, and nothing in your session asks for one. An administrator can do it with the command in the details.",
+        ),
+        Reason::NotAnswered => gettext("This needs a password, and the right one was not given."),
+        Reason::Forbidden => gettext(
+            "The administrator of this computer does not allow this. They can do it for you with the command in the details.",
+        ),
         Reason::NotUpdated => gettext(
             "It goes on with the image that it has. What was found is in the details; check again once that is mended.",
         ),

@@ -21,6 +21,7 @@ mod loaded;
 mod names;
 mod options;
 mod output;
+mod polkit;
 mod progress;
 mod question;
 mod registry;

@@ -161,6 +161,12 @@ pub enum Reason {
     NotUpdated,
     /// There is no systemd that answers.
     NoManager,
+    /// A password is wanted for it, and nothing in the session asks for one.
+    NobodyAsks,
+    /// Somebody was asked for a password, and closed the question or did not know it.
+    NotAnswered,
+    /// Whoever looks after the computer does not let anybody do it.
+    Forbidden,
     /// The `haulout` program, which enters the user namespace, is not there or ended.
     NoWorker,
     /// A file, a process or a socket of the host.

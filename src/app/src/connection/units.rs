@@ -13,7 +13,9 @@ use futures_util::stream::BoxStream;
 use haulout_engine::Error;
 use haulout_engine::container::LogLine;
 use haulout_engine::systemd::journal::{Reading, Run};
+use haulout_engine::systemd::login::{self, LingerError};
 use haulout_engine::systemd::{self, Job, JobResult, SystemdError, UnitState, UserManager};
+use haulout_engine::userns::subid::Owner;
 use haulout_engine::watch::Folders;
 use haulout_quadlet::own::{Before, OwnError};
 use haulout_quadlet::rival::{self, Maker as Rival};
@@ -51,7 +53,7 @@ pub async fn list() -> Result<Units, Failure> {
             unit.activity = state.map_or(Activity::Inactive, |state| activity(&state.load, &state.active, &state.sub));
         }
     }
-    let boot = match systemd::login::lingers().await {
+    let boot = match login::lingers().await {
         Ok(true) => Boot::Yes,
         Ok(false) => Boot::No,
         Err(_) => Boot::Unknown,
@@ -183,7 +185,17 @@ pub async fn boots() -> Result<Vec<PastBoot>, Failure> {
 
 /// Has services started at boot that start at login, or not any more.
 pub async fn start_at_boot(on: bool) -> Result<(), Failure> {
-    systemd::login::set_lingering(on).await.map_err(|error| failure(&error))
+    let Err(error) = login::set_lingering(on).await else { return Ok(()) };
+    let reason = match &error {
+        LingerError::NobodyAsks => Reason::NobodyAsks,
+        LingerError::NotAnswered => Reason::NotAnswered,
+        LingerError::Forbidden => Reason::Forbidden,
+        _ => Reason::Other,
+    };
+    let mut failure = said(reason, &error);
+    let verb = if on { "enable-linger" } else { "disable-linger" };
+    failure.details.push(format!("sudo loginctl {verb} {}", Owner::current().name));
+    Err(failure)
 }
 
 /// Sends whenever something about units changed: what systemd does with them, or their files. Without the one the other is followed.

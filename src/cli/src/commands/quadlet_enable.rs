@@ -5,13 +5,16 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use haulout_engine::systemd::{Job, login};
+use haulout_engine::systemd::Job;
+use haulout_engine::systemd::login::{self, LingerError};
+use haulout_engine::userns::subid::Owner;
 use haulout_quadlet::own::Before;
 use haulout_quadlet::{OwnFolder, edit, install};
 
 use crate::exit::Failures;
 use crate::invocation::Invocation;
 use crate::output;
+use crate::polkit::Agent;
 use crate::units::{self, Units, job};
 
 /// What comes after the verb.
@@ -21,7 +24,7 @@ pub const USAGE: &str = "[options] UNIT [UNIT...]";
 ///
 /// Write WantedBy=default.target into the [Install] section of units, and leave the rest of them as it is: systemctl cannot enable what a
 /// generator makes. They start at login then; so that they start at boot, and go on after a logout, your services are kept without a login as
-/// well (loginctl enable-linger).
+/// well (loginctl enable-linger). Where that is not allowed to you, a warning says so, and they start at login all the same.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Start them now as well
@@ -46,17 +49,25 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
     job::tell(&args.units)
 }
 
-/// Keeps the user's services without a login, or says how to.
+/// Keeps the user's services without a login, or says why not and how to.
 async fn linger() {
-    let lingers = match login::lingers().await {
-        Ok(true) => Ok(()),
-        Ok(false) => login::set_lingering(true).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = lingers {
+    if let Err(error) = set_lingering().await {
+        let user = Owner::current().name;
         output::warning(&format!(
-            "the units start at login, not at boot ({error}); as root: loginctl enable-linger USER"
+            "the units start at login, not at boot: {error}; as root: loginctl enable-linger {user}"
         ));
+    }
+}
+
+/// The same. A password that polkit wants is asked for by the desktop, or where there is none in the terminal.
+async fn set_lingering() -> Result<(), LingerError> {
+    let done = login::set_lingering(true).await;
+    if !matches!(done, Err(LingerError::NobodyAsks)) {
+        return done;
+    }
+    match Agent::of_terminal().await {
+        Some(_agent) => login::set_lingering(true).await,
+        None => done,
     }
 }
 

@@ -11,6 +11,7 @@ mod changes;
 pub mod journal;
 pub mod login;
 mod own;
+mod polkit;
 mod private;
 pub(crate) mod remains;
 mod unit;
