@@ -234,6 +234,14 @@ class Updates(UpdatesTest):
         self.app.find("label", re.compile("; next "))
         self.app.find("check box", "Automatic Updates").click()
         wait_until(lambda: state() != "active", "the timer is off")
+        # Whoever presses it while it is at work has it where they put it last.
+        switch = self.app.find("check box", "Automatic Updates")
+        wait_until(lambda: switch.has("focused"), "it has the keyboard")
+        for presses, wanted in ((3, "active"), (2, "active"), (3, "inactive")):
+            for _ in range(presses):
+                self.display.key("space")
+                time.sleep(0.15)
+            wait_until(lambda: state() == wanted and switch.has("checked") is (wanted == "active"), lambda: f"{presses}: {state()}")
 
 
 class Notices(UpdatesTest):

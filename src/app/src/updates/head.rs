@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What stands above the list of updates: whether they are made by themselves, how far what is done now is, and the buttons for all.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use gettextrs::gettext;
@@ -17,6 +16,7 @@ use crate::measure;
 use crate::model::{Model, Phase, UpdateRun};
 use crate::widgets::failure;
 use crate::widgets::icon_button::Wordless as _;
+use crate::widgets::switch::Switch;
 use crate::window::Context;
 
 /// Makes it.
@@ -38,7 +38,7 @@ pub fn make(page: &Acting<Updates>) -> Head {
 
     let below = gtk::Box::builder().orientation(gtk::Orientation::Vertical).build();
     below.append(&progress(context));
-    below.append(&by_itself(context));
+    below.append(&rows(context));
     Head { start: vec![check.upcast(), all.upcast()], end: vec![history.upcast()], below: Some(below.upcast()) }
 }
 
@@ -48,40 +48,10 @@ fn button(icon: &str, word: &str) -> gtk::Button {
     button
 }
 
-/// The switch, with the next run.
-fn by_itself(context: &Context) -> gtk::Widget {
-    let row = adw::SwitchRow::builder().title(gettext("Automatic Updates")).build();
-    // Whether the switch is only made to say what is.
-    let told = Rc::new(Cell::new(false));
-    let (showing, of) = (told.clone(), context.clone());
-    row.connect_active_notify(move |row| {
-        if showing.get() {
-            return;
-        }
-        let (context, on, row, showing) = (of.clone(), row.is_active(), row.clone(), showing.clone());
-        relm4::spawn_local(async move {
-            if let Err(failure) = context.connection.update_by_itself(on).await {
-                failure::toast(&words(&Doing::ChangingTimer, &failure), &context.toasts);
-            }
-            context.model.refresh_updates().await;
-            // The switch says what is, whatever somebody wanted.
-            show_schedule(&row, &context.model, &showing);
-        });
-    });
-    let (model, showing) = (Rc::downgrade(&context.model), told.clone());
-    context.model.schedule.watch(&row, move |row, _| {
-        if let Some(model) = model.upgrade() {
-            show_schedule(row, &model, &showing);
-        }
-    });
-    let (model, shown) = (Rc::downgrade(&context.model), row.clone());
-    context.model.update_stage.watch(move |_| {
-        if let Some(model) = model.upgrade() {
-            show_schedule(&shown, &model, &told);
-        }
-    });
+/// What holds for all: whether they are made by themselves.
+fn rows(context: &Context) -> gtk::Widget {
     let list = gtk::ListBox::builder().selection_mode(gtk::SelectionMode::None).css_classes(["boxed-list"]).build();
-    list.append(&row);
+    list.append(&by_itself(context));
     let clamp = adw::Clamp::builder().maximum_size(720).child(&list).build();
     clamp.set_margin_start(12);
     clamp.set_margin_end(12);
@@ -90,13 +60,45 @@ fn by_itself(context: &Context) -> gtk::Widget {
     clamp.upcast()
 }
 
-fn show_schedule(row: &adw::SwitchRow, model: &Model, told: &Cell<bool>) {
+/// The switch, with the next run.
+fn by_itself(context: &Context) -> adw::SwitchRow {
+    let of = context.clone();
+    let row = adw::SwitchRow::builder().title(gettext("Automatic Updates")).build();
+    let switch = Switch::new(row, move |on| {
+        let context = of.clone();
+        Box::pin(async move {
+            if let Err(failure) = context.connection.update_by_itself(on).await {
+                failure::toast(&words(&Doing::ChangingTimer, &failure), &context.toasts);
+            }
+            context.model.refresh_updates().await;
+            is_on(context.model.schedule.get())
+        })
+    });
+    let row = switch.row.clone();
+    let (model, showing) = (Rc::downgrade(&context.model), switch.clone());
+    context.model.schedule.watch(&row, move |_, _| {
+        if let Some(model) = model.upgrade() {
+            show_schedule(&showing, &model);
+        }
+    });
+    let model = Rc::downgrade(&context.model);
+    context.model.update_stage.watch(move |_| {
+        if let Some(model) = model.upgrade() {
+            show_schedule(&switch, &model);
+        }
+    });
+    row
+}
+
+fn is_on(schedule: Option<Schedule>) -> bool {
+    schedule.is_some_and(|schedule| schedule.on)
+}
+
+fn show_schedule(switch: &Switch, model: &Model) {
     let schedule = model.schedule.get();
-    told.set(true);
-    row.set_active(schedule.is_some_and(|schedule| schedule.on));
-    told.set(false);
-    row.set_sensitive(schedule.is_some());
-    row.set_subtitle(&match schedule {
+    switch.show(is_on(schedule));
+    switch.row.set_sensitive(schedule.is_some());
+    switch.row.set_subtitle(&match schedule {
         // Nobody has been able to ask yet.
         None if matches!(model.update_stage.phase(), Phase::Loading | Phase::Failed(_)) => String::new(),
         None => gettext("The service manager of your session (systemd --user) does not answer"),

@@ -13,3 +13,4 @@ pub mod offer;
 pub mod own_page;
 pub mod source_text;
 pub mod status;
+pub mod switch;

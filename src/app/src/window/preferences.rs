@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The dialog of preferences.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use gettextrs::gettext;
 use relm4::adw;
 use relm4::adw::prelude::*;
 
 use crate::background::{self, Answer};
 use crate::settings;
+use crate::widgets::switch::Switch;
 
 pub fn show(window: &adw::ApplicationWindow) {
     let group = adw::PreferencesGroup::builder().title(gettext("Updates")).build();
@@ -31,25 +29,21 @@ fn in_background() -> adw::SwitchRow {
         .subtitle_lines(0)
         .active(settings::switch(settings::BACKGROUND))
         .build();
-    // Whether the switch is only made to say what is.
-    let told = Rc::new(Cell::new(false));
-    row.connect_active_notify(move |row| {
-        if told.get() {
-            return;
-        }
-        let (row, on, told) = (row.clone(), row.is_active(), told.clone());
+    let said = row.downgrade();
+    let switch = Switch::new(row, move |on| {
+        let said = said.clone();
         // It stays sensitive: the keyboard would leave the dialog with it.
-        relm4::spawn_local(async move {
+        Box::pin(async move {
             let answer = background::request(on).await;
             let goes_on = on && answer != Answer::Denied;
             settings::set_switch(settings::BACKGROUND, goes_on);
-            told.set(true);
-            row.set_active(goes_on);
-            told.set(false);
-            row.set_subtitle(&words(on, answer));
-        });
+            if let Some(row) = said.upgrade() {
+                row.set_subtitle(&words(on, answer));
+            }
+            goes_on
+        })
     });
-    row
+    switch.row
 }
 
 fn words(on: bool, answer: Answer) -> String {

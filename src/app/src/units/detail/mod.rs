@@ -5,6 +5,7 @@ mod completion;
 mod editor;
 mod form;
 mod overview;
+mod starts;
 
 use gettextrs::gettext;
 use relm4::adw::prelude::*;
