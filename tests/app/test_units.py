@@ -162,6 +162,16 @@ class Units(UnitsTest):
             wait_until(lambda: ("WantedBy" in path.read_text()) is wanted and switch.has("checked") is wanted, f"{presses}: the last is done")
         self.assertEqual(self.app.look("button", "Details"), [])
 
+    def test_two_quick_clicks_on_a_row_s_button_open_nothing(self):
+        self.unit("t.container", LASTING)
+        self.display.key("alt+3")
+        self.app.find("button", "Start test-app-t").mouse(times=2)
+        self.app.find("label", "Started “test-app-t”", seconds=60)
+        self.assertEqual(self.app.look("page tab", "Overview"), [])
+        self.app.find("button", "Stop test-app-t").mouse(times=2)
+        self.app.find("label", "Stopped “test-app-t”", seconds=60)
+        self.assertEqual(self.app.look("page tab", "Overview"), [])
+
     def test_a_new_one_is_made_removed_and_taken_back(self):
         path = UNITS / "test-app-f.container"
         self.addCleanup(path.unlink, missing_ok=True)

@@ -179,7 +179,19 @@ fn buttons<N: Noun>(list_item: &glib::Object, clicked: &Clicked<N::Item>) -> gtk
     let both = gtk::Box::builder().spacing(6).halign(gtk::Align::End).build();
     both.append(&main_button::<N>(list_item, clicked.clone()));
     both.append(&menu_button::<N>(list_item));
+    keep_clicks(&both);
     both
+}
+
+/// Has clicks on the buttons end there. One that can do nothing now lets them through: the second of two quick clicks, which comes when
+/// the first has begun something, would open the row.
+fn keep_clicks(buttons: &gtk::Box) {
+    let click = gtk::GestureClick::new();
+    // Not before: a button that can do something takes its click when it is released.
+    click.connect_released(|click, _, _, _| {
+        click.set_state(gtk::EventSequenceState::Claimed);
+    });
+    buttons.add_controller(click);
 }
 
 /// The button of the main action, as it is for whichever thing the row shows.
