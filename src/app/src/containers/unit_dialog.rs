@@ -7,11 +7,12 @@ use relm4::adw::prelude::*;
 use relm4::gtk::glib;
 use relm4::prelude::*;
 
-use crate::connection::{Action, Draft, Failure, Shared, UnitAction, UnitWrite};
+use crate::connection::{Action, Draft, Failure, Shared, UnitAction, UnitKind, UnitWrite};
 use crate::errors::{Doing, words};
 use crate::language::fill;
 use crate::model::ContainerItem;
-use crate::units::new_dialog::{is_name, show_wrong};
+use crate::units::name::Name;
+use crate::units::new_dialog::close_once_listed;
 use crate::widgets::copy::CommandRow;
 use crate::widgets::dialog_header::DialogHeader;
 use crate::widgets::failure::FailureRow;
@@ -26,7 +27,7 @@ pub struct UnitDialog {
     failed: FailureRow,
     /// What it is made of, when that is known.
     draft: Option<Draft>,
-    name: String,
+    name: Name,
     at_login: bool,
     now: bool,
     text: SourceText,
@@ -37,7 +38,7 @@ pub struct UnitDialog {
 #[derive(Debug)]
 pub enum UnitInput {
     Drafted(Result<Draft, Failure>),
-    Name(String),
+    Name,
     AtLogin(bool),
     Now(bool),
     Make,
@@ -85,7 +86,7 @@ impl Component for UnitDialog {
                         #[name = "name"]
                         adw::EntryRow {
                             set_title: &gettext("Name"),
-                            connect_changed[sender] => move |row| sender.input_sender().emit(UnitInput::Name(row.text().into())),
+                            connect_changed => UnitInput::Name,
                             connect_entry_activated => UnitInput::Make,
                         },
                         adw::SwitchRow {
@@ -139,7 +140,7 @@ impl Component for UnitDialog {
             item,
             failed: FailureRow::new(),
             draft: None,
-            name: String::new(),
+            name: Name::default(),
             at_login: true,
             now: false,
             text,
@@ -171,10 +172,7 @@ impl Component for UnitDialog {
             UnitInput::Drafted(Err(failure)) => {
                 self.failed.show(Some(&words(&Doing::DraftingUnit(self.item.name()), &failure)));
             }
-            UnitInput::Name(name) => {
-                name.trim().clone_into(&mut self.name);
-                show_wrong(&widgets.name, !self.name.is_empty() && !is_name(&self.name));
-            }
+            UnitInput::Name => self.name.take(&widgets.name),
             UnitInput::AtLogin(on) => self.at_login = on,
             UnitInput::Now(on) => self.now = on,
             UnitInput::Make => self.make(&sender),
@@ -182,11 +180,8 @@ impl Component for UnitDialog {
                 self.working = false;
                 match made {
                     Ok(name) => {
-                        let (model, dialog) = (self.context.model.clone(), root.clone());
                         let sender = sender.clone();
-                        relm4::spawn_local(async move {
-                            model.refresh_units().await;
-                            dialog.close();
+                        close_once_listed(&self.context, root, move || {
                             let _ = sender.output(UnitOutput::Made(name));
                         });
                     }
@@ -202,12 +197,11 @@ impl Component for UnitDialog {
 
 impl UnitDialog {
     fn is_complete(&self) -> bool {
-        self.draft.is_some() && is_name(&self.name)
+        self.draft.is_some() && self.name.is_valid()
     }
 
     fn file(&self) -> String {
-        let name = if self.name.is_empty() { gettext("NAME") } else { self.name.clone() };
-        format!("{name}.container")
+        self.name.file(UnitKind::Container)
     }
 
     /// What the unit is to say.

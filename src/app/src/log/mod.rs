@@ -218,8 +218,7 @@ impl Component for Logs {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let again = sender.clone();
-        let failed = FailurePage::new(move || again.input_sender().emit(Input::Again));
-        failed.page.add_css_class("compact");
+        let failed = FailurePage::of_tab(move || again.input_sender().emit(Input::Again));
         let model = Self {
             context,
             running: (source.running)(),

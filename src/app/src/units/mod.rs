@@ -3,6 +3,7 @@
 
 mod actions;
 pub mod detail;
+pub mod name;
 pub mod new_dialog;
 
 use std::rc::Rc;

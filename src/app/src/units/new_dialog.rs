@@ -5,6 +5,7 @@ use gettextrs::gettext;
 use relm4::adw::prelude::*;
 use relm4::prelude::*;
 
+use super::name::Name;
 use crate::connection::{Failure, UnitKind, UnitWrite};
 use crate::errors::{Doing, words};
 use crate::model::kind_word;
@@ -29,7 +30,7 @@ pub struct NewDialog {
     context: Context,
     failed: FailureRow,
     kind: UnitKind,
-    name: String,
+    name: Name,
     image: String,
     at_login: bool,
     writing: bool,
@@ -38,7 +39,7 @@ pub struct NewDialog {
 #[derive(Debug)]
 pub enum NewInput {
     Kind(u32),
-    Name(String),
+    Name,
     Image(String),
     AtLogin(bool),
     Make,
@@ -88,7 +89,7 @@ impl Component for NewDialog {
                         #[name = "name"]
                         adw::EntryRow {
                             set_title: &gettext("Name"),
-                            connect_changed[sender] => move |row| sender.input_sender().emit(NewInput::Name(row.text().into())),
+                            connect_changed => NewInput::Name,
                             connect_entry_activated => NewInput::Make,
                         },
                         #[name = "image"]
@@ -126,7 +127,7 @@ impl Component for NewDialog {
             context,
             failed: FailureRow::new(),
             kind: KINDS[0],
-            name: String::new(),
+            name: Name::default(),
             image: String::new(),
             at_login: false,
             writing: false,
@@ -149,19 +150,14 @@ impl Component for NewDialog {
                 let index = usize::try_from(index).unwrap_or_default();
                 self.kind = KINDS.get(index).copied().unwrap_or(KINDS[0]);
             }
-            NewInput::Name(name) => {
-                name.trim().clone_into(&mut self.name);
-                show_wrong(&widgets.name, !self.name.is_empty() && !is_name(&self.name));
-            }
+            NewInput::Name => self.name.take(&widgets.name),
             NewInput::Image(image) => image.trim().clone_into(&mut self.image),
             NewInput::AtLogin(on) => self.at_login = on,
             NewInput::Make => self.make(&sender),
             NewInput::Made(name, Ok(())) => {
                 self.writing = false;
-                let (model, sender, dialog) = (self.context.model.clone(), sender.clone(), root.clone());
-                relm4::spawn_local(async move {
-                    model.refresh_units().await;
-                    dialog.close();
+                let sender = sender.clone();
+                close_once_listed(&self.context, root, move || {
                     let _ = sender.output(NewOutput::Made(name));
                 });
             }
@@ -185,12 +181,11 @@ impl NewDialog {
     }
 
     fn is_complete(&self) -> bool {
-        is_name(&self.name) && (!self.needs_image() || !self.image.is_empty())
+        self.name.is_valid() && (!self.needs_image() || !self.image.is_empty())
     }
 
     fn file(&self) -> String {
-        let name = if self.name.is_empty() { gettext("NAME") } else { self.name.clone() };
-        format!("~/.config/containers/systemd/{name}.{}", self.kind.suffix())
+        format!("~/.config/containers/systemd/{}", self.name.file(self.kind))
     }
 
     fn make(&mut self, sender: &ComponentSender<Self>) {
@@ -199,7 +194,7 @@ impl NewDialog {
         }
         self.writing = true;
         self.failed.show(None);
-        let name = format!("{}.{}", self.name, self.kind.suffix());
+        let name = self.name.file(self.kind);
         let write = UnitWrite { name: name.clone(), text: self.text(), before: None };
         let (asked, sender) = (self.context.connection.write_unit(write), sender.input_sender().clone());
         relm4::spawn_local(async move {
@@ -220,34 +215,12 @@ impl NewDialog {
     }
 }
 
-/// Whether systemd takes it for a unit's name (systemd.unit(5)).
-pub fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() < 200
-        && !name.starts_with(['.', '-'])
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte))
-}
-
-/// Marks a field whose text is wrong.
-pub fn show_wrong(row: &adw::EntryRow, wrong: bool) {
-    if wrong {
-        row.add_css_class("error");
-    } else {
-        row.remove_css_class("error");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_name;
-
-    #[test]
-    fn a_unit_s_name_is_what_systemd_takes() {
-        for good in ["web", "web@", "web@8080", "a.b-c_d"] {
-            assert!(is_name(good), "{good}");
-        }
-        for bad in ["", "a b", "a/b", "-a", ".a", "ä"] {
-            assert!(!is_name(bad), "{bad}");
-        }
-    }
+/// Closes the dialog that made a unit when the list has it, and then calls `told`.
+pub fn close_once_listed(context: &Context, dialog: &adw::Dialog, told: impl FnOnce() + 'static) {
+    let (model, dialog) = (context.model.clone(), dialog.clone());
+    relm4::spawn_local(async move {
+        model.refresh_units().await;
+        dialog.close();
+        told();
+    });
 }

@@ -10,21 +10,10 @@ use crate::errors::Words;
 
 /// What the engine said, folded; with a button that copies it.
 pub fn details(words: &Words) -> gtk::Expander {
-    let text = gtk::Label::builder()
-        .label(&words.details)
-        .xalign(0.0)
-        .wrap(true)
-        .wrap_mode(gtk::pango::WrapMode::WordChar)
-        .selectable(true)
-        .hexpand(true)
-        .css_classes(["monospace", "caption"])
-        .build();
-    let all = format!("{}\n{}\n{}", words.title, words.body, words.details);
-    let copy = copy::button(move || all.clone());
-    copy.set_valign(gtk::Align::Start);
-    let inner = gtk::Box::builder().spacing(6).css_classes(["card", "details"]).build();
-    inner.append(&text);
-    inner.append(&copy);
+    let head = format!("{}\n{}", words.title, words.body);
+    let (inner, text) = to_copy(move |details| format!("{head}\n{details}"));
+    inner.add_css_class("card");
+    text.set_text(&words.details);
     let scrolled = gtk::ScrolledWindow::builder()
         .hscrollbar_policy(gtk::PolicyType::Never)
         .propagate_natural_height(true)
@@ -32,6 +21,25 @@ pub fn details(words: &Words) -> gtk::Expander {
         .child(&inner)
         .build();
     gtk::Expander::builder().label(gettext("_Details")).use_underline(true).child(&scrolled).build()
+}
+
+/// A place for what the engine said, and its label; a button copies what `whole` makes of the label's text.
+fn to_copy(whole: impl Fn(&str) -> String + 'static) -> (gtk::Box, gtk::Label) {
+    let text = gtk::Label::builder()
+        .xalign(0.0)
+        .wrap(true)
+        .wrap_mode(gtk::pango::WrapMode::WordChar)
+        .selectable(true)
+        .hexpand(true)
+        .css_classes(["monospace", "caption"])
+        .build();
+    let shown = text.clone();
+    let copy = copy::button(move || whole(&shown.text()));
+    copy.set_valign(gtk::Align::Start);
+    let place = gtk::Box::builder().spacing(6).css_classes(["details"]).build();
+    place.append(&text);
+    place.append(&copy);
+    (place, text)
 }
 
 /// Tells of it in a dialog.
@@ -74,20 +82,7 @@ pub struct FailureRow {
 impl FailureRow {
     /// Not to be seen yet.
     pub fn new() -> Self {
-        let text = gtk::Label::builder()
-            .xalign(0.0)
-            .wrap(true)
-            .wrap_mode(gtk::pango::WrapMode::WordChar)
-            .selectable(true)
-            .hexpand(true)
-            .css_classes(["monospace", "caption"])
-            .build();
-        let shown = text.clone();
-        let copy = copy::button(move || shown.text().into());
-        copy.set_valign(gtk::Align::Start);
-        let inner = gtk::Box::builder().spacing(6).css_classes(["details"]).build();
-        inner.append(&text);
-        inner.append(&copy);
+        let (inner, text) = to_copy(str::to_owned);
         let row = adw::ExpanderRow::builder().title_lines(0).subtitle_lines(0).build();
         let icon = gtk::Image::builder()
             .icon_name("dialog-error-symbolic")
@@ -135,6 +130,13 @@ impl FailurePage {
         inner.append(&button);
         let page = adw::StatusPage::builder().icon_name("dialog-error-symbolic").child(&inner).build();
         Self { page, inner }
+    }
+
+    /// In a tab, which has less room.
+    pub fn of_tab(again: impl Fn() + 'static) -> Self {
+        let failed = Self::new(again);
+        failed.page.add_css_class("compact");
+        failed
     }
 
     pub fn show(&self, words: &Words) {

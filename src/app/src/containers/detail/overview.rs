@@ -61,8 +61,7 @@ impl Component for Overview {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let again = sender.clone();
-        let failed = FailurePage::new(move || again.input_sender().emit(Input::Changed));
-        failed.page.add_css_class("compact");
+        let failed = FailurePage::of_tab(move || again.input_sender().emit(Input::Changed));
         let model = Self { context, item, details: None, failed, failure: false, groups: Vec::new() };
         let widgets = view_output!();
         sender.input_sender().emit(Input::Changed);

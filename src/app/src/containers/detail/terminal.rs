@@ -145,8 +145,7 @@ impl Component for Terminal {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let again = sender.clone();
-        let failed = FailurePage::new(move || again.input_sender().emit(Input::Connect));
-        failed.page.add_css_class("compact");
+        let failed = FailurePage::of_tab(move || again.input_sender().emit(Input::Connect));
         let way = Way::default();
         let model = Self {
             context,

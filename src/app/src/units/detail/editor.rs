@@ -220,8 +220,7 @@ impl Component for Editor {
         sender: ComponentSender<Self>,
     ) -> ComponentParts<Self> {
         let again = sender.clone();
-        let failed = FailurePage::new(move || again.input_sender().emit(Input::Revert));
-        failed.page.add_css_class("compact");
+        let failed = FailurePage::of_tab(move || again.input_sender().emit(Input::Revert));
         let unit = SourceText::new(&gettext("Unit"));
         if let Some(data) = item.data() {
             unit.view.set_editable(data.own);
