@@ -180,6 +180,10 @@ class Camera:
         self.display.__exit__(*error)
         shutil.rmtree(self.config, ignore_errors=True)
 
+    def back(self):
+        """Leaves the page: to where one came from, as people read."""
+        self.display.key("alt+Right" if self.env.get("LC_ALL", "").startswith("he") else "alt+Left")
+
     def take(self, name):
         time.sleep(0.8)  # Until what moves has come to rest.
         path = self.folder / f"{name}{self.suffix}.png"
@@ -236,7 +240,7 @@ class Camera:
         app.gone("dialog")
         display.key("alt+1")
         # A page keeps what was opened in it.
-        display.key("alt+Left")
+        self.back()
         app.find("label", "cache").mouse(button=3)
         app.menu_item("m").click()
         dialog = app.find("dialog")

@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import sys
 import time
+import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import main_job
 from notifications import NotificationServer
-from session import BUSYBOX, SessionTest, wait_until
+from session import BUSYBOX, SessionTest, run, wait_until
 from window import App, Display, WindowTest
 
 SLEEP = ("sleep", "1000")
@@ -369,6 +370,20 @@ class Language(SessionTest):
             app.find("button", "启动 haibao")
             # Without the letter that the same words have where a key stands for them.
             app.find("button", "运行容器…")
+
+
+@unittest.skipUnless("he_IL.utf8" in run("locale", "-a").stdout, "there is no language that is read from right to left")
+class RightToLeft(WindowTest):
+    env = {"LC_ALL": "he_IL.utf8"}
+
+    def test_what_has_an_arrow_stays_as_it_is_and_the_way_back_is_to_the_right(self):
+        self.haulout("run", "-d", "--name", "c", "-p", "18098:80", BUSYBOX, "sleep", "1000")
+        self.app.find("label", "\u206618098 → 80\u2069")
+        self.open("c")
+        self.display.key("alt+Left")
+        self.app.find("page tab", "Overview").place()
+        self.display.key("alt+Right")
+        self.app.gone("page tab", "Overview")
 
 
 class Reading(WindowTest):

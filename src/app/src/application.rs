@@ -14,10 +14,10 @@ use crate::APP_ID;
 use crate::background::{self, Background};
 use crate::connection::Shared;
 use crate::connection::local::Local;
-use crate::window::{Input, Shell};
+use crate::window::{Input, Shell, shortcuts};
 
 /// Accelerators, by action.
-const KEYS: [(&str, &[&str]); 13] = [
+const KEYS: [(&str, &[&str]); 12] = [
     ("win.search", &["<Control>f"]),
     ("win.search-everything", &["<Control>k"]),
     ("win.shortcuts", &["<Control>question"]),
@@ -26,8 +26,6 @@ const KEYS: [(&str, &[&str]); 13] = [
     ("win.containers", &["<Alt>1"]),
     ("win.images", &["<Alt>2"]),
     ("win.units", &["<Alt>3"]),
-    // By the window: a page that was just shown may have no focus yet, and a text view would take it for itself.
-    ("win.back", &["<Alt>Left"]),
     ("win.updates", &["<Alt>4"]),
     ("win.preferences", &["<Control>comma"]),
     ("window.close", &["<Control>w"]),
@@ -54,6 +52,8 @@ pub fn run() -> glib::ExitCode {
     }
     let background = Background::default();
     app.connect_startup(move |app| {
+        // By the window: a page that was just shown may have no focus yet, and a text view would take it for itself.
+        app.set_accels_for_action("win.back", &[shortcuts::back()]);
         glib::set_application_name(&gettext("Haulout"));
         background.obey(app, connection);
     });

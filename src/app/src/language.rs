@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Whose language it speaks: gettext's catalogue, found as other data is, below `XDG_DATA_DIRS` (so that it works from a
-//! build tree and from any prefix).
+//! build tree and from any prefix); and which way it is read.
 
 use std::path::PathBuf;
 
 use gettextrs::{bind_textdomain_codeset, bindtextdomain, textdomain};
+use relm4::gtk;
 use relm4::gtk::glib;
 
 const DOMAIN: &str = "haulout";
@@ -42,6 +43,16 @@ pub fn fill(text: &str, values: &[&str]) -> String {
     }
     filled.push_str(rest);
     filled
+}
+
+/// `text` as it is where people read from right to left, too: what has an arrow or a sign between numbers would be turned around.
+pub fn left_to_right(text: String) -> String {
+    if is_right_to_left() { format!("\u{2066}{text}\u{2069}") } else { text }
+}
+
+/// Whether people read from right to left. Before GTK begins nobody reads.
+pub fn is_right_to_left() -> bool {
+    gtk::is_initialized_main_thread() && gtk::Widget::default_direction() == gtk::TextDirection::Rtl
 }
 
 #[cfg(test)]

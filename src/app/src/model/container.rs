@@ -11,7 +11,7 @@ use relm4::gtk::subclass::prelude::*;
 use super::keyed::Item;
 use super::{put, put_state};
 use crate::connection::{Container, Port, State};
-use crate::language::fill;
+use crate::language::{fill, left_to_right};
 use crate::measure;
 
 mod imp {
@@ -165,13 +165,9 @@ pub fn port_text(port: &Port) -> String {
     format!("{address}{host} → {}{}", range(port.container), port.protocol.suffix())
 }
 
-/// The same where people read from right to left, too: its arrow would point the wrong way.
+/// The same for a label.
 pub fn shown_port(port: &Port) -> String {
-    let text = port_text(port);
-    match relm4::gtk::Widget::default_direction() {
-        relm4::gtk::TextDirection::Rtl => format!("\u{2066}{text}\u{2069}"),
-        _ => text,
-    }
+    left_to_right(port_text(port))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use relm4::gtk::subclass::prelude::*;
 use super::keyed::Item;
 use super::put;
 use crate::connection::Image;
-use crate::language::fill;
+use crate::language::{fill, left_to_right};
 use crate::measure;
 
 mod imp {
@@ -69,7 +69,7 @@ impl Item for ImageItem {
         let tag = match (data.names.is_empty(), more) {
             (true, _) => gettext("no name"),
             (_, 0) => tag.to_owned(),
-            _ => format!("{tag} +{more}"),
+            _ => left_to_right(format!("{tag} +{more}")),
         };
         put(self, "name", name);
         put(self, "tag", &tag);

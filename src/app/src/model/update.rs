@@ -12,7 +12,7 @@ use super::container::short_image;
 use super::keyed::Item;
 use super::{put, put_state};
 use crate::connection::{Standing, Update, Version};
-use crate::language::fill;
+use crate::language::{fill, left_to_right};
 use crate::measure;
 
 mod imp {
@@ -176,8 +176,8 @@ fn versions(data: &Update) -> String {
         (None, _) => String::new(),
         (Some(current), None) => current.name.clone().unwrap_or_else(|| short(current)),
         (Some(current), Some(newest)) => match (&current.name, &newest.name) {
-            (Some(old), Some(new)) if old != new => format!("{old} → {new}"),
-            _ => format!("{} → {}", short(current), short(newest)),
+            (Some(old), Some(new)) if old != new => left_to_right(format!("{old} → {new}")),
+            _ => left_to_right(format!("{} → {}", short(current), short(newest))),
         },
     }
 }

@@ -7,6 +7,7 @@ use relm4::gtk::glib;
 use relm4::{adw, gtk};
 
 use crate::connection::{PastUpdate, UpdateOutcome};
+use crate::language::left_to_right;
 use crate::measure;
 use crate::model::short_digest;
 use crate::widgets::fact;
@@ -21,7 +22,7 @@ pub fn row(past: &PastUpdate, by_unit: bool) -> adw::ExpanderRow {
     if let (Some(from), Some(to)) = (&past.from, &past.to)
         && from != to
     {
-        line.push(format!("{} → {}", short_digest(from), short_digest(to)));
+        line.push(left_to_right(format!("{} → {}", short_digest(from), short_digest(to))));
     }
     let mut subtitle = line.join(" · ");
     if let Some(reason) = &past.reason {

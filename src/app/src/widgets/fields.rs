@@ -9,6 +9,7 @@ use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
 use super::icon_button::{self, Wordless as _};
+use crate::language::is_right_to_left;
 
 /// What rows that can be taken away share: a box of fields, a button that takes the row away, a line for what is wrong.
 pub struct Frame {
@@ -222,7 +223,8 @@ impl WrongRow {
 
 /// An arrow that says what leads into the container.
 fn arrow() -> gtk::Label {
-    let arrow = gtk::Label::builder().label("→").css_classes(["dim-label"]).build();
+    let inward = if is_right_to_left() { "←" } else { "→" };
+    let arrow = gtk::Label::builder().label(inward).css_classes(["dim-label"]).build();
     arrow.set_accessible_role(gtk::AccessibleRole::Presentation);
     arrow
 }

@@ -6,7 +6,7 @@ mod context;
 mod machine;
 mod preferences;
 mod search;
-mod shortcuts;
+pub mod shortcuts;
 mod sidebar;
 mod unsaved;
 

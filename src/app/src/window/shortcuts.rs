@@ -7,6 +7,13 @@ use gettextrs::gettext;
 use relm4::gtk::prelude::*;
 use relm4::{adw, gtk};
 
+use crate::language::is_right_to_left;
+
+/// The key that goes back: to where one came from, as people read.
+pub fn back() -> &'static str {
+    if is_right_to_left() { "<Alt>Right" } else { "<Alt>Left" }
+}
+
 pub fn show(window: &adw::ApplicationWindow) {
     let general = group(
         &gettext("General"),
@@ -29,7 +36,7 @@ pub fn show(window: &adw::ApplicationWindow) {
             ("<Alt>2", gettext("Images")),
             ("<Alt>3", gettext("Units")),
             ("<Alt>4", gettext("Updates")),
-            ("<Alt>Left", gettext("Go back")),
+            (back(), gettext("Go back")),
         ],
     );
     let lists = group(
