@@ -65,7 +65,7 @@ class Units(UnitsTest):
         self.app.find("text", "Log").wait_for("at work")
         # What a terminal does is seen without anybody asking.
         systemd("stop", "test-app-a.service")
-        self.app.find("label", "Stopped")
+        self.app.find("label", "Stopped · Container")
         self.app.find("button", "Start")
 
     def test_one_that_fails_says_why_from_its_journal(self):

@@ -105,6 +105,8 @@ class Updates(UpdatesTest):
         self.look()
         self.row("exits", "Update Available")
         self.detail("exits")
+        # The timer is off.
+        self.app.find("label", re.compile("^Nothing by itself: automatic updates are off"))
         self.app.find("button", "Update Now").click()
         self.app.find("label", "Some Units Could Not Be Updated", seconds=90)
         self.app.find("label", re.compile("This image was tried and taken back on .*did not stay up.*exit status 3"))
@@ -121,8 +123,10 @@ class Updates(UpdatesTest):
             self.image(name)
         self.look()
         self.app.find("label", "2 updates are available", seconds=60)
+        self.app.find("label", "2 Updates Available")
         self.app.find("button", "Update All").click()
         self.app.find("label", "Updated 2 units", seconds=90)
+        self.app.gone("button", "Update All")
         same = {name: self.running(unit)[1] == before[name][1] for name, unit in units.items()}
         self.assertEqual(same, {"one": False, "two": False, "kept": True})
         self.menu("kept", "s")

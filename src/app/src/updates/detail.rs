@@ -28,8 +28,8 @@ pub struct Detail {
     context: Context,
     item: Followed<UpdateItem>,
     failed: FailureRow,
-    /// What is shown.
-    shown: Option<Update>,
+    /// What is shown, and whether updates are made by themselves.
+    shown: Option<(Update, bool)>,
     groups: Vec<adw::PreferencesGroup>,
 }
 
@@ -104,6 +104,8 @@ impl Component for Detail {
         install_actions(&root, &sender);
         let changed = sender.input_sender().clone();
         model.context.model.past_updates.watch(&root, move |_, _| changed.emit(Input::Past));
+        let changed = sender.input_sender().clone();
+        model.context.model.schedule.watch(&root, move |_, _| changed.emit(Input::Changed));
         let gone = sender.input_sender().clone();
         model.context.model.updates.when_gone(&model.item, &root, move || gone.emit(Input::Removed));
         sender.input_sender().emit(Input::Changed);
@@ -148,9 +150,11 @@ impl Detail {
     /// Builds the page anew, when something differs.
     fn show(&mut self, page: &adw::PreferencesPage, sender: &ComponentSender<Self>) {
         let Some(update) = self.item.data() else { return };
-        if self.shown.as_ref() == Some(&update) {
+        let shown = (update, self.context.model.schedule.get().is_none_or(|schedule| schedule.on));
+        if self.shown.as_ref() == Some(&shown) {
             return;
         }
+        let (update, by_itself) = &shown;
         let why = match &update.standing {
             Standing::Failed(said) => Some(words(
                 &Doing::KeepingUpToDate(self.item.name()),
@@ -163,16 +167,16 @@ impl Detail {
                 page.remove(&group);
             }
             self.failed.show(why.as_ref());
-            self.groups.push(outlook(&update));
-            self.groups.extend(self.doing(&update, sender));
-            self.groups.push(versions(&update));
-            self.groups.push(facts(&update));
-            self.groups.extend(self.done(&update, sender));
+            self.groups.push(outlook(update, *by_itself));
+            self.groups.extend(self.doing(update, sender));
+            self.groups.push(versions(update));
+            self.groups.push(facts(update));
+            self.groups.extend(self.done(update, sender));
             for group in &self.groups {
                 page.add(group);
             }
         });
-        self.shown = Some(update);
+        self.shown = Some(shown);
     }
 
     /// What can be done.
@@ -231,14 +235,14 @@ impl Detail {
 }
 
 /// What would happen.
-fn outlook(update: &Update) -> adw::PreferencesGroup {
+fn outlook(update: &Update, by_itself: bool) -> adw::PreferencesGroup {
     let group = adw::PreferencesGroup::new();
-    group.add(&fact::row(&gettext("What Happens"), &what_happens(update)));
+    group.add(&fact::row(&gettext("What Happens"), &what_happens(update, by_itself)));
     group
 }
 
-/// The same in a sentence.
-fn what_happens(update: &Update) -> String {
+/// The same in a sentence; whether updates are made by themselves makes a difference.
+fn what_happens(update: &Update, by_itself: bool) -> String {
     match &update.standing {
         Standing::Asleep => gettext("It does not run. Once it does, it is kept up to date."),
         Standing::Failed(_) => gettext("It goes on as it is, and is tried again with the next run."),
@@ -257,6 +261,9 @@ fn what_happens(update: &Update) -> String {
         Standing::Current => gettext("Nothing: it runs what there is."),
         Standing::Available if update.policy == UpdatePolicy::Notify => gettext(
             "You are told, and nothing more. If you update it, it is restarted, and goes back if the new image is no good.",
+        ),
+        Standing::Available if !by_itself => gettext(
+            "Nothing by itself: automatic updates are off. If you update it, it is restarted, and goes back if the new image is no good.",
         ),
         Standing::Available => gettext(
             "With the next run the new image is fetched and it is restarted. It goes back if the new image is no good.",

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use gettextrs::gettext;
+use gettextrs::{gettext, ngettext};
 use relm4::adw::prelude::*;
 use relm4::{adw, gtk};
 
@@ -25,13 +25,7 @@ pub fn make(page: &Acting<Updates>) -> Head {
     let check = button("view-refresh-symbolic", &gettext("Check Now"));
     let of = context.clone();
     check.connect_clicked(move |_| actions::check_all(&of));
-    let all = button("software-update-available-symbolic", &gettext("Update All"));
-    let of = context.clone();
-    all.connect_clicked(move |_| actions::update_all(&of));
-    context.model.to_do.watch(&all, |all, count| all.set_visible(*count > 0));
-    for button in [&check, &all] {
-        context.model.update_run.watch(button, |button, run| button.set_sensitive(run.is_none()));
-    }
+    while_idle(context, &check);
     let history = button("document-open-recent-symbolic", &gettext("History"));
     let output = page.output.clone();
     history.connect_clicked(move |_| output.emit(Output::History(None)));
@@ -39,7 +33,7 @@ pub fn make(page: &Acting<Updates>) -> Head {
     let below = gtk::Box::builder().orientation(gtk::Orientation::Vertical).build();
     below.append(&progress(context));
     below.append(&rows(context));
-    Head { start: vec![check.upcast(), all.upcast()], end: vec![history.upcast()], below: Some(below.upcast()) }
+    Head { start: vec![check.upcast()], end: vec![history.upcast()], below: Some(below.upcast()) }
 }
 
 fn button(icon: &str, word: &str) -> gtk::Button {
@@ -48,16 +42,43 @@ fn button(icon: &str, word: &str) -> gtk::Button {
     button
 }
 
-/// What holds for all: whether they are made by themselves.
+/// Has it do something only while nothing is done about updates.
+fn while_idle(context: &Context, button: &gtk::Button) {
+    context.model.update_run.watch(button, |button, run| button.set_sensitive(run.is_none()));
+}
+
+/// What holds for all: how they are made by themselves, and what there is to do.
 fn rows(context: &Context) -> gtk::Widget {
     let list = gtk::ListBox::builder().selection_mode(gtk::SelectionMode::None).css_classes(["boxed-list"]).build();
     list.append(&by_itself(context));
+    list.append(&available(context));
     let clamp = adw::Clamp::builder().maximum_size(720).child(&list).build();
     clamp.set_margin_start(12);
     clamp.set_margin_end(12);
     clamp.set_margin_top(6);
     clamp.set_margin_bottom(6);
     clamp.upcast()
+}
+
+/// How many updates there are, with a button that makes them all.
+fn available(context: &Context) -> adw::ActionRow {
+    let row = adw::ActionRow::new();
+    let all = gtk::Button::builder()
+        .label(gettext("_Update All"))
+        .use_underline(true)
+        .valign(gtk::Align::Center)
+        .css_classes(["suggested-action"])
+        .build();
+    let of = context.clone();
+    all.connect_clicked(move |_| actions::update_all(&of));
+    while_idle(context, &all);
+    row.add_suffix(&all);
+    context.model.to_do.watch(&row, |row, count| {
+        row.set_visible(*count > 0);
+        let number = measure::plural_number((*count).into());
+        row.set_title(&fill(&ngettext("{} Update Available", "{} Updates Available", number), &[&count.to_string()]));
+    });
+    row
 }
 
 /// The switch, with the next run.

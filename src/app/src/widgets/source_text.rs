@@ -40,11 +40,8 @@ impl SourceText {
             .build();
         view.upcast_ref::<gtk::TextView>().update_property(&[gtk::accessible::Property::Label(name)]);
         let scrolled = gtk::ScrolledWindow::builder().child(&view).vexpand(true).hexpand(true).build();
-        for (name, colour) in [("error", "#e01b24"), ("warning", "#e5a50a")] {
+        for name in ["error", "warning"] {
             let tag = gtk::TextTag::builder().name(name).underline(gtk::pango::Underline::Error).build();
-            if let Ok(colour) = gtk::gdk::RGBA::parse(colour) {
-                tag.set_underline_rgba(Some(&colour));
-            }
             buffer.tag_table().add(&tag);
         }
         buffer.tag_table().add(&gtk::TextTag::builder().name("new").build());
@@ -189,8 +186,16 @@ fn counts(line: &str) -> bool {
 fn dress(buffer: &sourceview5::Buffer, dark: bool) {
     let scheme = sourceview5::StyleSchemeManager::default().scheme(if dark { "Adwaita-dark" } else { "Adwaita" });
     buffer.set_style_scheme(scheme.as_ref());
-    if let Some(tag) = buffer.tag_table().lookup("new") {
-        let colour = if dark { "rgba(38,162,105,0.25)" } else { "rgba(46,194,126,0.20)" };
-        tag.set_paragraph_background_rgba(gtk::gdk::RGBA::parse(colour).ok().as_ref());
+    let colour = |tag: &str, light: &str, on_dark: &str| {
+        let tag = buffer.tag_table().lookup(tag)?;
+        Some((tag, gtk::gdk::RGBA::parse(if dark { on_dark } else { light }).ok()?))
+    };
+    if let Some((tag, colour)) = colour("new", "rgba(46,194,126,0.20)", "rgba(38,162,105,0.25)") {
+        tag.set_paragraph_background_rgba(Some(&colour));
+    }
+    for (name, light, on_dark) in [("error", "#e01b24", "#ff938c"), ("warning", "#e5a50a", "#ffc252")] {
+        if let Some((tag, colour)) = colour(name, light, on_dark) {
+            tag.set_underline_rgba(Some(&colour));
+        }
     }
 }

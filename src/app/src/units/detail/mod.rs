@@ -180,12 +180,13 @@ impl Detail {
 }
 
 impl Thing for UnitItem {
-    const PROPERTIES: &'static [&'static str] = &["running", "state-word", "busy", "starts", "startable"];
+    const PROPERTIES: &'static [&'static str] = &["running", "summary", "busy", "starts", "startable"];
 
     fn face(&self) -> Face {
         Face {
-            name: self.id(),
-            state: self.state_word(),
+            // As in the list: its state and its kind below.
+            name: self.name(),
+            state: self.summary(),
             running: self.running(),
             ready: self.busy().is_empty() && self.startable(),
         }
@@ -226,7 +227,7 @@ fn problem_row(problem: &Problem) -> adw::ActionRow {
         .subtitle_lines(0)
         .build();
     let (icon, class, word) = if problem.error {
-        ("dialog-error-symbolic", "error", gettext("Mistake"))
+        ("haulout-failed-symbolic", "error", gettext("Mistake"))
     } else {
         ("dialog-warning-symbolic", "warning", gettext("Warning"))
     };
