@@ -4,7 +4,7 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 use super::wire::{self, Request};
 use super::{Answer, Failure, Step, apart, fork, reap, remove};
@@ -12,21 +12,22 @@ use crate::container::{changes, copy, files, start};
 use crate::store::{mapped, pack, unpack};
 use crate::userns::{self, anchor};
 
-/// Does it, answers, and ends.
-pub(super) fn run(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>) -> ! {
+/// Does it, answers, and ends; or ends with the zygote, which is the process `zygote`.
+pub(super) fn run(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>, zygote: Pid) -> ! {
     let keep: Vec<RawFd> = descriptors.iter().chain([reply]).map(AsRawFd::as_raw_fd).collect();
     fork::close_all_but(&keep);
-    let answer = perform(request, reply, descriptors).unwrap_or_else(Answer::from);
+    let answer = perform(request, reply, descriptors, zygote).unwrap_or_else(Answer::from);
     wire::answer(reply, &answer);
     fork::exit(0)
 }
 
-fn perform(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>) -> Result<Answer, Failure> {
+fn perform(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>, zygote: Pid) -> Result<Answer, Failure> {
     let Request { anchor, step } = request;
     if let Step::Reap(remains) = step {
         // The container may live in another namespace than the anchor's: its own is joined, if any.
         return Ok(reap::reap(&remains).map(|()| Answer::Done)?);
     }
+    die_with(zygote);
     let joined = match step.lives_with() {
         // The namespace of a running container is its monitor's: the anchor may have been made anew since.
         Some(process) if !userns::is_root() => {
@@ -37,7 +38,10 @@ fn perform(request: Request, reply: &OwnedFd, descriptors: Vec<OwnedFd>) -> Resu
         }
         _ => anchor::join(&anchor).map_err(|error| error.to_string())?,
     };
-    die_with_parent();
+    // Once more: a change of credentials has the kernel forget it.
+    die_with(zygote);
+    // Modes are as they are said.
+    let _ = rustix::process::umask(rustix::fs::Mode::empty());
     let mounted = step.mounted_by_programs();
     if mounted.is_empty() {
         return act(step, joined, descriptors);
@@ -125,13 +129,10 @@ fn through(folder: &OwnedFd, layer: &Path, parts: PathBuf) -> (PathBuf, PathBuf)
     (here, parts)
 }
 
-/// Ends when the zygote does. After the namespace was joined, because a change of credentials forgets it.
-fn die_with_parent() {
-    let before = rustix::process::getppid();
+/// Ends when `zygote` does, whose child this process was born: that one may have ended before it could be asked whose child it is.
+fn die_with(zygote: Pid) {
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-    if rustix::process::getppid() != before {
+    if rustix::process::getppid() != Some(zygote) {
         fork::exit(1);
     }
-    // Modes are as they are said.
-    let _ = rustix::process::umask(rustix::fs::Mode::empty());
 }

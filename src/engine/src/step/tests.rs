@@ -75,6 +75,11 @@ fn until(what: &str, is: impl Fn() -> bool) {
     }
 }
 
+/// The pids of the children of `pid`.
+fn children(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap()
+}
+
 /// What the descriptors of `pid` are.
 fn links(pid: i32) -> Vec<String> {
     let mut links: Vec<(i32, String)> = fs::read_dir(format!("/proc/{pid}/fd"))
@@ -281,6 +286,31 @@ async fn a_killed_zygote_is_gone_and_takes_its_steps_along() {
     killer.join().unwrap();
     until("the step ends", || write.try_clone().is_ok_and(|write| fs::File::from(write).write(b"x").is_err()));
     assert!(matches!(place.steps.run(&Step::Anchor, Vec::new()).await, Err(StepError::Gone)));
+}
+
+#[tokio::test]
+async fn a_step_that_was_about_to_begin_when_its_zygote_was_killed_does_not() {
+    let place = Place::new();
+    if is_root() {
+        return;
+    }
+    for folder in ["layer", "run"] {
+        fs::create_dir(place.at(folder)).unwrap();
+    }
+    // There is no anchor, and who wants to make one waits.
+    let lock = fs::File::create(place.at("run/anchor.lock")).unwrap();
+    lock.lock().unwrap();
+    let zygote = place.zygote.pid.as_raw_pid();
+    let killer = std::thread::spawn(move || {
+        until("the step's process is there", || !children(zygote).is_empty());
+        kill(zygote);
+        until("the zygote has ended", || Process::of(zygote).is_none());
+        drop(lock);
+    });
+    let answer = place.steps.run(&Step::Remove { path: place.at("layer") }, Vec::new()).await;
+    assert!(matches!(answer, Err(StepError::Gone)), "{answer:?}");
+    assert!(place.at("layer").exists());
+    killer.join().unwrap();
 }
 
 #[tokio::test]

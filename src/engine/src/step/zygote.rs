@@ -103,8 +103,9 @@ fn begin(packet: Packet) -> Option<Running> {
             return None;
         }
     };
+    let own = rustix::process::getpid();
     match fork::fork() {
-        Ok(Fork::Child) => child::run(request, &reply, descriptors),
+        Ok(Fork::Child) => child::run(request, &reply, descriptors, own),
         Ok(Fork::Parent(child)) => Some(Running { child, lifeline: Some(lifeline) }),
         Err(error) => {
             wire::answer(reply.as_fd(), &Answer::Failed(format!("forking a process for a step: {error}")));
