@@ -15,7 +15,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, waitid};
 
 /// Which side of a fork this is.
 pub(crate) enum Fork {
@@ -42,8 +42,15 @@ pub(crate) fn fork() -> io::Result<Fork> {
         0 => Ok(Fork::Child),
         pid => {
             let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::Other)?;
-            let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-            Ok(Fork::Parent(Child { pid, pidfd }))
+            match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+                Ok(pidfd) => Ok(Fork::Parent(Child { pid, pidfd })),
+                Err(errno) => {
+                    // Nobody is going to watch it.
+                    let _ = rustix::process::kill_process(pid, Signal::KILL);
+                    let _ = rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED));
+                    Err(errno.into())
+                }
+            }
         }
     }
 }
