@@ -156,7 +156,8 @@ async fn an_anchor_is_born_again_in_the_namespace_of_a_monitor_that_lives() {
     let first = place.make_anchor().await;
     let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/user")).unwrap();
     let before = namespace(first);
-    // The first anchor, taken for a monitor: what counts is the namespace that it is in.
+    // The first anchor, taken for a monitor: what counts is the namespace that it is in. Stopped it does not end with its file.
+    kill_process(Pid::from_raw(first).unwrap(), Signal::STOP).unwrap();
     fs::create_dir_all(place.at("run/containers/x")).unwrap();
     fs::rename(place.at("run/anchor"), place.at("run/containers/x/monitor.pid")).unwrap();
     let second = place.make_anchor().await;
