@@ -85,6 +85,11 @@ impl Engine {
         Ok(steps)
     }
 
+    /// Whether what carried steps into the user namespace has ended: another engine is to be opened then.
+    pub fn has_lost_steps(&self) -> bool {
+        self.inner.steps.as_ref().is_some_and(Steps::are_gone)
+    }
+
     /// Without a user manager it stays where it was born.
     async fn scope_anchor(&self, pid: i32) {
         let unit = format!("haulout-anchor-{pid}.scope");

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The engine in this process, for the user who runs it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::Future;
-use std::rc::Rc;
 use std::str::FromStr;
 
 use futures_util::{Stream, StreamExt as _};
@@ -34,9 +33,7 @@ const SIGKILL: i32 = 9;
 pub struct Local {
     paths: Paths,
     /// Opened anew when the worker is gone.
-    engine: Rc<RefCell<Option<Engine>>>,
-    /// Which worker is the current one.
-    generation: Rc<Cell<u64>>,
+    engine: RefCell<Option<Engine>>,
     /// Where the engine lives.
     runtime: Handle,
 }
@@ -47,36 +44,28 @@ impl Local {
         let (sender, receiver) = std::sync::mpsc::channel();
         relm4::spawn(async move { sender.send(Handle::current()) });
         let runtime = receiver.recv().unwrap_or_else(|_| unreachable!("relm4's runtime runs what is spawned on it"));
-        Self { paths: Paths::found(), engine: Rc::default(), generation: Rc::default(), runtime }
+        Self { paths: Paths::found(), engine: RefCell::default(), runtime }
     }
 
     /// The engine, and a worker for it.
     fn engine(&self) -> Engine {
-        if let Some(engine) = self.engine.borrow().as_ref() {
+        // That the worker has ended is seen here, not waited for: what fails with it may be tried again at once.
+        if let Some(engine) = self.engine.borrow().as_ref().filter(|engine| !engine.has_lost_steps()) {
             return engine.clone();
         }
-        let (engine, worker) = match worker::start() {
-            Ok((worker, socket)) => {
+        let steps = match worker::start() {
+            Ok(socket) => {
                 // The socket has to be met by the runtime that is going to wait on it.
                 let _inside = self.runtime.enter();
-                (Engine::open(self.paths.clone(), Some(Steps::over(socket))), Some(worker))
+                Some(Steps::over(socket))
             }
             Err(error) => {
                 glib::g_warning!("haulout", "starting the worker: {error}");
-                (Engine::open(self.paths.clone(), None), None)
+                None
             }
         };
+        let engine = Engine::open(self.paths.clone(), steps);
         self.engine.replace(Some(engine.clone()));
-        self.generation.set(self.generation.get() + 1);
-        if let Some(worker) = worker {
-            let (slot, current, own) = (self.engine.clone(), self.generation.clone(), self.generation.get());
-            relm4::spawn_local(async move {
-                let _ = worker.wait_future().await;
-                if current.get() == own {
-                    slot.replace(None);
-                }
-            });
-        }
         engine
     }
 
@@ -105,13 +94,6 @@ impl Local {
             Ok(id) => self.ask(|engine| work(engine, id)),
             Err(error) => refused(error.to_string()),
         }
-    }
-}
-
-impl Drop for Local {
-    /// Whoever waits for the worker's end has the slot as well: emptied, it lets the worker end.
-    fn drop(&mut self) {
-        self.engine.replace(None);
     }
 }
 

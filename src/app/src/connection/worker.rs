@@ -13,8 +13,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 /// The descriptor on which it listens.
 const SOCKET: i32 = 3;
 
-/// Starts one; answers it and our end of its socket. It ends when that is closed.
-pub fn start() -> Result<(gio::Subprocess, OwnedFd), glib::Error> {
+/// Starts one; answers our end of its socket. It ends when that is closed; nobody here has to wait for it.
+pub fn start() -> Result<OwnedFd, glib::Error> {
     let program = program().ok_or_else(|| {
         glib::Error::new(
             gio::IOErrorEnum::NotFound,
@@ -26,8 +26,8 @@ pub fn start() -> Result<(gio::Subprocess, OwnedFd), glib::Error> {
     let launcher = gio::SubprocessLauncher::new(gio::SubprocessFlags::NONE);
     // SAFETY: it is never used as a descriptor here: the launcher takes only its number, for the child.
     launcher.take_fd(far, unsafe { BorrowedFd::borrow_raw(SOCKET) });
-    let child = launcher.spawn(&[program.as_os_str(), OsStr::new("worker")])?;
-    Ok((child, near))
+    launcher.spawn(&[program.as_os_str(), OsStr::new("worker")])?;
+    Ok(near)
 }
 
 /// `haulout` beside ourselves, else on the `PATH`.

@@ -17,6 +17,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 
@@ -251,6 +252,12 @@ impl Steps {
     pub fn anchored(mut self, anchor: PathBuf) -> Self {
         self.anchor = Arc::new(anchor);
         self
+    }
+
+    /// Whether the zygote (or the worker) has ended: nothing is done any more.
+    pub fn are_gone(&self) -> bool {
+        let mut socket = [PollFd::new(&*self.socket, PollFlags::empty())];
+        poll(&mut socket, Some(&Timespec::default())).is_ok_and(|count| count > 0)
     }
 
     /// Does `step` with `descriptors`; dropping the future kills the child that does it. The descriptors are closed on this side

@@ -286,6 +286,7 @@ async fn a_killed_zygote_is_gone_and_takes_its_steps_along() {
     assert!(matches!(answer, Err(StepError::Gone)), "{answer:?}");
     killer.join().unwrap();
     until("the step ends", || write.try_clone().is_ok_and(|write| fs::File::from(write).write(b"x").is_err()));
+    assert!(place.steps.are_gone());
     assert!(matches!(place.steps.run(&Step::Anchor, Vec::new()).await, Err(StepError::Gone)));
 }
 
