@@ -32,6 +32,19 @@ class Service(PeerTest):
             self.haulout("rm", "--force", "--time", "0", name)
             wait_until(lambda name=name: self.shown(name, "ActiveState") != "active", "the service's end")
 
+    def test_the_main_process_is_the_manager_s_child_when_it_hears_of_it(self):
+        names = [f"haulout-child-{os.getpid()}-{number}" for number in range(30)]
+        for name in names:
+            started = self.service(name, "haulout", "run", "--rm", "--detach", "--name", name, "--sdnotify", "conmon", "--network",
+                                   "none", BUSYBOX, "sleep", "100", properties=["Type=notify", "NotifyAccess=all"])
+            self.assertEqual(started.returncode, 0, started.stderr)
+            self.haulout("rm", "--force", "--time", "0", name)
+        run("journalctl", "--user", "--sync")
+        units = [f"USER_UNIT={name}.service" for name in names]
+        journal = run("journalctl", "--user", "--boot", "--output", "cat", *units).stdout
+        self.assertGreaterEqual(journal.count("Started "), len(names), journal)
+        self.assertNotIn("not our child", journal)
+
     def test_a_service_is_ready_when_its_container_is_well(self):
         name = "haulout-healthy"
         done = self.service(name, "haulout", "run", "--rm", "--detach", "--name", name, "--sdnotify", "healthy", "--health-cmd",

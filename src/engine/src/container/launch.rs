@@ -76,7 +76,7 @@ impl Containers {
         let failed = |source| Error::Io { doing: format!("starting container {id}"), source };
         let ((mut receiver, sender), far) = connection::starter().map_err(failed)?;
         let shared = prepared.lock.share().map_err(failed)?;
-        let scoped = notify::cgroups(&prepared.record) == Cgroups::Enabled;
+        let scoped = notify::cgroups(&prepared.record.options) == Cgroups::Enabled;
         let stop_timeout = prepared.record.options.stop_timeout.unwrap_or(stop::TIMEOUT);
         let patience = Duration::from_secs(stop_timeout).saturating_add(AFTERWARDS);
         let parent = prepared.record.options.cgroup_parent.clone();
@@ -92,9 +92,11 @@ impl Containers {
         let step = Step::Start(Box::new(prepared.plan));
         let mut scope = None;
         let started = async {
-            let Answer::Pid(monitor) = steps.run(&step, handed).await? else {
-                return Err(Error::Cancelled("starting a container"));
+            let answer = match notify::asked(&prepared.record.options) {
+                Some(_) => steps.run_to_end(&step, handed).await?,
+                None => steps.run(&step, handed).await?,
             };
+            let Answer::Pid(monitor) = answer else { return Err(Error::Cancelled("starting a container")) };
             notify::name_main_process(&prepared.record, monitor);
             if scoped {
                 scope = Some(tokio::spawn(make_scope(manager, id, monitor, patience, parent, sender.clone())));

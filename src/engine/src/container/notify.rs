@@ -13,7 +13,7 @@ use haulout_monitor::config::{Notify, NotifyMode};
 use oci_spec::runtime::{MountBuilder, Spec};
 
 use super::Record;
-use super::options::{Cgroups, SdNotify};
+use super::options::{Cgroups, Options, SdNotify};
 use crate::paths::Paths;
 
 /// The variable that names the manager's socket.
@@ -23,8 +23,8 @@ const SOCKET: &str = "NOTIFY_SOCKET";
 const INSIDE: &str = "/run/notify";
 
 /// Who is told by the monitor, and what; nothing when nobody asks, or is not to hear.
-pub(super) fn asked(record: &Record) -> Option<Notify> {
-    let mode = match record.options.sdnotify {
+pub(super) fn asked(options: &Options) -> Option<Notify> {
+    let mode = match options.sdnotify {
         SdNotify::Ignore => return None,
         SdNotify::Container => NotifyMode::Container,
         SdNotify::Conmon => NotifyMode::Started,
@@ -35,16 +35,16 @@ pub(super) fn asked(record: &Record) -> Option<Notify> {
 }
 
 /// The cgroup that it gets: a service whose processes leave it has ended for its manager.
-pub(super) fn cgroups(record: &Record) -> Cgroups {
-    match record.options.cgroups {
-        Cgroups::Enabled if asked(record).is_some() => Cgroups::Split,
+pub(super) fn cgroups(options: &Options) -> Cgroups {
+    match options.cgroups {
+        Cgroups::Enabled if asked(options).is_some() => Cgroups::Split,
         cgroups => cgroups,
     }
 }
 
 /// Gives the container the socket on which it says that it is ready, where it is the one to say so.
 pub(super) fn give(spec: &mut Spec, record: &Record, paths: &Paths) {
-    if asked(record).is_none_or(|notify| notify.mode != NotifyMode::Container) {
+    if asked(&record.options).is_none_or(|notify| notify.mode != NotifyMode::Container) {
         return;
     }
     let folder = paths.bundle(&record.id).join(haulout_monitor::config::NOTIFY_FOLDER);
@@ -58,9 +58,10 @@ pub(super) fn give(spec: &mut Spec, record: &Record, paths: &Paths) {
     }
 }
 
-/// Names `monitor` as the service's main process. That nobody hears is the manager's business.
+/// Names `monitor` as the service's main process, once and when its parent is the manager: that one looks at whose child it is when it
+/// hears of it, and warns of one that is not its own. That nobody hears is the manager's business.
 pub(super) fn name_main_process(record: &Record, monitor: i32) {
-    let Some(notify) = asked(record) else { return };
+    let Some(notify) = asked(&record.options) else { return };
     let address = match notify.socket.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name),
         None => SocketAddr::from_pathname(&notify.socket),

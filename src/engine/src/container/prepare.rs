@@ -382,7 +382,7 @@ fn monitor_config(
         },
         folder,
         network,
-        cgroup: match notify::cgroups(record) {
+        cgroup: match notify::cgroups(&record.options) {
             Cgroups::Enabled => monitor::Cgroup::Scope,
             Cgroups::Unmanaged => monitor::Cgroup::Beside { parent: options.cgroup_parent.clone() },
             Cgroups::Split => monitor::Cgroup::Split,
@@ -396,7 +396,7 @@ fn monitor_config(
         health: options.health.checks(id),
         quiet_health: settings.engine.healthcheck_events == Some(false),
         restart: restart(options.restart),
-        notify: notify::asked(record),
+        notify: notify::asked(&record.options),
         pidfile: options.pidfile.clone(),
         monitor_pidfile: options.conmon_pidfile.clone(),
         passed: Vec::new(),

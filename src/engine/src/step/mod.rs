@@ -21,6 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 
+use crate::descriptor;
 use crate::digest::Digest;
 use crate::store::unpack::Limits;
 use fork::Fork;
@@ -266,6 +267,24 @@ impl Steps {
     /// # Errors
     /// [`StepError::Failed`] in the step's own words; [`StepError::Gone`] when the child or the zygote was killed.
     pub async fn run(&self, step: &Step, descriptors: Vec<OwnedFd>) -> Result<Answer, StepError> {
+        self.answer(step, descriptors).await.map(|(answer, _)| answer)
+    }
+
+    /// As [`Self::run`], and waits until the child that did it is gone: what it has left behind has another parent then.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(crate) async fn run_to_end(&self, step: &Step, descriptors: Vec<OwnedFd>) -> Result<Answer, StepError> {
+        let (answer, lifeline) = self.answer(step, descriptors).await?;
+        // The zygote closes its end when it has waited for the child. That one's own descriptors say nothing: a process closes them
+        // before its children get another parent.
+        let closed = descriptor::watch(lifeline, Interest::ERROR)?;
+        closed.ready(Interest::ERROR).await?.retain_ready();
+        Ok(answer)
+    }
+
+    /// The answer, and the lifeline of the child that gave it.
+    async fn answer(&self, step: &Step, descriptors: Vec<OwnedFd>) -> Result<(Answer, OwnedFd), StepError> {
         let (near, far) = wire::pair()?;
         let (end, lifeline) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(std::io::Error::from)?;
@@ -281,11 +300,10 @@ impl Steps {
                 other => break other,
             }
         };
-        drop(lifeline);
         match answer? {
             Some(Answer::Failed(why)) => Err(StepError::Failed(why)),
             Some(Answer::Ended) => Err(StepError::Ended),
-            Some(answer) => Ok(answer),
+            Some(answer) => Ok((answer, lifeline)),
             None => Err(StepError::Gone),
         }
     }

@@ -316,6 +316,18 @@ async fn a_step_that_was_about_to_begin_when_its_zygote_was_killed_does_not() {
 }
 
 #[tokio::test]
+async fn who_waits_for_the_end_of_a_step_finds_its_process_gone() {
+    let place = Place::new();
+    place.make_anchor().await;
+    let zygote = place.zygote.pid.as_raw_pid();
+    let nothing = Step::Remove { path: place.at("nothing") };
+    for _ in 0..100 {
+        place.steps.run_to_end(&nothing, Vec::new()).await.unwrap();
+        assert_eq!(children(zygote), "");
+    }
+}
+
+#[tokio::test]
 async fn a_zygote_holds_nothing_of_its_callers_and_ends_with_it() {
     let place = Place::new();
     // It answers once it has settled.

@@ -29,16 +29,15 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Says whose process the service's is. Where the container says that it is ready, its socket is there afterwards.
+    /// Where the container says that it is ready, its socket is there afterwards. Whose process the service's is was said by whoever
+    /// started this one: said from here, at a time when it may still be another's child, the manager would warn of it.
     pub fn begin(notify: &Notify) -> io::Result<Self> {
         let manager = match notify.socket.strip_prefix('@') {
             Some(name) => SocketAddr::from_abstract_name(name)?,
             None => SocketAddr::from_pathname(&notify.socket)?,
         };
         let container = if notify.mode == NotifyMode::Container { Some(listen()?) } else { None };
-        let notifier = Self { socket: UnixDatagram::unbound()?, manager, mode: notify.mode, container, ready: false };
-        notifier.send(&format!("MAINPID={}", std::process::id()));
-        Ok(notifier)
+        Ok(Self { socket: UnixDatagram::unbound()?, manager, mode: notify.mode, container, ready: false })
     }
 
     /// The container's process runs.
