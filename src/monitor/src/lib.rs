@@ -4,7 +4,7 @@
 //! The monitor is a program of its own (`program/`); this library is only its protocol, so that both sides share one
 //! definition: the [`config::Config`] that it is started with, the [`frame::Frame`]s on its sockets, the
 //! [`last_run::LastRun`] that it leaves behind, the [`event::Event`]s that both append, how a [`user::User`] of a
-//! container is found, and how an [`anchor`] sleeps.
+//! container is found, how an [`anchor`] sleeps, and how a [`cgroup`] is divided.
 //!
 //! ```
 //! use haulout_monitor::frame::{Frame, Kind};
@@ -16,6 +16,7 @@
 //! ```
 
 pub mod anchor;
+pub mod cgroup;
 pub mod config;
 pub mod event;
 pub mod frame;
@@ -24,3 +25,9 @@ pub mod journal;
 pub mod last_run;
 pub mod process;
 pub mod user;
+
+/// An error of the operating system in the C library's words, without its number.
+pub fn words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}

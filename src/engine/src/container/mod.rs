@@ -299,6 +299,11 @@ impl Containers {
         self.engine.blocking("inspecting a container", move || inspect::details(&engine, &id)).await
     }
 
+    /// Says that one of `options` is about to be made and started: what takes the kernel a while and does not need it is begun.
+    pub fn expect(&self, options: &Options) {
+        notify::divide_cgroup(options);
+    }
+
     /// Makes one. The image must be here ([`crate::image::Images::pull`] fetches it).
     pub async fn create(&self, options: Options) -> Result<ContainerId, Error> {
         self.make(options, true).await

@@ -9,6 +9,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 
+use haulout_monitor::cgroup::Cgroup;
 use haulout_monitor::config::{Notify, NotifyMode};
 use oci_spec::runtime::{MountBuilder, Spec};
 
@@ -39,6 +40,14 @@ pub(super) fn cgroups(options: &Options) -> Cgroups {
     match options.cgroups {
         Cgroups::Enabled if asked(options).is_some() => Cgroups::Split,
         cgroups => cgroups,
+    }
+}
+
+/// Begins to divide the service's cgroup, of which the container is going to have a part: the kernel takes milliseconds over moving a
+/// process, and has them while the container is being made. What comes too late is left to the monitor, and so is saying what is wrong.
+pub(super) fn divide_cgroup(options: &Options) {
+    if options.cgroups == Cgroups::Split && asked(options).is_some() {
+        std::thread::spawn(|| Cgroup::divide_own().map(drop));
     }
 }
 

@@ -11,6 +11,7 @@ use haulout_monitor::config;
 use haulout_monitor::frame::{Failure, Kind};
 use haulout_monitor::last_run::{Exit, LastRun};
 use haulout_monitor::process::Process;
+use haulout_monitor::words;
 use rustix::mount::UnmountFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags};
@@ -23,7 +24,7 @@ use crate::log::Stream;
 use crate::monitor::{Awaited, Init, Monitor};
 use crate::output::{Output, Read};
 use crate::phase::{Ending, Phase};
-use crate::runtime::{Call, Streams, failure, words};
+use crate::runtime::{Call, Streams, failure};
 use crate::spec;
 use crate::terminal::{self, ConsoleSocket};
 

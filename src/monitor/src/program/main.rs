@@ -8,7 +8,6 @@
 //! One thread, one poll loop ([`monitor`]); [`life`] is the container's way from `create` to `delete`, [`requests`] what clients
 //! may ask for. There is one for every running container, so it is kept small: no runtime, no thread, a few buffers.
 
-mod cgroup;
 mod change;
 mod client;
 mod clock;

@@ -10,15 +10,16 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use haulout_monitor::cgroup::Cgroup;
 use haulout_monitor::config::{self, Config};
 use haulout_monitor::event::{self, Event, Kind as EventKind};
 use haulout_monitor::frame::{Failure, Kind};
 use haulout_monitor::last_run::{Exit, LastRun};
+use haulout_monitor::words;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::Mode;
 use rustix::process::{WaitOptions, WaitStatus};
 
-use crate::cgroup::Cgroup;
 use crate::change::Change;
 use crate::client::{Client, Role};
 use crate::clock;
@@ -32,7 +33,7 @@ use crate::notify::Notifier;
 use crate::output::{Output, Read};
 use crate::phase::Phase;
 use crate::restart::Policy;
-use crate::runtime::{failure, words};
+use crate::runtime::failure;
 use crate::slirp::Forwards;
 use crate::terminal::ConsoleSocket;
 

@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::{fs, io};
 
+use haulout_monitor::cgroup::Cgroup;
 use haulout_monitor::frame::{ExecRequest, Failure, Frame, Kind, StartRequest};
 
-use crate::cgroup::Cgroup;
 use crate::change::PAUSED;
 use crate::client::{Client, Received, Role};
 use crate::exec::Exec;

@@ -105,12 +105,6 @@ pub fn failure(status: u8, message: impl Into<String>) -> Failure {
     Failure { status, message: message.into() }
 }
 
-/// An error of the operating system in the C library's words, without its number.
-pub fn words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
-}
-
 /// The last thing that the runtime complained of.
 fn last_error(log: &[u8]) -> Option<String> {
     #[derive(Deserialize)]

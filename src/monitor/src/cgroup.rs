@@ -28,7 +28,7 @@ pub enum CgroupError {
     #[error("{0:?} is no path of a cgroup")]
     Path(String),
     /// The kernel refused.
-    #[error("{doing} {}: {}", path.display(), crate::runtime::words(source))]
+    #[error("{doing} {}: {}", path.display(), crate::words(source))]
     Io {
         /// What was being done.
         doing: &'static str,
@@ -128,7 +128,8 @@ impl Cgroup {
         }
     }
 
-    /// Controllers are given to children only by a cgroup that has no process of its own.
+    /// Controllers are given to children only by a cgroup that has no process of its own. Who is there already is not moved there once
+    /// more: the kernel takes milliseconds over that, too.
     fn move_processes(&self) -> Result<(), CgroupError> {
         let supervisor = self.folder.join("supervisor");
         match fs::create_dir(&supervisor) {
@@ -138,7 +139,13 @@ impl Cgroup {
             _ => {}
         }
         let target = supervisor.join("cgroup.procs");
-        fs::write(&target, "0").map_err(|source| CgroupError::Io { doing: "entering", path: supervisor, source })?;
+        if Self::own()? != format!("{}/supervisor", self.path) {
+            fs::write(&target, "0").map_err(|source| CgroupError::Io {
+                doing: "entering",
+                path: supervisor,
+                source,
+            })?;
+        }
         // pasta, and with `--cgroups=split` the command that starts the container. One that has ended meanwhile is no error.
         let others = fs::read_to_string(self.folder.join("cgroup.procs")).unwrap_or_default();
         for pid in others.lines() {
