@@ -158,6 +158,12 @@ class Mounts(PeerTest):
         self.alike("-v", "here:/x", script="cat /x/file")
         self.alike("-v", "memory:/x", script="stat -c %a /x; grep ' /x ' /proc/self/mountinfo | grep -o size=1024k; df /x | tail -1 | cut -c 1-5")
 
+    def test_a_volume_is_none_before_it_is_its_owner_s(self):
+        failed = self.haulout("volume", "create", "far", "--opt", "o=uid=2000000000", status=125)
+        self.assertIn("giving ", failed.stderr)
+        self.assertEqual(self.haulout("volume", "ls", "--quiet").stdout, "")
+        self.haulout("volume", "create", "far", "--opt", "o=uid=5")
+
     def test_the_verbs_of_volumes_say_the_same(self):
         for line in [
             "create a --label x=y --opt type=tmpfs --opt device=tmpfs --opt o=size=1m",

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 
 use crate::container::{ContainerId, RemoveOptions};
 use crate::engine::{Engine, Error};
@@ -84,6 +85,10 @@ impl Record {
         self.number("gid")
     }
 
+    fn has_owner(&self) -> bool {
+        self.uid().is_some() || self.gid().is_some()
+    }
+
     /// Whether it is filled from the image of the first container that mounts it.
     pub fn is_copied_into(&self) -> bool {
         !self.options.contains_key("nocopy") && !self.mount_options().any(|word| word == "nocopy")
@@ -143,28 +148,29 @@ impl Volumes {
         check(&options)?;
         check_size(&options)?;
         let record = Record { labels, options, ..Record::new(name, false) };
-        let engine = self.engine.clone();
+        let steps = if record.has_owner() { Some(self.engine.steps().await?.clone()) } else { None };
+        let (engine, runtime) = (self.engine.clone(), Handle::current());
         let made = self.engine.blocking("making a volume", move || {
             let paths = engine.paths();
             let failed = |source| Error::Io { doing: format!("making volume {}", record.name), source };
             let guard = Guard::take(paths).map_err(failed)?;
             if let Some(there) = engine.with_database(|database| Ok(database.volume(&record.name)?))? {
-                return if ignore { Ok((there, false)) } else { Err(Error::VolumeExists(record.name)) };
+                return if ignore { Ok(there) } else { Err(Error::VolumeExists(record.name)) };
             }
             let mut made = Made::of(&guard);
             made.make(&record.name).map_err(failed)?;
+            if let Some(steps) = steps {
+                // Before it is a volume: what a killed command has left is never one with another owner.
+                let path = paths.volume(&record.name).join("_data");
+                let step = Step::Own { path, uid: record.uid(), gid: record.gid() };
+                runtime.block_on(steps.run(&step, Vec::new()))?;
+            }
             engine.with_database(|database| Ok(database.add_volume(&record)?))?;
             made.keep();
             event::append(paths, &record.event("create"));
-            Ok((record, true))
+            Ok(record)
         });
-        let (record, new) = made.await?;
-        if new && (record.uid().is_some() || record.gid().is_some()) {
-            let path = self.engine.paths().volume(&record.name).join("_data");
-            let step = Step::Own { path, uid: record.uid(), gid: record.gid() };
-            self.engine.steps().await?.run(&step, Vec::new()).await?;
-        }
-        Ok(record)
+        made.await
     }
 
     /// All of them, the oldest first.
