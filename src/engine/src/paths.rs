@@ -234,7 +234,7 @@ impl Paths {
         self.runtime.join("ended").join(id.to_string())
     }
 
-    /// There when containers that nobody has removed were looked for in this login. Stores share a runtime folder: each has its own.
+    /// Not empty when containers that nobody had removed were looked for and removed in this login. Stores share a runtime folder: each has its own.
     pub fn swept(&self) -> PathBuf {
         let store = fs::metadata(&self.data).map_or((0, 0), |found| (found.dev(), found.ino()));
         self.runtime.join(format!("swept-{:x}-{:x}", store.0, store.1))
