@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """The verbs of `container` that are seldom used, output that is passed through, and containers that others need."""
 
+from pathlib import Path
+
 from peers.peers import BUSYBOX, PeerTest, normal, run
 from session import wait_until
 
@@ -77,6 +79,16 @@ class Containers(PeerTest):
         for option in ["max-size=x", "tag", "max-size", "max-size=-1"]:
             self.same("create", f"--log-opt={option}", BUSYBOX)
         self.same("create", "--log-driver=bogus", BUSYBOX)
+
+    def test_a_log_has_the_name_that_its_driver_was_given(self):
+        settings = self.temporary_folder() / "containers.conf"
+        settings.write_text('[containers]\nlog_driver = "json-file"\n')
+        for flags, env in ((["--log-driver=k8s-file"], {}), (["--log-driver=json-file"], {}), ([], {"CONTAINERS_CONF_OVERRIDE": str(settings)})):
+            self.both("run", "--replace", "--name=c", "--network=none", *flags, BUSYBOX, "echo", "hi", env=env)
+            self.same("inspect", "--format", "{{.HostConfig.LogConfig.Type}}", "c")
+            self.same("logs", "c")
+            [written] = self.haulout("inspect", "--format", "{{.HostConfig.LogConfig.Path}}", "c").stdout.split()
+            self.assertRegex(Path(written).read_text(), " stdout F hi\n$")
 
     def test_a_terminal_is_not_passed_through_unless_that_is_asked_for(self):
         for program in ("podman", "haulout"):

@@ -33,7 +33,8 @@ impl LogFlags {
     pub(super) fn log(&self) -> Result<Log> {
         let driver = match self.log_driver.as_deref() {
             None | Some("") => LogDriver::Default,
-            Some("k8s-file" | "json-file") => LogDriver::K8sFile,
+            Some("k8s-file") => LogDriver::K8sFile,
+            Some("json-file") => LogDriver::JsonFile,
             Some("journald") => LogDriver::Journald,
             Some("none") => LogDriver::None,
             Some("passthrough") if (0..3).any(is_terminal) => {

@@ -15,6 +15,7 @@ pub(super) fn apply(options: &mut Options, settings: &Settings) -> Result<(), Er
     let configured = &settings.containers;
     if options.log.driver == LogDriver::Default {
         options.log.driver = match configured.log_driver.as_deref() {
+            Some("json-file") => LogDriver::JsonFile,
             Some("journald") => LogDriver::Journald,
             Some("none") => LogDriver::None,
             Some("passthrough") => LogDriver::Passthrough,

@@ -9,7 +9,6 @@ use oci_spec::runtime::Spec;
 
 use super::base::image_of;
 use super::lock::Lock;
-use super::options::LogDriver;
 use super::prepare::{known_volumes, log_file, stop_signal};
 use super::status::{Looker, Monitor, Seen};
 use super::{ContainerId, Details, Record, Summary, health, status};
@@ -96,8 +95,7 @@ pub(super) fn details(engine: &Engine, id: &ContainerId) -> Result<Details, Erro
         cgroup,
         stop_signal: stop_signal(&record, Some(&image))?,
         bundle: paths.bundle(id),
-        log_path: matches!(record.options.log.driver, LogDriver::Default | LogDriver::K8sFile)
-            .then(|| log_file(paths, &record)),
+        log_path: record.options.log.driver.is_file().then(|| log_file(paths, &record)),
         folder,
         runtime: Runtime::named(record.options.runtime.as_deref(), &settings)
             .map_or_else(|_| "crun".to_owned(), |runtime| runtime.name),

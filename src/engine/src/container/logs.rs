@@ -17,7 +17,7 @@ impl Containers {
         let stream = async_stream::try_stream! {
             let record = containers.record(&id).await?;
             let mut lines = match record.options.log.driver {
-                LogDriver::Default | LogDriver::K8sFile => {
+                LogDriver::Default | LogDriver::K8sFile | LogDriver::JsonFile => {
                     let log = log_file(containers.engine.paths(), &record);
                     file::lines(containers, id, log, options)
                 },

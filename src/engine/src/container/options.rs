@@ -491,6 +491,8 @@ pub enum LogDriver {
     Default,
     /// A file `ctr.log` in the container's folder.
     K8sFile,
+    /// The same by the name that Docker has for a file: what is in it is no JSON, as with Podman.
+    JsonFile,
     /// systemd's journal.
     Journald,
     /// Nowhere.
@@ -506,11 +508,17 @@ impl LogDriver {
     pub fn name(self) -> &'static str {
         match self {
             Self::Default | Self::K8sFile => "k8s-file",
+            Self::JsonFile => "json-file",
             Self::Journald => "journald",
             Self::None => "none",
             Self::Passthrough => "passthrough",
             Self::PassthroughTty => "passthrough-tty",
         }
+    }
+
+    /// Whether it is a file.
+    pub fn is_file(self) -> bool {
+        matches!(self, Self::Default | Self::K8sFile | Self::JsonFile)
     }
 
     /// Whether the container has the standard streams of whoever starts it.

@@ -373,7 +373,7 @@ fn monitor_config(
         stdin_open: options.interactive,
         attach_starter: attach.attached,
         log: match options.log.driver {
-            LogDriver::Default | LogDriver::K8sFile => {
+            LogDriver::Default | LogDriver::K8sFile | LogDriver::JsonFile => {
                 monitor::Log::K8sFile { path: log_file(paths, record), max_size: options.log.max_size }
             }
             LogDriver::Journald => monitor::Log::Journald { tag: options.log.tag.clone() },

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use haulout_engine::container::options::{Cgroups, Limits, LogDriver, Namespace, Rate, Seccomp, Userns, Weight};
+use haulout_engine::container::options::{Cgroups, Limits, Namespace, Rate, Seccomp, Userns, Weight};
 
 use super::View;
 use super::network::bindings;
@@ -144,12 +144,7 @@ impl View<'_> {
 
     fn log(&self) -> Data {
         let log = &self.options.log;
-        let path = match log.driver {
-            LogDriver::Default | LogDriver::K8sFile => {
-                self.details.log_path.as_ref().map_or_else(String::new, |path| path.display().to_string())
-            }
-            _ => String::new(),
-        };
+        let path = self.details.log_path.as_ref().map_or_else(String::new, |path| path.display().to_string());
         Struct::of("*define.InspectLogConfig")
             .with("Type", log.driver.name())
             .with("Config", Data::Map(None))
