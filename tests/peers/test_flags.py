@@ -253,6 +253,7 @@ class Flags(PeerTest):
             "--restart never",
             "--pull never",
             "--log-driver json-file",
+            "--kernel-memory 5m",
             "--log-opt foo=bar --log-opt max-size=1m",
             "--label a --label b=c=d",
             "--annotation a=",

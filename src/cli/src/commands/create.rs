@@ -65,6 +65,9 @@ pub async fn make(
     for words in flags.limits.unsupported() {
         output::error(&format!("{words}\n"));
     }
+    if flags.process_limits.kernel_memory.is_some() {
+        output::warning("The --kernel-memory flag is no longer supported. This flag is a noop.");
+    }
     let id_file = flags.cidfile.as_deref().filter(|path| !path.is_empty()).map(IdFile::open).transpose()?;
     if options.rootfs.is_none() {
         options.image = image(engine, flags, &options).await?;

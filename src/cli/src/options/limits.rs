@@ -101,6 +101,9 @@ pub struct LimitFlags {
 #[derive(clap::Args, Debug, Default)]
 #[command(about = None, long_about = None)]
 pub struct ProcessLimitFlags {
+    /// Not used: the kernel has no such limit any more
+    #[arg(long, hide = true)]
+    pub kernel_memory: Option<String>,
     /// Disable OOM Killer
     #[arg(long)]
     pub oom_kill_disable: bool,
