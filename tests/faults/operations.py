@@ -136,7 +136,7 @@ class Chooser:
         return [
             (3, ["cp", self.folder / "file", f"{name}:/etc/file"], gone),
             (2, ["cp", f"{name}:/etc/passwd", self.new_file("passwd")], [*gone, "could not be found"]),
-            (2, ["cp", f"{name}:/etc/passwd", f"{self.one(NAMES)}:/etc/file"], [*gone, "could not be found", "within one container"]),
+            (2, ["cp", f"{name}:/etc/passwd", f"{self.one(NAMES)}:/etc/file"], [*gone, "could not be found"]),
             (2, ["export", "--output", self.new_file("tar"), name], gone),
             (1, ["diff", name], [*gone, "layer not known"]),
             (4, ["commit", "--quiet", name, self.one(IMAGES[:3])], gone),

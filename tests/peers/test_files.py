@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from peers.peers import BUSYBOX, PeerTest, normal, run
+from session import wait_until
 
 SLEEP = [BUSYBOX, "sleep", "1000"]
 SHOW = "cd /; for f in $(find d dd ddd f g rel tmp lnk dang nowhere home etc/f 2>/dev/null | sort); do stat -c '%n %a %u:%g %F' $f; done"
@@ -130,6 +131,31 @@ class Files(PeerTest):
         self.assertEqual([entry[0] for entry in names["haulout"][0]], [entry[0] for entry in names["podman"][0]])
         self.alike("cp one:/tmp/d two:/tmp")
         self.same("exec", "two", "find", "/tmp/d/sub")
+
+    def test_within_one_container(self):
+        # Podman often waits for ever.
+        made = "mkdir -p /a/s; echo f > /a/f; echo g > /a/s/g; ln /a/f /a/hard"
+        show = "cd /; find a b c -type f | sort | xargs head; test /c/f -ef /c/hard && echo same; cat /etc/hosts"
+        shown = {}
+        for name in ("running", "stopped"):
+            self.haulout("run", "--detach", "--name", name, "--network=none", "--hostname=h", BUSYBOX, "sh", "-c", f"{made}; touch /made; sleep 1000")
+            wait_until(lambda name=name: run("haulout", "exec", name, "test", "-e", "/made").returncode == 0, "the files")
+            if name == "stopped":
+                self.haulout("stop", "--time=0", name)
+            for source, target in (
+                ("/a/f", "/b"), ("/a", "/c"), ("/a/f", "/a/f"), ("/a/.", "/a"), ("/a", "/"), ("/etc/hosts", "/etc/hosts"), ("/a/s", "/a/s"),
+                ("/a", "/a/s"), ("/a", "/a/new"), ("/a/.", "/a/new/all"),
+            ):
+                self.haulout("cp", f"{name}:{source}", f"{name}:{target}")
+            self.haulout("cp", f"{name}:/nosuch", f"{name}:/b", status=125)
+            self.haulout("start", name)
+            shown[name] = self.haulout("exec", name, "sh", "-c", show).stdout
+        self.assertEqual(shown["stopped"].replace("stopped", "running"), shown["running"])
+        self.assertIn("==> a/s/a/f <==\nf\n", shown["running"])
+        self.assertIn("==> a/new/all/s/a/s/g <==\ng\n", shown["running"])
+        self.assertNotIn("a/s/a/s/a", shown["running"])
+        self.assertNotIn("new/new", shown["running"])
+        self.assertIn("localhost", shown["running"])
 
     def test_what_is_mounted_on_a_file_gets_another_content(self):
         self.containers("one")

@@ -20,7 +20,7 @@ impl Volumes {
     pub async fn export(&self, name: &str, to: OwnedFd) -> Result<(), Error> {
         let (name, from) = self.side(name).await?;
         let folder = self.folder(&name).await?;
-        let copied = self.copy(Job { from, to: Side::Tar, options: WHOLE }, to).await;
+        let copied = self.copy(Job { from, to: Side::Tar, within: false, options: WHOLE }, to).await;
         self.is_still_there(&name, &folder).await?;
         copied
     }
@@ -40,7 +40,7 @@ impl Volumes {
         });
         // Held until it is filled: a container that mounts it meanwhile waits, and adds nothing of its image then.
         let (folder, mark) = held.await?;
-        let copied = self.copy(Job { from: Side::Tar, to, options: WHOLE }, from).await;
+        let copied = self.copy(Job { from: Side::Tar, to, within: false, options: WHOLE }, from).await;
         self.is_still_there(&name, &folder).await?;
         copied?;
         mark.map_or(Ok(()), |mark| {

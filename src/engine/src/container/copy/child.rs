@@ -33,7 +33,7 @@ pub(crate) fn copy(job: &Job, tar: Option<OwnedFd>) -> Result<(), Failure> {
         (from, to) => {
             let from = Root::open(from)?;
             let source = from.find()?.ok_or_else(|| from.missing())?;
-            let target = Root::open(to)?;
+            let target = if job.within { from.again(to)? } else { Root::open(to)? };
             let owner = owner(to, &target, job.options.archive)?;
             let copier = Copier::new(owner, job.options.overwrite).between(job.from.mapping(), to.mapping());
             Ok(place(&from, &source, &target, copier)?)

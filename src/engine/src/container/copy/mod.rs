@@ -111,6 +111,8 @@ impl Side {
 pub struct Job {
     pub(crate) from: Side,
     pub(crate) to: Side,
+    /// Whether both are the same container, whose root is opened once: nobody may mount it twice.
+    pub(crate) within: bool,
     pub(crate) options: CopyOptions,
 }
 
@@ -134,12 +136,8 @@ impl Job {
 
 impl Containers {
     pub(super) async fn copy_files(&self, from: End, to: End, options: CopyOptions) -> Result<(), Error> {
-        if let (End::Container(one, ..), End::Container(other, ..)) = (&from, &to)
-            && one == other
-        {
-            return Err(Error::Invalid("copying within one container is not supported".to_owned()));
-        }
         let steps = self.engine.steps().await?;
+        let within = from.container().is_some() && from.container() == to.container();
         loop {
             let held = self.hold_ends([&from, &to]).await?;
             let [source, target] = [&from, &to].map(|end| end.side(&held));
@@ -149,7 +147,7 @@ impl Containers {
             });
             let tars = tars.collect::<Result<Vec<_>, _>>();
             let tars = tars.map_err(|source| Error::Io { doing: "copying a tar".to_owned(), source })?;
-            let step = Step::Copy(Box::new(Job { from: source?, to: target?, options }));
+            let step = Step::Copy(Box::new(Job { from: source?, to: target?, within, options }));
             match steps.run(&step, tars).await {
                 Err(StepError::Ended) => continue,
                 done => done?,
@@ -166,6 +164,7 @@ impl Containers {
     async fn hold_ends(&self, ends: [&End; 2]) -> Result<BTreeMap<ContainerId, Held>, Error> {
         let mut ids: Vec<ContainerId> = ends.into_iter().filter_map(End::container).collect();
         ids.sort_unstable();
+        ids.dedup();
         let mut held = BTreeMap::new();
         for id in ids {
             held.insert(id, self.hold(&id).await?);

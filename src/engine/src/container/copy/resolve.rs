@@ -55,13 +55,9 @@ impl Root {
                     given: given.clone(),
                 })
             }
-            Side::Container { place, name, path, workdir, .. } => Ok(Self {
-                fd: place.open()?,
-                closed: true,
-                of: format!("container {name}"),
-                path: workdir.join(path),
-                given: path.clone(),
-            }),
+            Side::Container { place, name, path, workdir, .. } => {
+                Ok(Self::in_container(place.open()?, name, path, workdir))
+            }
             Side::Volume { path, name } => {
                 let fd = rustix::fs::openat(rustix::fs::CWD, path, PATH | OFlags::DIRECTORY, Mode::empty());
                 Ok(Self {
@@ -74,6 +70,17 @@ impl Root {
             }
             Side::Tar => Err("a tar is no tree".into()),
         }
+    }
+
+    fn in_container(fd: OwnedFd, name: &str, path: &str, workdir: &Path) -> Self {
+        Self { fd, closed: true, of: format!("container {name}"), path: workdir.join(path), given: path.to_owned() }
+    }
+
+    /// Another place in the same container.
+    pub(super) fn again(&self, side: &Side) -> Result<Self, Failure> {
+        let Side::Container { name, path, workdir, .. } = side else { return Self::open(side) };
+        let fd = self.fd.try_clone().map_err(|error| format!("opening the root of the container: {error}"))?;
+        Ok(Self::in_container(fd, name, path, workdir))
     }
 
     /// Opens `path`; links are followed, but not out of a container.

@@ -32,6 +32,8 @@ pub(super) struct Copier {
     /// The maps of the containers that are copied from and to, if they have their own.
     from: Option<Mapping>,
     to: Option<Mapping>,
+    /// The folder that the copy is made in, of which nothing is copied: it may be below the original.
+    made: Option<(u64, u64)>,
     /// Where the first copy of a file with several names is.
     links: HashMap<(u64, u64), (OwnedFd, CString)>,
     /// The path of what is being copied, for messages.
@@ -66,7 +68,7 @@ impl<'a> Like<'a> {
 
 impl Copier {
     pub(super) fn new(owner: Option<(u32, u32)>, overwrite: bool) -> Self {
-        Self { owner, overwrite, from: None, to: None, links: HashMap::new(), path: Vec::new() }
+        Self { owner, overwrite, from: None, to: None, made: None, links: HashMap::new(), path: Vec::new() }
     }
 
     /// The same between containers with maps of their own.
@@ -112,6 +114,7 @@ impl Copier {
 
     /// Copies what is in `from` into `to`.
     pub(super) fn contents(&mut self, from: &OwnedFd, to: &OwnedFd) -> Result<(), String> {
+        self.made = Some(identity(&rustix::fs::fstat(to).map_err(self.failed())?));
         self.below(from, to, 0)
     }
 
@@ -124,6 +127,9 @@ impl Copier {
         depth: usize,
     ) -> Result<(), String> {
         let (made, is_new) = self.make_folder(to, name)?;
+        if depth == 0 {
+            self.made = Some(identity(&rustix::fs::fstat(&made).map_err(self.failed())?));
+        }
         self.below(from, &made, depth)?;
         if is_new {
             self.settle(&made, &Like::of(stat, &attributes(from))).map_err(self.failed())?;
@@ -184,8 +190,11 @@ impl Copier {
             other => other.map_err(self.failed())?,
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let identity = (stat.st_dev, stat.st_ino);
+        let identity = identity(&stat);
         if kind == FileType::Directory {
+            if self.made == Some(identity) {
+                return Ok(());
+            }
             let lower = rustix::fs::openat(from, name, READ_FOLDER, Mode::empty()).map_err(self.failed())?;
             return self.tree(&lower, &stat, to.as_fd(), name, depth + 1);
         }
@@ -233,6 +242,11 @@ impl Copier {
     }
 
     fn file(&mut self, from: OwnedFd, stat: &Stat, to: BorrowedFd<'_>, name: &CStr) -> Result<(), String> {
+        let there = rustix::fs::statat(to, name, AtFlags::SYMLINK_NOFOLLOW);
+        if there.is_ok_and(|there| identity(&there) == identity(stat)) {
+            // Made anew it would be empty before it is read, where something is mounted on it.
+            return Ok(());
+        }
         let own = attributes(&from);
         let mut source = File::from(from);
         let mut target = File::from(self.create(to, name, stat.st_mode)?);
@@ -322,6 +336,11 @@ impl Copier {
         rustix::fs::chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         rustix::fs::utimensat(folder, name, &like.times, AtFlags::SYMLINK_NOFOLLOW)
     }
+}
+
+/// What tells a file from all others.
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
 }
 
 /// Makes something, once more without what was in its place if there was something.
