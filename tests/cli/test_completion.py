@@ -21,6 +21,7 @@ class Completion(SessionTest):
             ("haulout container exis\t", "haulout container exists "),
             ("haulout run --entryp\t", "haulout run --entrypoint "),
             ("haulout run --network pas\t", "haulout run --network pasta "),
+            ("haulout run --net pas\t", "haulout run --net pasta "),
             ("haulout ps --sort runn\t", "haulout ps --sort runningfor "),
             ("haulout volume ls --filter driv\t", "haulout volume ls --filter driver="),
             ("haulout image ls --filter refe\t", "haulout image ls --filter reference="),

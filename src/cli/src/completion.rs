@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 
+use clap::builder::Resettable;
 use clap::{Arg, Command, ValueHint};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
@@ -142,7 +143,7 @@ fn completed(command: Command, noun: &str, described: bool) -> Command {
     let command = command
         .mut_args(|arg| {
             let arg = if described { arg } else { arg.help(None) };
-            if arg.is_positional() { word(arg, &verb) } else { value(arg, noun, &verb) }
+            if arg.is_positional() { word(arg, &verb) } else { as_typed(value(arg, noun, &verb)) }
         })
         .mut_subcommands(|command| completed(command, &verb, described));
     if described { command } else { command.about(None) }
@@ -202,6 +203,28 @@ fn value(arg: Arg, noun: &str, verb: &str) -> Arg {
         return arg.add(ArgValueCompleter::new(|typed: &OsStr| containers(typed, |_| true)));
     }
     arg
+}
+
+/// A flag by the one of its names that was typed: values are offered after that which is called its long one only.
+fn as_typed(arg: Arg) -> Arg {
+    let mut words: Vec<String> = std::env::args().collect();
+    // A flag that is not typed to its end can still become any.
+    words.pop_if(|last| !last.contains('='));
+    let is_typed = |name: &str| {
+        let mut names = words.iter().filter_map(|word| word.strip_prefix("--")?.split('=').next());
+        names.any(|typed| typed == name)
+    };
+    if arg.get_long().is_none_or(is_typed) {
+        return arg;
+    }
+    match arg.get_aliases().into_iter().flatten().find(|alias| is_typed(alias)) {
+        Some(alias) => {
+            // Not given back: the process ends when it has answered the shell.
+            let alias: &'static str = alias.to_owned().leak();
+            arg.alias(Resettable::Reset).long(alias)
+        }
+        None => arg,
+    }
 }
 
 /// Names of containers that begin with what was typed; ids only when that is the beginning of one.
