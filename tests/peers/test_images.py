@@ -258,6 +258,32 @@ class Images(PeerTest):
             words = f"Error: could not show trust policies: could not read trust policies: could not parse trust policies from {path}: "
             self.assertTrue(podman.stderr.startswith(words) and haulout.stderr.startswith(words), haulout.stderr)
 
+    def test_a_policy_that_is_named_decides_what_is_let_in(self):
+        folder = self.temporary_folder()
+        no, yes = folder / "no.json", folder / "yes.json"
+        no.write_text('{"default": [{"type": "reject"}]}')
+        yes.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        name, archive = f"{REGISTRY}/peers/policy:1", folder / "image.tar"
+        for command in (["create", "--name", "maker", BUSYBOX, "true"], ["commit", "-q", "maker", name], ["push", "-q", name],
+                        ["save", "-q", "-o", archive, name], ["rm", "maker"]):
+            self.podman(*command)
+        for program in ("podman", "haulout"):
+            self.addCleanup(run, program, "rmi", "--ignore", name, "localhost/policy:1")
+        self.podman("rmi", name)
+        for verb, *words in (
+            ["pull", "--quiet", name],
+            ["pull", "--quiet", f"docker-archive:{archive}"],
+            ["run", "--rm", "--quiet", "--network=none", "--pull=always", name, "true"],
+            ["push", "--quiet", name, f"{REGISTRY}/peers/policy:2"],
+            ["save", "--quiet", "--output", "/dev/null", name],
+            ["import", "--quiet", archive, "localhost/policy:1"],
+            ["load", "--quiet", "--input", archive],
+        ):
+            for policy in (no, yes, "", "/nonexistent"):
+                # Podman tells of everything that it tries to read an archive as, and where its store is.
+                stderr = verb not in ("load", "save") or policy == yes
+                self.same(verb, "--signature-policy", policy, *words, stderr=stderr)
+
     def test_a_newer_image_is_one_that_the_registry_has_otherwise(self):
         name = f"{REGISTRY}/peers/newer:1"
         line = ["run", "--pull=newer", "--rm", "--network=none"]

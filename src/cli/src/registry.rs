@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! How registries are spoken to: what the verbs that do have in common.
 
+use std::fs::File;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::config::Folders;
 use haulout_engine::config::auth::AuthFiles;
+use haulout_engine::config::policy::Policy;
 use haulout_engine::config::registries::Registries;
 use haulout_engine::image::PullOptions;
 
@@ -64,7 +66,39 @@ impl Access {
             credentials,
             auth_file: auth_file.cloned(),
             certificates: filled(self.cert_dir.as_ref()).cloned(),
+            policy: None,
         })
+    }
+}
+
+/// Which images are let in.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(about = None, long_about = None)]
+pub struct PolicyFlag {
+    /// Path of a policy.json to go by instead of the usual one
+    #[arg(long, hide = true)]
+    signature_policy: Option<PathBuf>,
+}
+
+impl PolicyFlag {
+    /// The file, if one is named. It is there.
+    pub fn file(&self) -> Result<Option<PathBuf>> {
+        let Some(path) = filled(self.signature_policy.as_ref()) else { return Ok(None) };
+        File::open(path).map_err(|error| anyhow!("open {}: {}", path.display(), os_words(&error)))?;
+        Ok(Some(path.clone()))
+    }
+
+    /// Whether what is here may leave, as far as the file says: nothing else asks.
+    pub fn admit(&self, transport: &str) -> Result<()> {
+        if let Some(path) = self.file()? {
+            Policy::read_file(&path)?.admit_from(transport, None)?;
+        }
+        Ok(())
+    }
+
+    /// Where the file says nothing of what is done it only has to be one.
+    pub fn check(&self) -> Result<()> {
+        self.file()?.map_or(Ok(()), |path| Ok(Policy::read_file(&path).map(drop)?))
     }
 }
 

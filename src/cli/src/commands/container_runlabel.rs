@@ -6,13 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::container::RemoveOptions;
+use haulout_engine::image::PullOptions;
 use haulout_engine::{Engine, Error};
 
 use super::pull;
 use crate::exit::os_words;
 use crate::invocation::Invocation;
 use crate::output;
-use crate::registry::Access;
+use crate::registry::{Access, PolicyFlag};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] LABEL IMAGE [ARG...]";
@@ -24,6 +25,8 @@ pub const USAGE: &str = "[options] LABEL IMAGE [ARG...]";
 pub struct Args {
     #[command(flatten)]
     access: Access,
+    #[command(flatten)]
+    policy: PolicyFlag,
     /// Preview the command that the label would run
     #[arg(long)]
     display: bool,
@@ -48,7 +51,8 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let engine = invocation.engine();
     let details = match engine.images().inspect(image).await {
         Err(Error::NoSuchImage(_)) => {
-            pull::one(&engine, image, args.access.options()?, args.quiet).await?;
+            let how = PullOptions { policy: args.policy.file()?, ..args.access.options()? };
+            pull::one(&engine, image, how, args.quiet).await?;
             engine.images().inspect(image).await?
         }
         found => found?,

@@ -161,6 +161,7 @@ async fn image(engine: &Engine, flags: &Flags, options: &Options) -> Result<Stri
         platform: platform.clone(),
         tls_verify: flags.image.tls_verify,
         auth_file: registry::filled(flags.image.authfile.as_ref()).cloned(),
+        policy: flags.image.policy.file()?,
         ..PullOptions::default()
     };
     if let Some(location) = Location::parse(&options.image)? {

@@ -9,6 +9,7 @@ use haulout_engine::image::ImportOptions;
 
 use crate::exit::os_words;
 use crate::invocation::Invocation;
+use crate::registry::PolicyFlag;
 use crate::{output, progress};
 
 /// What comes after the verb.
@@ -35,6 +36,8 @@ pub struct Args {
     /// Suppress output
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    policy: PolicyFlag,
     /// Set the variant of the imported image
     #[arg(long)]
     variant: Option<String>,
@@ -65,6 +68,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         os: args.os,
         arch: args.arch,
         variant: args.variant,
+        policy: args.policy.file()?,
     };
     for (id, _) in progress::show(images.import(tar, name, &options), args.quiet).await? {
         output::line(&id.to_string())?;

@@ -7,7 +7,7 @@ use haulout_engine::image::{Location, PullOptions};
 
 use crate::exit::Failures;
 use crate::invocation::Invocation;
-use crate::registry::{Access, Retry};
+use crate::registry::{Access, PolicyFlag, Retry};
 use crate::{encryption, options, output, progress, short_name};
 
 /// What comes after the verb.
@@ -21,6 +21,8 @@ pub const USAGE: &str = "[options] IMAGE [IMAGE...]";
 pub struct Args {
     #[command(flatten)]
     access: Access,
+    #[command(flatten)]
+    policy: PolicyFlag,
     /// Use ARCH instead of the architecture of the machine for choosing images
     #[arg(long, value_name = "ARCH")]
     arch: Option<String>,
@@ -62,7 +64,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     encryption::refuse_decryption(&args.decryption_key)?;
     let platform =
         options::platform(args.platform.as_ref(), args.os.as_ref(), args.arch.as_ref(), args.variant.as_ref())?;
-    let how = PullOptions { platform, ..args.access.options()? };
+    let how = PullOptions { platform, policy: args.policy.file()?, ..args.access.options()? };
     let retry = Retry::of(args.retry, args.retry_delay.as_deref())?;
     let engine = invocation.engine();
     let mut failures = Vec::new();

@@ -15,7 +15,7 @@ use haulout_engine::step::Compression;
 
 use super::save;
 use crate::invocation::Invocation;
-use crate::registry::{Access, Retry, filled};
+use crate::registry::{Access, PolicyFlag, Retry, filled};
 use crate::{encryption, progress, terminal};
 
 /// What comes after the verb.
@@ -29,6 +29,8 @@ pub const USAGE: &str = "[options] IMAGE [DESTINATION]";
 pub struct Args {
     #[command(flatten)]
     access: Access,
+    #[command(flatten)]
+    policy: PolicyFlag,
     #[command(flatten)]
     sign: Signing,
     /// Compress tarball image layers when pushing to a directory using the 'dir' transport. (default is same compression type as source)
@@ -87,6 +89,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
             bail!("unknown format {other:?}. Choose on of the supported formats: 'oci', 'v2s1', or 'v2s2'")
         }
     };
+    args.policy.check()?;
     encryption::refuse_encryption(&args.encryption_key, &args.encrypt_layer)?;
     let packing = packing(args.compression_format.as_deref(), args.compression_level)?;
     let engine = invocation.engine();

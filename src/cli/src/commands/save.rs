@@ -13,6 +13,7 @@ use haulout_engine::image::{LayoutName, ManifestFormat, Packing, SaveAs, SaveIma
 
 use crate::exit::os_words;
 use crate::invocation::Invocation;
+use crate::registry::PolicyFlag;
 use crate::unfinished::Unfinished;
 use crate::{output, progress, terminal};
 
@@ -36,6 +37,8 @@ pub struct Args {
     /// Write to a specified file (default: stdout, which must be redirected)
     #[arg(short, long)]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    policy: PolicyFlag,
     /// Suppress the output
     #[arg(short, long)]
     quiet: bool,
@@ -73,6 +76,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     } else {
         vec![SaveImage { name: first.clone(), tags: rest.to_vec(), layout_name: LayoutName::Own }]
     };
+    args.policy.admit("containers-storage")?;
     let engine = invocation.engine();
     for image in &images {
         engine.images().resolve(&image.name).await?;

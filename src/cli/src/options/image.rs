@@ -8,7 +8,7 @@ use haulout_engine::container::options::{PullPolicy, Rootfs};
 
 use crate::encryption;
 use crate::exit::os_words;
-use crate::registry::{self, Retry};
+use crate::registry::{self, PolicyFlag, Retry};
 
 /// Flags about the image: which one, whence, and how it is pulled.
 #[derive(clap::Args, Debug, Default)]
@@ -47,6 +47,8 @@ pub struct ImageFlags {
     /// delay between retries in case of pull failures
     #[arg(long)]
     pub retry_delay: Option<String>,
+    #[command(flatten)]
+    pub policy: PolicyFlag,
     /// Require HTTPS and verify certificates when contacting registries for pulling images
     #[arg(long)]
     pub tls_verify: Option<bool>,

@@ -281,6 +281,14 @@ impl Policy {
         }
     }
 
+    /// Reads the file that was named, or else [what there is](Self::read).
+    ///
+    /// # Errors
+    /// As [`Self::read_file`] and [`Self::read`].
+    pub fn chosen(named: Option<&Path>, folders: &Folders) -> Result<Self, PolicyError> {
+        named.map_or_else(|| Self::read(folders), Self::read_file)
+    }
+
     /// Reads the file `path`, which has to be there.
     ///
     /// # Errors
@@ -336,11 +344,12 @@ impl Policy {
     /// # Errors
     /// As [`Self::admit`].
     pub fn admit_from(&self, transport: &str, path: Option<&Path>) -> Result<Vec<Requirement>, PolicyError> {
-        // A docker archive has no scope but the transport itself.
-        let path = path.filter(|path| transport != "docker-archive" && path.is_absolute());
+        let path = path.filter(|path| path.is_absolute());
+        let shown = path.map(|path| path.display().to_string()).unwrap_or_default();
+        // A docker archive and the tar of a root filesystem have no scope but the transport itself.
+        let scoped = path.filter(|_| !matches!(transport, "docker-archive" | "tarball"));
         let scopes: Vec<String> =
-            path.into_iter().flat_map(Path::ancestors).map(|path| path.display().to_string()).collect();
-        let shown = scopes.first().map_or("", String::as_str);
+            scoped.into_iter().flat_map(Path::ancestors).map(|path| path.display().to_string()).collect();
         let wanted = self.admit_at(transport, &scopes, &format!("{transport}:{shown}"))?;
         // Nothing else of what is in a file has a place for signatures.
         if wanted.is_empty() || transport == "dir" { Ok(wanted) } else { Err(PolicyError::Unsigned) }
@@ -402,6 +411,9 @@ mod tests {
         }
         let admits = |transport, path: &str| policy.admit_from(transport, Some(Path::new(path))).is_ok();
         assert!(admits("docker-archive", "/x") && admits("dir", "/a/b/c") && admits("dir", "/a/b"));
+        let refused = Policy { default: vec![Requirement::Reject {}], ..Policy::default() };
+        let error = refused.admit_from("tarball", Some(Path::new("/x.tar"))).unwrap_err().to_string();
+        assert_eq!(error, "Source image rejected: Running image tarball:/x.tar is rejected by policy.");
         assert!(!admits("dir", "/a") && !admits("dir", "/a/bc") && !admits("oci-archive", "/x"));
     }
 

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::SystemTime;
 
@@ -17,6 +18,8 @@ use super::platform::Platform;
 use super::progress::Reporter;
 use super::reference::Reference;
 use super::{PullLayer, PullProgress, announce, input};
+use crate::config::Folders;
+use crate::config::policy::Policy;
 use crate::digest::Digest;
 use crate::engine::{Engine, Error};
 use crate::state::images;
@@ -29,6 +32,8 @@ pub(super) struct Import {
     config: ContainerConfig,
     message: String,
     platform: Platform,
+    /// The file that says which images are let in, instead of policy.json.
+    policy: Option<PathBuf>,
 }
 
 /// What is to be said of an image that is made from a tar.
@@ -44,6 +49,8 @@ pub struct ImportOptions {
     pub arch: Option<String>,
     /// Which kind of that.
     pub variant: Option<String>,
+    /// The file that says which images are let in, instead of policy.json.
+    pub policy: Option<PathBuf>,
 }
 
 impl Import {
@@ -62,7 +69,7 @@ impl Import {
             arch: asked(&options.arch).unwrap_or(here.arch),
             variant: asked(&options.variant),
         };
-        Ok(Self { name, config, message: message.to_owned(), platform })
+        Ok(Self { name, config, message: message.to_owned(), platform, policy: options.policy.clone() })
     }
 
     pub(super) async fn run(self, engine: Engine, tar: OwnedFd, reporter: Reporter) -> Result<(), Error> {
@@ -73,6 +80,12 @@ impl Import {
         let created = jiff::Timestamp::try_from(created)
             .map_err(|error| Error::Invalid(format!("the time of the tar: {error}")))?;
 
+        let (policy, path) = (self.policy.clone(), input::path_of(&file));
+        let admit = move || {
+            Policy::chosen(policy.as_deref(), &Folders::from_environment())?.admit_from("tarball", path.as_deref())?;
+            Ok(())
+        };
+        engine.blocking("reading policy.json", admit).await?;
         let (staging, garbage) = Staging::make(&engine).await?;
         sweep(&engine, garbage);
         let length = if metadata.is_file() { metadata.len() } else { 0 };

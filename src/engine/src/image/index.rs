@@ -382,7 +382,7 @@ impl ManifestLists {
     /// An image of an archive or a folder. It stays there, until the list is pushed.
     async fn elsewhere(&self, location: Location, options: &PullOptions) -> Result<Member, Error> {
         let location = location.absolute();
-        let found = load::only(&self.engine, location.clone(), options.platform()?).await?;
+        let found = load::only(&self.engine, location.clone(), options).await?;
         let docker = document::is_docker(&found.image.manifest);
         let config = Config::parse_alone(&found.image.config)
             .map_err(|error| Error::Invalid(format!("reading the configuration of {location}: {error}")))?;
@@ -416,7 +416,7 @@ impl ManifestLists {
     async fn remote(&self, name: &str, all: bool, options: &PullOptions) -> Result<Vec<Member>, Error> {
         let candidates = self.engine.images().candidates(name).await?;
         let Some(reference) = candidates.names.first() else { return Err(Error::NoSuchImage(name.to_owned())) };
-        let wanted = signature::wanted(&self.engine, reference).await?;
+        let wanted = signature::wanted(&self.engine, reference, options).await?;
         let repository = push::open(&self.engine, reference, options).await?;
         let failed = |source| PullError::Source { reference: reference.clone(), source };
         let malformed = |source| PullError::Manifest { reference: reference.clone(), source };

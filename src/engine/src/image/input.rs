@@ -3,8 +3,9 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,12 @@ const CHUNK: usize = 1 << 20;
 
 /// So many chunks may wait.
 const AHEAD: usize = 4;
+
+/// Where a file is; nothing of a pipe.
+pub(super) fn path_of(input: &impl AsFd) -> Option<PathBuf> {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", input.as_fd().as_raw_fd())).ok();
+    path.filter(|path| path.is_absolute())
+}
 
 /// What comes from `input`, to its end. A pipe is read by a thread of its own, because nothing can wake a thread that waits for a
 /// pipe: it must not be one that the runtime waits for.

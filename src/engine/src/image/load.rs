@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,11 +14,10 @@ use tokio::sync::mpsc;
 use super::archive::{Archive, ArchiveError, Found};
 use super::input;
 use super::install::{IncomingLayer, install};
-use super::platform::Platform;
 use super::progress::Reporter;
 use super::reference::Reference;
 use super::transport::{Location, Transport, Which};
-use super::{PullLayer, PullProgress, announce, signature};
+use super::{PullLayer, PullOptions, PullProgress, announce, signature};
 use crate::config::Folders;
 use crate::config::policy::Policy;
 use crate::digest::Digest;
@@ -34,15 +33,20 @@ pub(super) enum Wanted {
     At(Location),
 }
 
-/// Loads the images, of those for several platforms the one for `platform`.
-pub(super) async fn load(engine: Engine, wanted: Wanted, platform: Platform, reporter: Reporter) -> Result<(), Error> {
+/// Loads the images, of those for several platforms the one that `options` say.
+pub(super) async fn load(
+    engine: Engine,
+    wanted: Wanted,
+    options: &PullOptions,
+    reporter: Reporter,
+) -> Result<(), Error> {
     let (action, called) = match &wanted {
         Wanted::Everything(input) => ("loadfromarchive", event_name(input)),
         Wanted::At(Location::Here(name)) => return here(&engine, name, &reporter).await,
         Wanted::At(location) => ("pull", location.to_string()),
     };
     engine.steps().await?;
-    for found in find(&engine, wanted, platform).await? {
+    for found in find(&engine, wanted, options).await? {
         let (id, _) = take(&engine, found, &reporter).await?;
         announce(&engine, action, &id, &called);
     }
@@ -50,14 +54,15 @@ pub(super) async fn load(engine: Engine, wanted: Wanted, platform: Platform, rep
 }
 
 /// The one image that a location says, where it is.
-pub(super) async fn only(engine: &Engine, location: Location, platform: Platform) -> Result<Found, Error> {
+pub(super) async fn only(engine: &Engine, location: Location, options: &PullOptions) -> Result<Found, Error> {
     let shown = location.to_string();
-    let mut found = find(engine, Wanted::At(location), platform).await?;
+    let mut found = find(engine, Wanted::At(location), options).await?;
     if found.len() == 1 { Ok(found.remove(0)) } else { Err(ArchiveError::NotHere(shown).into()) }
 }
 
 /// The images that are meant, ready to be read.
-async fn find(engine: &Engine, wanted: Wanted, platform: Platform) -> Result<Vec<Found>, Error> {
+async fn find(engine: &Engine, wanted: Wanted, options: &PullOptions) -> Result<Vec<Found>, Error> {
+    let (platform, policy) = (options.platform()?, options.policy.clone());
     let (input, said, which) = match wanted {
         Wanted::Everything(input) => (input, None, Which::All),
         Wanted::At(Location::Here(_)) => return Ok(Vec::new()),
@@ -66,7 +71,7 @@ async fn find(engine: &Engine, wanted: Wanted, platform: Platform) -> Result<Vec
         }
     };
     // Of a pipe it says that it is one, which is no path.
-    let path = std::fs::read_link(format!("/proc/self/fd/{}", input.as_raw_fd())).ok();
+    let path = input::path_of(&input);
     let file = readable_twice(engine, input).await?;
     let archive = engine.blocking("reading an archive", move || {
         let folder = file.metadata().map_err(ArchiveError::Read)?.is_dir();
@@ -76,7 +81,8 @@ async fn find(engine: &Engine, wanted: Wanted, platform: Platform) -> Result<Vec
             Some((transport, _)) => *transport,
             None => archive.transport(),
         };
-        let wanted = Policy::read(&Folders::from_environment())?.admit_from(transport.name(), path.as_deref())?;
+        let wanted = Policy::chosen(policy.as_deref(), &Folders::from_environment())?
+            .admit_from(transport.name(), path.as_deref())?;
         let found = archive.images(transport, &platform, &which);
         let found = found.map_err(|error| match (&which, &said, transport) {
             (Which::Named(name), Some((_, path)), Transport::Oci) => {
@@ -177,8 +183,7 @@ fn lacking(transport: Transport, path: &Path) -> ArchiveError {
 
 /// What an event calls an archive: its path, or `-` for what has none.
 fn event_name(input: &OwnedFd) -> String {
-    let path = std::fs::read_link(format!("/proc/self/fd/{}", input.as_raw_fd())).ok();
-    path.filter(|path| path.is_absolute()).map_or_else(|| "-".to_owned(), |path| path.display().to_string())
+    input::path_of(input).map_or_else(|| "-".to_owned(), |path| path.display().to_string())
 }
 
 /// The archive itself if it can be read where it is, or else what comes out of it in a nameless file in the store.

@@ -129,6 +129,8 @@ pub struct PullOptions {
     pub auth_file: Option<std::path::PathBuf>,
     /// Where certificates are, instead of `certs.d`.
     pub certificates: Option<std::path::PathBuf>,
+    /// The file that says which images are let in, instead of policy.json.
+    pub policy: Option<std::path::PathBuf>,
 }
 
 /// How far a pull is. Every stream ends with one [`PullProgress::Done`] or an error.
@@ -303,20 +305,20 @@ impl Images {
     }
 
     /// Reads a docker or OCI archive, packed or not, from a file or a pipe. One `Done` for every name that an image of it has, or for
-    /// one without (then its id is the name).
-    pub fn load(&self, archive: OwnedFd) -> Progress<PullProgress> {
-        let engine = self.engine.clone();
-        let wanted = load::Wanted::Everything(archive);
-        progress::stream(move |reporter| load::load(engine, wanted, Platform::of_this_machine(), reporter))
+    /// one without (then its id is the name). Of `options` the platform and the policy count.
+    pub fn load(&self, archive: OwnedFd, options: &PullOptions) -> Progress<PullProgress> {
+        self.load_wanted(load::Wanted::Everything(archive), options)
     }
 
     /// Reads what `location` says, for the platform that `options` say or this machine's. One `Done` for every name, as with
     /// [`Self::load`].
     pub fn load_from(&self, location: Location, options: &PullOptions) -> Progress<PullProgress> {
-        let (engine, platform) = (self.engine.clone(), options.platform());
-        progress::stream(move |reporter| async move {
-            load::load(engine, load::Wanted::At(location), platform?, reporter).await
-        })
+        self.load_wanted(load::Wanted::At(location), options)
+    }
+
+    fn load_wanted(&self, wanted: load::Wanted, options: &PullOptions) -> Progress<PullProgress> {
+        let (engine, options) = (self.engine.clone(), options.clone());
+        progress::stream(move |reporter| async move { load::load(engine, wanted, &options, reporter).await })
     }
 
     /// Makes an image of one layer from a tar, packed or not, named `name` if any.

@@ -205,7 +205,7 @@ struct Pull<'a> {
 impl Pull<'_> {
     /// From the first of its mirrors that has it, or the registry itself.
     async fn anywhere(&self, registries: &Registries) -> Result<Digest, Error> {
-        let signatures = signature::wanted(self.engine, self.reference).await?;
+        let signatures = signature::wanted(self.engine, self.reference, self.options).await?;
         let mut last = None;
         for mut endpoint in registries.endpoints(self.reference)? {
             if let Some(verify) = self.options.tls_verify {

@@ -20,7 +20,7 @@ use super::super::push::{self, Push, PushError};
 use super::super::reference::{Name, Reference};
 use super::super::registry::{Checked, Reason, Repository};
 use super::super::transport::Location;
-use super::super::{PullLayer, PushOptions, PushProgress, SignWith, announce, load};
+use super::super::{PullLayer, PullOptions, PushOptions, PushProgress, SignWith, announce, load};
 use super::artifact::{self, Blob};
 use super::document_of::OCI_INDEX;
 use super::{ListProgress, ManifestLists, Member, Source, descriptor};
@@ -213,8 +213,7 @@ impl Target {
     async fn location(&self, location: &str, member: &Member) -> Result<(), Error> {
         let place = Location::parse(location).map_err(|error| Error::Invalid(error.to_string()))?;
         let Some(place) = place else { return Err(Error::NoSuchImage(location.to_owned())) };
-        let platform = super::Platform::of_this_machine();
-        let found = load::only(&self.engine, place, platform).await?;
+        let found = load::only(&self.engine, place, &PullOptions::default()).await?;
         if found.image.digest != member.digest {
             return Err(Error::Invalid(format!(
                 "{location} is not what was added to the list any more: its manifest is {}, not {}: add it again",

@@ -16,6 +16,7 @@ mod storage;
 
 use std::path::{Path, PathBuf};
 
+use super::PullOptions;
 use super::manifest::ManifestError;
 use super::reference::Reference;
 use super::registry::{RegistryError, Repository};
@@ -112,12 +113,16 @@ impl From<SignatureError> for Error {
     }
 }
 
-/// What policy.json asks of `reference`: the signatures that it has to have. Nothing when it is let in as it is.
-pub(super) async fn wanted(engine: &Engine, reference: &Reference) -> Result<Vec<Requirement>, Error> {
-    let reference = reference.clone();
-    engine
-        .blocking("reading policy.json", move || Ok(Policy::read(&Folders::from_environment())?.admit(&reference)?))
-        .await
+/// What policy.json, or the file that stands in for it, asks of `reference`: the signatures that it has to have. Nothing when it is
+/// let in as it is.
+pub(super) async fn wanted(
+    engine: &Engine,
+    reference: &Reference,
+    options: &PullOptions,
+) -> Result<Vec<Requirement>, Error> {
+    let (reference, policy) = (reference.clone(), options.policy.clone());
+    let read = move || Ok(Policy::chosen(policy.as_deref(), &Folders::from_environment())?.admit(&reference)?);
+    engine.blocking("reading policy.json", read).await
 }
 
 /// Checks that the manifest `digest` in `repository`, which was asked for as `reference`, has all `wanted` signatures.
