@@ -42,16 +42,26 @@ impl Column {
         Self::new(&gettext("Name"), name).sorted(&by_text::<T>("name"))
     }
 
-    /// Of the states of things, as wide as this, in pixels.
+    /// Of the states of things, as wide as this, in scaled pixels.
     pub fn states<T: IsA<glib::Object>>(width: i32) -> Self {
         let state = Cells::<T>::factory(|row| Cells::<T>::state(row, true));
         Self::new(&gettext("State"), state).width(width).sorted(&by_text::<T>("state-word"))
     }
 
-    /// Always as wide as this, in pixels.
+    /// Always as wide as this, in scaled pixels: as words are, it is wider where people have chosen large text.
     pub fn width(self, width: i32) -> Self {
         self.column.set_expand(false);
-        self.column.set_fixed_width(width);
+        let Some(settings) = gtk::Settings::default() else { return self };
+        let column = self.column.downgrade();
+        let fit = move |settings: &gtk::Settings| {
+            let pixels = adw::LengthUnit::Sp.to_px(width.into(), Some(settings));
+            if let Some(column) = column.upgrade() {
+                #[allow(clippy::cast_possible_truncation, reason = "pixels of a window")]
+                column.set_fixed_width(pixels.round() as i32);
+            }
+        };
+        fit(&settings);
+        settings.connect_gtk_xft_dpi_notify(fit);
         self
     }
 

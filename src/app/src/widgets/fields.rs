@@ -105,8 +105,9 @@ impl Frame {
 
     /// Fills the row with the fields of a published port: its protocol is one of `protocols`.
     pub fn port(&self, protocols: &[&str], told: &Told) -> PortFields {
-        let host = self.entry(&gettext("Host port"), 6, told);
-        let container = self.entry(&gettext("Container port"), 6, told);
+        // They grow; this is for large text in a narrow window.
+        let host = self.entry(&gettext("Host port"), 4, told);
+        let container = self.entry(&gettext("Container port"), 4, told);
         let names: Vec<String> = protocols.iter().map(|protocol| protocol.to_uppercase()).collect();
         let protocol = gtk::DropDown::from_strings(&names.iter().map(String::as_str).collect::<Vec<_>>());
         protocol.set_valign(gtk::Align::Center);
