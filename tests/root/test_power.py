@@ -1,95 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """The power goes: what was acknowledged is there afterwards, and of what was half done nothing is seen.
 
-The store is on an ext4 of its own, which is shut down as if the power had gone (`FS_IOC_SHUTDOWN` without writing its log back): what
-the kernel had not written yet is lost, and the next mount replays the journal. As root, who may do so.
+The store is on a disk of its own whose power is cut: see power.py.
 """
 
-import fcntl
 import os
-import random
-import signal
-import struct
-import subprocess
-import time
 import unittest
 
-from root.loop import mount_loop
-from session import BUSYBOX, SessionTest, run, wait_until
-
-# _IOR('X', 125, __u32), and to lose what is in the log as well.
-SHUTDOWN, WITHOUT_LOG = 0x8004587D, struct.pack("I", 2)
-ROUNDS = int(os.environ.get("HAULOUT_POWER_ROUNDS") or 6)
+from root.power import ROUNDS, PowerTest
+from session import BUSYBOX, wait_until
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only as root")
-class PowerCut(SessionTest):
+class PowerCut(PowerTest):
     """See the module."""
-
-    images = ()
-
-    def setUp(self):
-        super().setUp()
-        folder = self.temporary_folder()
-        self.device, self.disk = folder / "device", folder / "disk"
-        self.disk.mkdir()
-        with open(self.device, "wb") as file:
-            file.truncate(256 << 20)
-        self.check(0, "mkfs.ext4", "-q", self.device)
-        self.mount()
-        self.addCleanup(self.unmount)
-        self.addCleanup(self.end_all)
-        # What is where the power keeps nothing anyway.
-        self.run_folder = folder / "run"
-
-    def mount(self):
-        mount_loop(self.device, self.disk)
-
-    def unmount(self):
-        # Who still had it is ending. As long as a mount of one that ends holds the file system it is the one that was shut down, and
-        # would be what is mounted next.
-        wait_until(lambda: run("umount", self.disk).returncode == 0, "it is unmounted")
-        wait_until(lambda: not run("losetup", "--associated", self.device).stdout, "nobody has the device")
-
-    def end_all(self):
-        """Nothing runs after a power cut."""
-        for pid in self.processes():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        wait_until(lambda: not self.processes(), "all have ended")
-        subprocess.run(["umount", "--lazy", str(self.run_folder)], check=False, capture_output=True)
-        subprocess.run(["rm", "-rf", str(self.run_folder)], check=True)
-
-    def processes(self):
-        """Those that have to do with this store."""
-        found = []
-        for entry in os.scandir("/proc"):
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                try:
-                    words = open(f"/proc/{entry.name}/cmdline", "rb").read()
-                except OSError:
-                    continue
-                if str(self.disk.parent).encode() in words:
-                    found.append(int(entry.name))
-        return found
-
-    def cut(self):
-        """The power goes, and comes back."""
-        folder = os.open(self.disk, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.ioctl(folder, SHUTDOWN, WITHOUT_LOG)
-        os.close(folder)
-        self.end_all()
-        self.unmount()
-        self.mount()
-
-    def words(self, *arguments):
-        return ["haulout", "--root", self.disk / "store", "--runroot", self.run_folder, *arguments]
-
-    def here(self, *arguments, status=0):
-        """Runs haulout with its store on that disk."""
-        return self.check(status, *self.words(*arguments))
 
     def is_sound(self):
         """Nothing in the store is damaged, and it can be worked with; then what is not recorded is gone."""
@@ -146,26 +70,13 @@ class PowerCut(SessionTest):
         """Cuts the power at random moments of a command, each time after `before`, and looks at what is left."""
         for name in before:
             self.here(*name)
-        began = time.monotonic()
-        self.here(*command)
-        whole = time.monotonic() - began
+        whole = self.time(*self.words(*command))
         self.undo()
         for number in range(ROUNDS):
-            moment = random.uniform(0, whole * 1.1)
-            with self.subTest(command=command, moment=f"{moment:.3f} of {whole:.3f} s, round {number}"):
+            with self.moment(whole, command=command, round=number) as moment:
                 for name in before:
                     self.here(*name)
-                process = subprocess.Popen(
-                    [str(word) for word in self.words(*command)],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-                time.sleep(moment)
-                done = process.poll()
-                self.cut()
-                process.wait()
-                if done == 0:
+                if self.cut_at(moment, *self.words(*command)) == 0:
                     self.look_for_the_outcome()
                 self.is_sound()
             self.undo()
