@@ -11,6 +11,7 @@ pub use writer::Writer;
 
 use crate::home;
 use crate::install::{self, Link};
+use crate::lasting;
 use crate::search::Found;
 use crate::service::{Outcome, Service};
 
@@ -154,8 +155,9 @@ impl ServiceFolder {
             at(&path, fs::remove_file(&path))?;
             changes.removed.push(file.clone());
         }
-        if changes.any() {
-            writer.finish()?;
+        // Also where nothing has changed: one that was killed may have left names that are not on the disk.
+        for folder in self.folders_of_links()? {
+            at(&folder, lasting::sync_names(&folder))?;
         }
         Ok(changes)
     }

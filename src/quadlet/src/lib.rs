@@ -35,6 +35,7 @@ pub mod home;
 pub mod install;
 mod keys;
 mod kind;
+pub mod lasting;
 pub mod own;
 mod problem;
 pub mod rival;

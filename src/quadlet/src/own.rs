@@ -2,6 +2,7 @@
 //! The folder of the units that somebody writes for themselves: each is changed whole or not at all, and never over what somebody else has
 //! written meanwhile.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,6 +10,10 @@ use std::path::{Path, PathBuf};
 
 use crate::home;
 use crate::kind::UnitName;
+use crate::lasting;
+
+/// How files begin that have no other name yet, which is no unit's; random letters and digits follow.
+pub const PART: &str = ".haulout-part-";
 
 /// The folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,33 +126,46 @@ impl OwnFolder {
         if fs::read_to_string(path).map_err(failed)? != text {
             return Err(OwnError::Changed(path.to_owned()));
         }
-        fs::remove_file(path).map_err(failed)
+        fs::remove_file(path).and_then(|()| lasting::sync_names(path.parent().unwrap_or(&self.path))).map_err(failed)
     }
 
-    /// Keeps others of us from changing anything in the folder, which is made if it is not there.
+    /// Keeps others of us from changing anything in the folder, as long as it is kept.
     fn lock(&self, path: &Path) -> Result<fs::File, OwnError> {
         if !self.holds(path) {
             return Err(OwnError::NotOwn { path: path.to_owned(), folder: self.path.clone() });
         }
-        let locked = fs::create_dir_all(&self.path).and_then(|()| fs::File::open(&self.path)).and_then(|folder| {
-            folder.lock()?;
-            Ok(folder)
-        });
-        locked.map_err(|source| OwnError::Io { path: self.path.clone(), source })
+        self.alone().map_err(|source| OwnError::Io { path: self.path.clone(), source })
     }
+
+    /// The same, for who writes files into it. The folder is made if it is not there, and what was left of one that ended meanwhile goes.
+    pub fn alone(&self) -> io::Result<fs::File> {
+        lasting::make_folder(&self.path)?;
+        let lock = fs::File::open(&self.path)?;
+        lock.lock()?;
+        for entry in fs::read_dir(&self.path)?.flatten().filter(|entry| is_part(&entry.file_name())) {
+            fs::remove_file(entry.path())?;
+        }
+        Ok(lock)
+    }
+}
+
+/// Whether a file of that name is one that has no other yet.
+fn is_part(name: &OsStr) -> bool {
+    let rest = name.to_str().and_then(|name| name.strip_prefix(PART)).unwrap_or_default();
+    !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Puts a file with `text` in the place of the one at `path`, with its permissions.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let Some(folder) = path.parent() else { return Err(io::ErrorKind::InvalidInput.into()) };
-    fs::create_dir_all(folder)?;
+    lasting::make_folder(folder)?;
     let mode = fs::metadata(path).map_or(0o644, |data| data.permissions().mode() & 0o777);
     let mut builder = tempfile::Builder::new();
-    let mut file = builder.prefix(".haulout").permissions(fs::Permissions::from_mode(mode)).tempfile_in(folder)?;
+    let mut file = builder.prefix(PART).permissions(fs::Permissions::from_mode(mode)).tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    fs::File::open(folder)?.sync_all()
+    lasting::sync_names(folder)
 }
 
 #[cfg(test)]
@@ -167,6 +185,19 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
         folder.remove(&path, "two").unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_one_left_that_was_killed_goes_with_the_next() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = OwnFolder::at(home.path());
+        for name in [".haulout-part-Ab3xyZ", ".haulout-sync", ".haulout-part-of.toml"] {
+            fs::write(home.path().join(name), "half").unwrap();
+        }
+        folder.write(&home.path().join("web.container"), "one", Before::Nothing).unwrap();
+        let mut left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".haulout-part-of.toml", ".haulout-sync", "web.container"]);
     }
 
     #[test]

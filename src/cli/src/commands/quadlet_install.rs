@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use haulout_engine::Engine;
-use haulout_quadlet::{Severity, UnitName};
+use haulout_quadlet::{OwnFolder, Severity, UnitName, lasting, own};
 
 use super::quadlet_check;
 use crate::invocation::Invocation;
@@ -80,6 +80,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         }
     }
     check(&files)?;
+    let lock = OwnFolder::at(&folder).alone().with_context(|| format!("writing to {}", folder.display()))?;
     let mut written: Vec<PathBuf> = Vec::new();
     for file in &files {
         let path = folder.join(&file.path);
@@ -94,6 +95,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         }
         written.push(path);
     }
+    drop(lock);
     for path in &written {
         output::line(&path.display().to_string())?;
     }
@@ -174,20 +176,20 @@ fn check(files: &[File]) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file whole, by rename.
+/// Writes a file whole, by rename, so that a power cut takes nothing of it.
 fn write(path: &Path, text: &[u8], replace: bool) -> Result<()> {
     let doing = || format!("writing {}", path.display());
     let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder).with_context(doing)?;
+    lasting::make_folder(folder).with_context(doing)?;
     let permissions = fs::Permissions::from_mode(0o644);
     // Its name has no suffix of a unit's: whoever reads the folder meanwhile does not see it.
     let mut file =
-        tempfile::Builder::new().prefix(".haulout").permissions(permissions).tempfile_in(folder).with_context(doing)?;
+        tempfile::Builder::new().prefix(own::PART).permissions(permissions).tempfile_in(folder).with_context(doing)?;
     file.write_all(text).with_context(doing)?;
     file.as_file().sync_all().with_context(doing)?;
     let persisted = if replace { file.persist(path) } else { file.persist_noclobber(path) };
     match persisted {
-        Ok(_) => Ok(()),
+        Ok(_) => lasting::sync_names(folder).with_context(doing),
         Err(error) => bail!("writing {}: {}", path.display(), exit::os_words(&error.error)),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::systemd::{Job, JobResult, UserManager};
-use haulout_quadlet::Source;
+use haulout_quadlet::{Source, lasting};
 
 use crate::exit::Failures;
 use crate::invocation::Invocation;
@@ -135,5 +135,6 @@ async fn remove(target: &Target, manager: Option<&mut UserManager>, force: bool)
         }
     }
     let removed = if target.path.is_dir() { fs::remove_dir_all(&target.path) } else { fs::remove_file(&target.path) };
-    removed.with_context(|| format!("removing {}", target.path.display()))
+    let above = target.path.parent().unwrap_or(Path::new("/"));
+    removed.and_then(|()| lasting::sync_names(above)).with_context(|| format!("removing {}", target.path.display()))
 }

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::{FolderError, MARK, at};
 use crate::install::Link;
+use crate::lasting;
 use crate::service::Service;
 
 /// How files begin that have no other name yet; what follows is the number of who writes them.
@@ -33,7 +34,8 @@ impl Writer {
     /// One of the folder at `path`, which is made where it is not there.
     pub(super) fn at(path: &Path, lasting: bool) -> Result<Self, FolderError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = fs::create_dir_all(path).and_then(|()| Ok(rustix::fs::open(path, flags, Mode::empty())?));
+        let made = if lasting { lasting::make_folder(path) } else { fs::create_dir_all(path) };
+        let opened = made.and_then(|()| Ok(rustix::fs::open(path, flags, Mode::empty())?));
         Ok(Self {
             path: path.to_owned(),
             folder: at(path, opened)?,
@@ -135,11 +137,6 @@ impl Writer {
         done.inspect_err(|_| {
             let _ = unlinkat(&self.folder, &*self.part, AtFlags::empty());
         })
-    }
-
-    /// Has the names that were given and taken away last, too.
-    pub(super) fn finish(&self) -> Result<(), FolderError> {
-        at(&self.path, fs::File::open(&self.path).and_then(|folder| folder.sync_all()))
     }
 }
 
