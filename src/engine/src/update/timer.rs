@@ -111,6 +111,7 @@ pub async fn enable(bin: &Path) -> Result<(), TimerError> {
         wanted.push(NOTICE);
     }
     manager.enable(&wanted, true).await?;
+    own.sync_links()?;
     // Started anew, so that it has new windows.
     match manager.do_job(Job::Restart, TIMER, PATIENCE).await? {
         JobResult::Done => Ok(()),
@@ -131,6 +132,7 @@ pub async fn disable() -> Result<(), TimerError> {
     for (name, _) in UNITS.into_iter().chain([(DROP_IN, "")]) {
         own.remove(name)?;
     }
+    own.sync_links()?;
     Ok(manager.reload().await?)
 }
 

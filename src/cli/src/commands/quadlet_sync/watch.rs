@@ -31,19 +31,36 @@ pub fn is_on() -> Result<bool> {
 pub async fn over(folders: &BTreeSet<PathBuf>) -> Result<bool> {
     let own = OwnUnits::find()?;
     let units = [(CHANGED, changed()), (SYNC, sync(&program_folder()?)), (PATH, path_unit(folders))];
-    if units.iter().all(|(name, text)| own.text(name).as_ref() == Some(text)) {
+    let written = units.iter().all(|(name, text)| own.text(name).as_ref() == Some(text));
+    let mut manager = match UserManager::connect().await {
+        // The next one will.
+        Err(_) if written => return Ok(false),
+        connected => connected?,
+    };
+    if written && watches(&mut manager).await? {
         return Ok(false);
     }
     for (name, text) in units {
         own.write(name, &text)?;
     }
-    let mut manager = UserManager::connect().await?;
     manager.reload().await?;
     manager.enable(&[PATH, SYNC], true).await?;
+    own.sync_links()?;
     match manager.do_job(Job::Restart, PATH, PATIENCE).await? {
         JobResult::Done => Ok(true),
         JobResult::Other(word) => bail!("starting {PATH}: its job was {word}"),
     }
+}
+
+/// Whether it does, and will at the next login: one that was to bring it about may have ended in its midst, by a power cut say.
+async fn watches(manager: &mut UserManager) -> Result<bool> {
+    for name in [PATH, SYNC] {
+        if manager.file_state(name).await? != "enabled" {
+            return Ok(false);
+        }
+    }
+    let states = manager.units(&[PATH.to_owned()]).await?;
+    Ok(states.iter().all(|state| state.active == "active"))
 }
 
 /// Has systemd watch no more.
@@ -55,9 +72,11 @@ pub async fn end() -> Result<()> {
     let mut manager = UserManager::connect().await?;
     manager.do_job(Job::Stop, PATH, PATIENCE).await?;
     manager.enable(&[PATH, SYNC], false).await?;
-    for name in [PATH, CHANGED, SYNC] {
+    // By the path it is known that there is something to end.
+    for name in [CHANGED, SYNC, PATH] {
         own.remove(name)?;
     }
+    own.sync_links()?;
     Ok(manager.reload().await?)
 }
 
