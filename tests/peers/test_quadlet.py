@@ -23,7 +23,7 @@ BY_THE_CASE = (
 
 
 def cases(text):
-    """`### NAME` begins a case, `=== FILE` a file of it, `!!! WHY` says that Podman does otherwise."""
+    """`### NAME` begins a case, `=== FILE` a file of it, `=== LINK -> TARGET` a link, `!!! WHY` says that Podman does otherwise."""
     for case in re.split(r"^### ?", text, flags=re.M)[1:]:
         title, _, rest = case.partition("\n")
         why = re.search(r"^!!! (.*)\n", rest, flags=re.M)
@@ -72,9 +72,13 @@ class Quadlet(PeerTest):
         shutil.rmtree(self.folder)
         self.folder.mkdir()
         for name, text in files.items():
+            name, _, leads_to = name.partition(" -> ")
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            if leads_to:
+                path.symlink_to(leads_to)
+            else:
+                path.write_text(text)
 
     def generate(self, program, *flags, **variables):
         variables = {"QUADLET_UNIT_DIRS": self.folder, "PODMAN": "/usr/bin/podman", **variables}

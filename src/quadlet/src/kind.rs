@@ -104,7 +104,7 @@ impl UnitName {
     }
 
     /// What stands before and after the `@`: `("web", "8080")`; the second is empty for a template.
-    fn instance(&self) -> Option<(&str, &str)> {
+    pub(crate) fn instance(&self) -> Option<(&str, &str)> {
         self.stem.split_once('@')
     }
 
@@ -124,14 +124,18 @@ impl UnitName {
         (!instance.is_empty()).then(|| Self { stem: format!("{base}@"), kind: self.kind })
     }
 
-    /// The folders of its drop-ins, nearest first: its own, its template's, those of its name cut after each dash, its kind's.
+    /// The folders of its drop-ins, nearest first: its own, its template's, those of its name cut after each dash (of a template's, with the
+    /// `@` and without), its kind's.
     pub fn drop_in_folders(&self) -> Vec<String> {
         let suffix = self.kind.suffix();
         let mut folders = vec![format!("{}.{suffix}.d", self.stem)];
         folders.extend(self.template().map(|template| format!("{}.{suffix}.d", template.stem)));
         let base = self.instance().map_or(self.stem.as_str(), |(base, _)| base);
         let dashes = base.match_indices('-').map(|(at, _)| &base[..=at]).filter(|cut| cut.len() < base.len());
-        folders.extend(dashes.rev().map(|cut| format!("{cut}.{suffix}.d")));
+        for cut in dashes.rev() {
+            folders.extend(self.has_instance().then(|| format!("{cut}@.{suffix}.d")));
+            folders.push(format!("{cut}.{suffix}.d"));
+        }
         folders.push(format!("{suffix}.d"));
         folders
     }
@@ -151,7 +155,7 @@ mod tests {
     fn a_unit_s_drop_ins_are_looked_for_from_its_own_folder_to_its_kind_s() {
         let folders = |name: &str| UnitName::parse(name).unwrap().drop_in_folders().join(" ");
         assert_eq!(folders("a-b-c.pod"), "a-b-c.pod.d a-b-.pod.d a-.pod.d pod.d");
-        assert_eq!(folders("x-y@1.kube"), "x-y@1.kube.d x-y@.kube.d x-.kube.d kube.d");
+        assert_eq!(folders("x-y@1.kube"), "x-y@1.kube.d x-y@.kube.d x-@.kube.d x-.kube.d kube.d");
         assert_eq!(folders("x@.volume"), "x@.volume.d volume.d");
     }
 

@@ -13,7 +13,7 @@
 //! let path = Path::new("/etc/containers/systemd/web.container");
 //! let (unit, problems) = Unit::parse("[Container]\nImage=docker.io/library/nginx:1\n", &Arc::from(path), 1);
 //! let name = UnitName::parse("web.container").expect("a name of a unit");
-//! let sources = [Source { path: path.into(), name, unit, problems }];
+//! let sources = [Source { path: path.into(), folder: "/etc/containers/systemd".into(), name, unit, problems }];
 //! let settings = Settings { program: "/usr/bin/haulout".into(), user: true, is_there: |device| device.exists() };
 //!
 //! let outcome = &generate(&sources, &settings)[0];

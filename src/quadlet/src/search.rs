@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::{env, fs, io};
 
@@ -71,18 +73,17 @@ impl SearchPath {
     pub fn load(&self) -> Found {
         let mut found = Found::default();
         let Walk { folders, files, drop_ins, .. } = self.walk(&mut found);
-        let mut units: BTreeMap<UnitName, Source> = BTreeMap::new();
-        for path in &files {
-            let (sources, problems) = read(path);
-            found.problems.extend(problems);
-            for source in sources {
-                units.entry(source.name.clone()).or_insert(source);
+        // Nothing of those that are masked: not what a later folder has of the name either.
+        let mut units: BTreeMap<UnitName, Option<Source>> = BTreeMap::new();
+        for file in &files {
+            for (name, source) in read(file, &mut found.problems) {
+                units.entry(name).or_insert(source);
             }
         }
-        for source in units.values_mut() {
+        found.sources = units.into_values().flatten().collect();
+        for source in &mut found.sources {
             add_drop_ins(source, &drop_ins);
         }
-        found.sources = units.into_values().collect();
         found.watched = self.0.iter().cloned().chain(folders).chain(drop_ins.into_values().flatten()).collect();
         found
     }
@@ -99,13 +100,20 @@ impl SearchPath {
     }
 }
 
+/// A file that is a unit or a bundle.
+struct File {
+    path: PathBuf,
+    /// The folder that it is in, without links on the way.
+    folder: Rc<Path>,
+}
+
 /// What a search comes by.
 #[derive(Default)]
 struct Walk {
     /// The folders in which units may be, in order.
     folders: Vec<PathBuf>,
     /// Their files that are units or bundles, in the same order, and those of one folder by name.
-    files: Vec<PathBuf>,
+    files: Vec<File>,
     /// The folders of drop-ins, by their names, in the same order.
     drop_ins: HashMap<String, Vec<PathBuf>>,
     seen: HashSet<PathBuf>,
@@ -121,9 +129,10 @@ impl Walk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return problems.push((folder.to_owned(), unreadable(&error))),
         };
-        if deep == 0 || !real.is_dir() || !self.seen.insert(real) {
+        if deep == 0 || !real.is_dir() || !self.seen.insert(real.clone()) {
             return;
         }
+        let real: Rc<Path> = real.into();
         self.folders.push(folder.to_owned());
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries.flatten(),
@@ -140,7 +149,7 @@ impl Walk {
         }
         below.sort();
         files.sort();
-        self.files.extend(files.into_iter().map(|name| folder.join(name)));
+        self.files.extend(files.into_iter().map(|name| File { path: folder.join(name), folder: Rc::clone(&real) }));
         for name in below {
             let path = folder.join(&name);
             let Some(name) = name.to_str() else { continue };
@@ -176,22 +185,28 @@ fn is_bundle(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "quadlets")
 }
 
-/// The units of a file, one or those of a bundle, and what is wrong with the file as a whole.
-fn read(path: &Path) -> (Vec<Source>, Vec<(PathBuf, Problem)>) {
+/// The units of a file, one or those of a bundle, nothing of one that is masked; what is wrong with the file as a whole goes to `problems`.
+fn read(file: &File, problems: &mut Vec<(PathBuf, Problem)>) -> Vec<(UnitName, Option<Source>)> {
+    let path = &file.path;
     let text = match text(path) {
         Ok(text) => text,
-        Err(problem) => return (Vec::new(), vec![(path.to_owned(), problem)]),
+        Err(problem) => {
+            problems.push((path.to_owned(), problem));
+            return Vec::new();
+        }
     };
-    let file: Arc<Path> = Arc::from(path);
+    let name = path.file_name().and_then(|name| name.to_str()).and_then(UnitName::parse);
+    let Some(text) = text else { return name.map(|name| (name, None)).into_iter().collect() };
+    let shared: Arc<Path> = Arc::from(path.as_path());
     let source = |name: UnitName, text: &str, first_line| {
-        let (unit, problems) = Unit::parse(text, &file, first_line);
-        Source { path: path.to_owned(), name, unit, problems }
+        let (unit, problems) = Unit::parse(text, &shared, first_line);
+        let (path, folder) = (path.to_owned(), file.folder.to_path_buf());
+        (name.clone(), Some(Source { path, folder, name, unit, problems }))
     };
     if !is_bundle(path) {
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(UnitName::parse);
-        return (name.map(|name| source(name, &text, 1)).into_iter().collect(), Vec::new());
+        return name.map(|name| source(name, &text, 1)).into_iter().collect();
     }
-    let (mut sources, mut problems) = (Vec::new(), Vec::new());
+    let mut sources = Vec::new();
     for part in bundle::split(&text) {
         if let Some(name) = part.name {
             sources.push(source(name, part.text, part.first_line));
@@ -200,17 +215,21 @@ fn read(path: &Path) -> (Vec<Source>, Vec<(PathBuf, Problem)>) {
             problems.push((path.to_owned(), Problem { place: None, fault: Fault::Unreadable { reason } }));
         }
     }
-    (sources, problems)
+    sources
 }
 
-/// A file's text. Pipes and devices are none, and what is longer than anyone writes is not read.
-fn text(path: &Path) -> Result<String, Problem> {
+/// A file's text; nothing of one that is masked by a link to /dev/null, as systemd has it. Pipes and other devices are none, and what is
+/// longer than anyone writes is not read.
+fn text(path: &Path) -> Result<Option<String>, Problem> {
     let problem = |fault| Problem { place: None, fault };
     let failed = |error: io::Error| unreadable(&error);
     // Who opens a pipe without this flag waits for who writes to it.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let mut file = fs::File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?);
     let data = file.metadata().map_err(failed)?;
+    if data.rdev() == rustix::fs::makedev(1, 3) {
+        return Ok(None);
+    }
     if !data.is_file() {
         return Err(problem(Fault::Unreadable { reason: "it is no regular file".to_owned() }));
     }
@@ -230,7 +249,24 @@ fn text(path: &Path) -> Result<String, Problem> {
         }
     }
     bytes.truncate(read);
-    String::from_utf8(bytes).map_err(|_| problem(Fault::NotUtf8))
+    if bytes.contains(&0) {
+        return Err(problem(Fault::Unreadable { reason: "it has a zero byte in it, and is no text".to_owned() }));
+    }
+    decoded(bytes).map(Some).ok_or_else(|| problem(Fault::NotUtf8))
+}
+
+/// The text of what is UTF-8 but for its comments, which mean nothing to anybody but people.
+fn decoded(bytes: Vec<u8>) -> Option<String> {
+    String::from_utf8(bytes).map_or_else(
+        |error| {
+            let bytes = error.into_bytes();
+            let is_comment = |line: &[u8]| matches!(line.trim_ascii_start(), [b'#' | b';', ..]);
+            let mut lines = bytes.split(|byte| *byte == b'\n');
+            let readable = lines.all(|line| is_comment(line) || str::from_utf8(line).is_ok());
+            readable.then(|| String::from_utf8_lossy(&bytes).into_owned())
+        },
+        Some,
+    )
 }
 
 fn unreadable(error: &io::Error) -> Problem {
@@ -256,7 +292,8 @@ fn add_drop_ins(source: &mut Source, folders: &HashMap<String, Vec<PathBuf>>) {
     }
     for path in nearest.into_values() {
         match text(&path) {
-            Ok(text) => {
+            Ok(None) => {}
+            Ok(Some(text)) => {
                 let (unit, problems) = Unit::parse(&text, &Arc::from(path.as_path()), 1);
                 source.unit.overlay(unit);
                 source.problems.extend(problems);
@@ -266,5 +303,64 @@ fn add_drop_ins(source: &mut Source, folders: &HashMap<String, Vec<PathBuf>>) {
                 source.problems.push(Problem { place: None, fault: Fault::Unreadable { reason } });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const UNIT: &str = "[Container]\nImage=q.io/i\n";
+
+    fn write(folder: &Path, name: &str, text: impl AsRef<[u8]>) {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn what_is_masked_is_nothing_and_hides_what_a_later_folder_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let (near, far) = (folder.path().join("near"), folder.path().join("far"));
+        write(&far, "a.container", UNIT);
+        write(&far, "b.container", UNIT);
+        write(&far, "container.d/x.conf", "[Container]\nUser=1\n");
+        write(&near, "b.container.d/y.conf", "[Container]\nGroup=1\n");
+        symlink("/dev/null", near.join("a.container")).unwrap();
+        symlink("/dev/null", near.join("b.container.d/x.conf")).unwrap();
+        let found = SearchPath::of_folders([near, far]).load();
+        assert_eq!(found.problems, []);
+        let names: Vec<String> = found.sources.iter().map(|source| source.name.to_string()).collect();
+        assert_eq!(names, ["b.container"]);
+        let unit = &found.sources[0].unit;
+        assert!(unit.last("Container", "User").is_none() && unit.last("Container", "Group").is_some());
+    }
+
+    #[test]
+    fn comments_may_be_in_any_encoding_and_what_counts_may_not() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a.container", b"# caf\xe9\n[Container]\n \t; \xff\nImage=q.io/i\n");
+        write(folder.path(), "b.container", b"[Container]\nImage=q.io/\xe9\n");
+        write(folder.path(), "c.container", b"[Container]\nImage=q.io/i\nLabel=a=\0\n");
+        let found = SearchPath::of_folders([folder.path().to_owned()]).load();
+        assert_eq!(found.sources.len(), 1);
+        assert_eq!(found.sources[0].value("Image"), Some("q.io/i"));
+        let told: Vec<String> = found.problems.iter().map(|(_, problem)| problem.to_string()).collect();
+        assert_eq!(told, ["not UTF-8", "it has a zero byte in it, and is no text"]);
+    }
+
+    #[test]
+    fn what_is_above_a_linked_folder_is_what_is_above_where_it_leads() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap().join("src/repo");
+        write(&real, "a.container", UNIT);
+        let units = folder.path().join("units");
+        fs::create_dir(&units).unwrap();
+        symlink(&real, units.join("link")).unwrap();
+        let found = SearchPath::of_folders([units.clone()]).load();
+        let source = &found.sources[0];
+        assert_eq!((&source.path, &source.folder), (&units.join("link/a.container"), &real));
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! A unit as people wrote it, and what it makes: a service, and a resource that other units can name.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::keys::{self, QUADLET};
 use crate::kind::{Kind, UnitName};
@@ -14,6 +14,8 @@ use crate::unit::words;
 pub struct Source {
     /// Its file; for one of a bundle, the bundle's.
     pub path: PathBuf,
+    /// The folder that relative paths in it begin at: the file's, wherever links to that lead, so that `..` is what is above it.
+    pub folder: PathBuf,
     /// Its name.
     pub name: UnitName,
     /// What it and its drop-ins say.
@@ -64,11 +66,6 @@ impl Source {
             }),
             Kind::Kube | Kind::Artifact => String::new(),
         }
-    }
-
-    /// The folder that relative paths in it begin at.
-    pub fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("/"))
     }
 
     /// What is wrong with it whatever other units there are: its reading, keys that nobody knows, odd quoting.

@@ -82,12 +82,15 @@ pub async fn check(name: String, text: String) -> Result<Checked, Failure> {
         let Some(name) = UnitName::parse(&name) else { return Err(invalid(&name)) };
         let mut found = SearchPath::of_environment(true).load();
         let known = found.sources.iter().position(|source| source.name == name);
-        let path = match known {
-            Some(index) => found.sources.remove(index).path,
-            None => own_folder()?.path_of(&name),
+        let (path, folder) = if let Some(index) = known {
+            let source = found.sources.remove(index);
+            (source.path, source.folder)
+        } else {
+            let own = own_folder()?;
+            (own.path_of(&name), fs::canonicalize(own.path()).unwrap_or_else(|_| own.path().to_owned()))
         };
         let (unit, problems) = haulout_quadlet::Unit::parse(&text, &Arc::from(path.as_path()), 1);
-        found.sources.push(Source { path, name: name.clone(), unit, problems });
+        found.sources.push(Source { path, folder, name: name.clone(), unit, problems });
         let outcomes = generate(&found.sources, &Settings::of_environment(true));
         let outcome = outcomes.into_iter().find(|outcome| outcome.source.name == name);
         let outcome = outcome.ok_or_else(|| invalid(&name.to_string()))?;

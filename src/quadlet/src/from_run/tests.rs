@@ -129,7 +129,7 @@ fn the_service_of_it_runs_the_same() {
     let path = Path::new("/u/x.container");
     let (unit, problems) = Unit::parse(&unit.to_string(), &Arc::from(path), 1);
     assert!(problems.is_empty(), "{problems:?}");
-    let sources = [Source { path: path.into(), name, unit, problems }];
+    let sources = [Source { path: path.into(), folder: "/u".into(), name, unit, problems }];
     let settings = Settings { program: "/h".into(), user: true, is_there: |_| true };
     let outcomes = generate(&sources, &settings);
     assert!(outcomes[0].problems.is_empty(), "{:?}", outcomes[0].problems);

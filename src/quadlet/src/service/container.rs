@@ -78,7 +78,7 @@ fn lasts(draft: &mut Draft<'_>) -> bool {
 /// Who tells systemd that the service has started.
 fn ready_by(draft: &mut Draft<'_>) -> &'static str {
     let entry = draft.section().last("Notify");
-    if entry.is_some_and(|entry| entry.value == "healthy") {
+    if entry.is_some_and(|entry| entry.value.eq_ignore_ascii_case("healthy")) {
         return "healthy";
     }
     if draft.boolean("Notify") == Some(true) { "container" } else { "conmon" }

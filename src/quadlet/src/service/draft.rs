@@ -174,7 +174,7 @@ impl<'a> Draft<'a> {
         if written.starts_with(['/', '%']) {
             return written.to_owned();
         }
-        clean(&self.source.folder().join(written))
+        clean(&self.source.folder.join(written))
     }
 
     /// Has the service need another unit's service.
@@ -274,13 +274,12 @@ impl<'a> Draft<'a> {
             if !words.iter().any(|word| UnitName::parse(&word.text).is_some()) {
                 return None;
             }
-            let services = words.into_iter().map(|word| match (UnitName::parse(&word.text), units.find(&word.text)) {
-                (_, Some(other)) => format!("{}.service", other.service()),
-                (None, None) => word.text,
-                (Some(_), None) => {
+            let services = words.into_iter().map(|word| {
+                let Some(name) = UnitName::parse(&word.text) else { return word.text };
+                units.service(&name).unwrap_or_else(|| {
                     unknown.push((entry.place_of(word.offset), word.text.clone()));
                     word.text
-                }
+                })
             });
             Some(services.collect::<Vec<_>>().join(" "))
         };

@@ -59,7 +59,7 @@ fn working_directory(draft: &mut Draft<'_>, yaml: &str) {
     let Some(entry) = draft.section().last("SetWorkingDirectory") else { return };
     let folder = match entry.value.to_lowercase().as_str() {
         "yaml" => clean(Path::new(yaml).parent().unwrap_or(Path::new("/"))),
-        "unit" => clean(draft.source.folder()),
+        "unit" => clean(&draft.source.folder),
         _ => return draft.problem_at(entry, Fault::WorkingDirectory { value: entry.value.clone() }),
     };
     draft.service_section().add_default("WorkingDirectory", &folder);

@@ -19,7 +19,7 @@ use std::path::Path;
 use draft::Draft;
 pub(crate) use draft::clean;
 
-use crate::kind::Kind;
+use crate::kind::{Kind, UnitName};
 use crate::problem::{Fault, Problem, Severity};
 use crate::source::Source;
 use crate::unit::{Entry, Unit};
@@ -126,6 +126,16 @@ impl<'a> Units<'a> {
     fn find(&self, name: &str) -> Option<&'a Source> {
         self.by_name.get(name).copied()
     }
+
+    /// The file name of a unit's service; of an instance that has no unit of its own, its template's service makes it.
+    fn service(&self, name: &UnitName) -> Option<String> {
+        if let Some(source) = self.find(&name.to_string()) {
+            return Some(format!("{}.service", source.service()));
+        }
+        let template = self.find(&name.template()?.to_string())?.service();
+        let (_, instance) = name.instance()?;
+        template.ends_with('@').then(|| format!("{template}{instance}.service"))
+    }
 }
 
 fn make<'a>(source: &'a Source, units: &Units<'a>, settings: &Settings) -> Outcome<'a> {
@@ -155,7 +165,25 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::kind::UnitName;
+
+    #[test]
+    fn an_instance_that_another_unit_names_is_made_by_its_template() {
+        let source = |name: &str, text: &str| {
+            let (unit, problems) = Unit::parse(text, &Arc::from(Path::new(name)), 1);
+            Source { path: name.into(), folder: "/u".into(), name: UnitName::parse(name).unwrap(), unit, problems }
+        };
+        let image = "[Container]\nImage=q.io/i\n";
+        let wants = format!("{image}[Unit]\nWants=a@1.container b@1.container c@1.container\n");
+        let other_name = format!("{image}ServiceName=other@\n");
+        let sources =
+            [source("a@.container", image), source("b@.container", &other_name), source("z.container", &wants)];
+        let settings = Settings { program: "haulout".to_owned(), user: true, is_there: |_| false };
+        let outcomes = generate(&sources, &settings);
+        let service = outcomes[2].service.as_ref().unwrap();
+        let named = service.unit.section("Unit").unwrap().all("Wants")[1];
+        assert_eq!(named.value, "a@1.service other@1.service c@1.container");
+        assert_eq!(outcomes[2].problems.len(), 1);
+    }
 
     #[test]
     fn of_units_with_one_service_the_first_has_it_and_the_others_are_told_so() {
@@ -163,7 +191,7 @@ mod tests {
             let path = Path::new("/u").join(name);
             let text = "[Container]\nImage=q.io/i\nServiceName=x\n";
             let (unit, problems) = Unit::parse(text, &Arc::from(path.as_path()), 1);
-            Source { path, name: UnitName::parse(name).unwrap(), unit, problems }
+            Source { path, folder: "/u".into(), name: UnitName::parse(name).unwrap(), unit, problems }
         };
         let sources = ["a.container", "b.container", "c.container"].map(source);
         let settings = Settings { program: "haulout".to_owned(), user: true, is_there: |_| false };
