@@ -2,14 +2,15 @@
 //! Quadlet's units and the user's systemd, for the user who runs this process.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs};
 
 use async_channel::Sender;
-use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt as _};
 use haulout_engine::Error;
 use haulout_engine::container::LogLine;
 use haulout_engine::systemd::journal::{Reading, Run};
@@ -201,9 +202,14 @@ pub async fn start_at_boot(on: bool) -> Result<(), Failure> {
     Err(failure)
 }
 
+/// What the user's systemd does with units, whether it is there already or not.
+pub(super) fn changes_of_systemd() -> impl Stream<Item = Result<(), Infallible>> + Send + 'static {
+    systemd::changes().map(|_| Ok(()))
+}
+
 /// Sends whenever something about units changed: what systemd does with them, or their files. Without the one the other is followed.
 pub async fn changes(sender: Sender<Result<(), Failure>>) {
-    let mut crowd = Crowd::new(TOGETHER).with(systemd::changes().map_ok(drop));
+    let mut crowd = Crowd::new(TOGETHER).with(changes_of_systemd());
     if let Ok(folders) = Folders::watch(SearchPath::of_environment(true).folders().to_vec()) {
         crowd = crowd.with(folders.changes());
     }

@@ -12,12 +12,12 @@ use haulout_engine::event::Kind;
 use haulout_engine::systemd::SystemdError;
 use haulout_engine::update::timer::{self, TimerError};
 use haulout_engine::update::{self, Entry, Outcome, Participant, Policy, Report, RunOptions, RunProgress};
-use haulout_engine::{Engine, Error, systemd};
+use haulout_engine::{Engine, Error};
 use haulout_quadlet::{SearchPath, UnitName};
 
 use super::convert::pull_progress;
 use super::crowd::Crowd;
-use super::units::said;
+use super::units::{changes_of_systemd, said};
 use super::{
     Failure, PastUpdate, Reason, Schedule, Standing, Update, UpdateOutcome, UpdatePolicy, UpdateStep, UpdateWork,
     Updates, Version, worker,
@@ -51,7 +51,7 @@ pub async fn changes(engine: Engine, since: i64, sender: Sender<Result<(), Failu
         .events(Some(since))
         .try_filter_map(|event| async move { Ok(matches!(event.kind, Kind::Container | Kind::Image).then_some(())) });
     let crowd = Crowd::new(TOGETHER).with_needed(engine.updates().changes()).with_needed(events);
-    crowd.with(systemd::changes().map_ok(drop)).tell(sender).await;
+    crowd.with(changes_of_systemd()).tell(sender).await;
 }
 
 /// Does it, and sends how far it is.

@@ -2,6 +2,7 @@
 //! The manager on its bus, by zbus.
 
 use futures_util::StreamExt as _;
+use zbus::fdo::DBusProxy;
 use zbus::zvariant::{DynamicType, OwnedObjectPath};
 use zbus::{Connection, MatchRule, MessageStream};
 
@@ -16,9 +17,14 @@ pub(super) struct Bus {
 }
 
 impl Bus {
-    /// Connects to the bus at `address` (D-Bus specification, server addresses).
+    /// Connects to the bus at `address` (D-Bus specification, server addresses), if the manager is on it: a bus would wait for one to be
+    /// started that is called.
     pub(super) async fn connect(address: &str) -> Result<Self, zbus::Error> {
         let connection = zbus::connection::Builder::address(address)?.build().await?;
+        let bus = DBusProxy::new(&connection).await?;
+        if !bus.name_has_owner(NAME.try_into()?).await? {
+            return Err(zbus::Error::Failure(format!("{NAME} is not on the bus")));
+        }
         Ok(Self { connection })
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! What happens to units, as systemd tells it.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
@@ -17,20 +19,35 @@ pub enum UnitChange {
     Units,
 }
 
-/// What changes from the moment of the first poll on, until the manager goes. One that executes itself anew, as it does when systemd is
-/// updated, is followed on: what changed meanwhile may be anything.
-pub fn changes() -> BoxStream<'static, Result<UnitChange, SystemdError>> {
-    let stream = async_stream::try_stream! {
-        let mut manager = UserManager::connect().await?;
+/// How long a manager is away at most that executes itself anew, as it does when systemd is updated.
+const ANEW: Duration = Duration::from_secs(2);
+
+/// How often one is looked for that is away longer than that: nobody tells that it has come.
+const ABSENT: Duration = Duration::from_secs(2);
+
+/// What changes from the moment of the first poll on. That the manager goes is a change, and that one comes: what changed meanwhile may be
+/// anything. Without end.
+pub fn changes() -> BoxStream<'static, UnitChange> {
+    let stream = async_stream::stream! {
+        let mut manager = UserManager::connect().await;
         loop {
-            let mut signals = manager.signals().await?;
-            while let Some(Ok(member)) = signals.next().await {
-                if let Some(change) = change(&member) {
-                    yield change;
+            if let Ok(there) = manager
+                && let Ok(mut signals) = there.signals().await
+            {
+                while let Some(Ok(member)) = signals.next().await {
+                    if let Some(change) = change(&member) {
+                        yield change;
+                    }
+                }
+                manager = UserManager::connect_within(ANEW).await;
+                yield UnitChange::Units;
+            } else {
+                tokio::time::sleep(ABSENT).await;
+                manager = UserManager::connect().await;
+                if manager.is_ok() {
+                    yield UnitChange::Units;
                 }
             }
-            manager = UserManager::connect_again().await?;
-            yield UnitChange::Units;
         }
     };
     stream.boxed()

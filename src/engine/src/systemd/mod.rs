@@ -120,8 +120,8 @@ impl UserManager {
     }
 
     /// Connects to it after it let go of a connection: it may be executing itself anew, and is there again in a moment.
-    pub(crate) async fn connect_again() -> Result<Self, SystemdError> {
-        let until = tokio::time::Instant::now() + PATIENCE;
+    pub(crate) async fn connect_within(patience: Duration) -> Result<Self, SystemdError> {
+        let until = tokio::time::Instant::now() + patience;
         loop {
             tokio::time::sleep(REST).await;
             match Self::connect().await {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 
-use super::{MANAGER, MANAGER_PATH, NoResult, PROPERTIES, REST, SystemdError, UserManager};
+use super::{MANAGER, MANAGER_PATH, NoResult, PATIENCE, PROPERTIES, REST, SystemdError, UserManager};
 
 /// The interface of every unit.
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
@@ -75,7 +75,7 @@ impl UserManager {
 
     /// How a job ends of which a manager that executes itself anew, as it does when systemd is updated, does not tell us any more.
     async fn result_of(&mut self, job: Job, unit: &str) -> Result<JobResult, SystemdError> {
-        *self = Self::connect_again().await?;
+        *self = Self::connect_within(PATIENCE).await?;
         loop {
             // Its number and path; 0 when there is none.
             let waiting: OwnedValue = self.unit_property(unit, "Job").await?;
