@@ -2,7 +2,7 @@
 //! `[Install]`: the links that have systemd start a service. `systemctl enable` cannot make them for generated units, so
 //! whoever writes the service does (systemd.unit(5), "[Install] section options").
 
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::edit;
 use crate::problem::{Fault, Problem};
@@ -27,18 +27,18 @@ pub fn links(source: &Source, service: &Service) -> Vec<Link> {
     let Some(install) = source.unit.section("Install") else { return Vec::new() };
     let file = format!("{}.service", service.name);
     let names = |key| install.words(key).into_iter().map(|(_, word)| word.text);
-    let mut paths: Vec<PathBuf> = names("Alias").filter_map(|alias| below(&alias)).collect();
+    let mut paths: Vec<String> = names("Alias").filter_map(|alias| below(&alias)).collect();
     if let Some(started) = started(source, service) {
         for (key, end) in FOLDERS {
-            let folders = names(key).filter(|unit| !unit.contains('/')).map(|unit| format!("{unit}.{end}"));
-            paths.extend(folders.filter_map(|folder| below(&format!("{folder}/{started}"))));
+            let units = names(key).filter(|unit| !unit.contains('/'));
+            paths.extend(units.filter_map(|unit| below(&format!("{unit}.{end}/{started}"))));
         }
     }
     paths
         .into_iter()
         .map(|path| {
-            let up = path.components().skip(1).map(|_| "..");
-            Link { target: up.collect::<PathBuf>().join(&file), path }
+            let up = "../".repeat(path.matches('/').count());
+            Link { target: (up + &file).into(), path: path.into() }
         })
         .collect()
 }
@@ -108,17 +108,35 @@ fn started(source: &Source, service: &Service) -> Option<String> {
     (!instance.contains('/')).then_some(name)
 }
 
-/// A path that stays below the folder of the services.
-fn below(path: &str) -> Option<PathBuf> {
-    let path = Path::new(path);
-    let plain = path.components().all(|component| matches!(component, Component::Normal(_) | Component::CurDir));
-    let path: PathBuf = path.components().filter(|component| *component != Component::CurDir).collect();
-    (plain && path.file_name().is_some()).then_some(path)
+/// A path that stays below the folder of the services, without what means nothing in it.
+fn below(path: &str) -> Option<String> {
+    if path.starts_with('/') {
+        return None;
+    }
+    let mut plain = String::with_capacity(path.len());
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        if part == ".." {
+            return None;
+        }
+        if !plain.is_empty() {
+            plain.push('/');
+        }
+        plain.push_str(part);
+    }
+    (!plain.is_empty()).then_some(plain)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::with_start;
+    use super::{below, with_start};
+
+    #[test]
+    fn a_link_stays_below_the_folder_of_the_services() {
+        assert_eq!(below("./a.target.wants//./b.service").as_deref(), Some("a.target.wants/b.service"));
+        for outside in ["/b.service", "../b.service", "a/../b.service", ".", "", "/"] {
+            assert_eq!(below(outside), None, "{outside}");
+        }
+    }
 
     #[test]
     fn a_unit_is_made_to_start_by_itself_and_not_to_and_says_the_rest_as_before() {

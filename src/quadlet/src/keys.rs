@@ -329,6 +329,11 @@ impl Kind {
     }
 }
 
+/// The key of that name.
+pub(crate) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
+    keys.binary_search_by(|key| key.name.cmp(name)).ok().map(|index| &keys[index])
+}
+
 /// The key that was likely meant by one that is none: the nearest, when it is near.
 pub(crate) fn near(keys: &'static [Key], wrong: &str) -> Option<&'static str> {
     let lower = wrong.to_lowercase();

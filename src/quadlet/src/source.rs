@@ -75,7 +75,7 @@ impl Source {
             let Some(known) = self.kind().keys_of(section.name()) else { continue };
             for entry in section.entries() {
                 let problem = |fault| Problem { place: entry.place().cloned(), fault };
-                if !known.iter().any(|key| key.name == entry.key) {
+                if keys::find(known, &entry.key).is_none() {
                     let near = keys::near(known, &entry.key);
                     let file = entry.place().map_or_else(|| self.path.clone(), |place| place.file.to_path_buf());
                     let (key, section) = (entry.key.to_string(), section.name().to_owned());

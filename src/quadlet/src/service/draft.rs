@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{Settings, Units};
 use crate::command::Command;
-use crate::keys::{Becomes, QUADLET};
+use crate::keys::{self, Becomes, Key, QUADLET};
 use crate::kind::{Kind, UnitName};
 use crate::problem::{Fault, Problem};
 use crate::source::Source;
@@ -106,7 +106,12 @@ impl<'a> Draft<'a> {
     /// Adds the options of all keys that are said in one line of the table.
     pub(super) fn options(&mut self, command: &mut Command) {
         let section = self.section();
-        for key in self.source.kind().keys() {
+        // In the table's order, whatever the unit's is; of the table most are not said.
+        let known = self.source.kind().keys();
+        let mut said: Vec<&Key> = section.entries().filter_map(|entry| keys::find(known, &entry.key)).collect();
+        said.sort_unstable_by_key(|key| key.name);
+        said.dedup_by_key(|key| key.name);
+        for key in said {
             match key.becomes {
                 Becomes::Other => {}
                 Becomes::Value(option) => {

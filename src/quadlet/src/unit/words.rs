@@ -28,8 +28,10 @@ pub fn split(value: &str) -> Words {
     let mut found = Words::default();
     let mut word: Option<Word> = None;
     let mut quote: Option<(char, usize)> = None;
-    let mut rest = value.char_indices().peekable();
-    while let Some((offset, char)) = rest.next() {
+    let mut at = 0;
+    while let Some(char) = value[at..].chars().next() {
+        let offset = at;
+        at += char.len_utf8();
         let blank = char.is_ascii_whitespace();
         if blank && quote.is_none() {
             found.words.extend(word.take());
@@ -40,15 +42,20 @@ pub fn split(value: &str) -> Words {
             (mark, Some((open, _))) if mark == open => quote = None,
             ('"' | '\'', None) => quote = Some((char, offset)),
             ('\\', _) => {
-                if let Some((meant, length)) = escape(&value[offset + 1..]) {
+                if let Some((meant, length)) = escape(&value[at..]) {
                     text.push(meant);
-                    while rest.next_if(|(at, _)| *at <= offset + length).is_some() {}
+                    at += length;
                 } else {
                     found.unknown_escapes.push(offset);
                     text.push('\\');
                 }
             }
-            _ => text.push(char),
+            _ => {
+                // All that means itself at once.
+                let plain = |byte: &u8| !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'\\');
+                at += value.as_bytes()[at..].iter().take_while(|byte| plain(byte)).count();
+                text.push_str(&value[offset..at]);
+            }
         }
     }
     found.words.extend(word);
