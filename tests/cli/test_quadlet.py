@@ -176,6 +176,18 @@ class Units(UnitTest):
                         self.assertTrue(path.read_text().rstrip().endswith("sleep 1000"), path)
         self.assertEqual([path for path in SERVICES.iterdir() if path.name.startswith(".haulout-") and path.name != ".haulout-sync"], [])
 
+    def test_what_systemd_was_not_told_of_it_is_told_by_the_next_look(self):
+        # As where one is killed when it has written.
+        path = self.unit("test-haulout-u.container", GOOD + "[Install]\nWantedBy=default.target\n")
+        self.sync()
+        stale = lambda: run("systemctl", "--user", "show", "--property=NeedDaemonReload", "test-haulout-u.service").stdout
+        self.assertEqual(stale(), "NeedDaemonReload=no\n")
+        path.write_text(path.read_text() + "[Unit]\nDescription=Another\n")
+        self.haulout("quadlet", "sync", "--no-reload")
+        self.assertEqual(stale(), "NeedDaemonReload=yes\n")
+        self.assertEqual(self.sync().stdout, "")
+        self.assertEqual(stale(), "NeedDaemonReload=no\n")
+
     def test_a_file_is_checked_and_printed_by_its_path_whatever_is_wrong_with_it(self):
         folder = self.temporary_folder()
         bundle = folder / "test-haulout-f.quadlets"

@@ -220,8 +220,9 @@ pub async fn changes(sender: Sender<Result<(), Failure>>) {
 /// written here.
 async fn make_services() -> Result<(), Failure> {
     let by_hand = blocking(|| !rival::is_generated(true)).await?;
+    let folder = ServiceFolder::of_environment(true).ok_or_else(|| own(&OwnError::NoHome))?;
     if by_hand {
-        let folder = ServiceFolder::of_environment(true).ok_or_else(|| own(&OwnError::NoHome))?;
+        let folder = folder.clone();
         let synced = blocking(move || {
             let found = SearchPath::of_environment(true).load();
             folder.sync_outcomes(&found, &generate(&found.sources, &Settings::of_environment(true)))
@@ -229,7 +230,11 @@ async fn make_services() -> Result<(), Failure> {
         synced.await?.map_err(|error| said(Reason::System, &error))?;
     }
     let mut manager = UserManager::connect().await.map_err(|error| failure(&error))?;
-    manager.reload().await.map_err(|error| failure(&error))
+    manager.reload().await.map_err(|error| failure(&error))?;
+    if by_hand {
+        blocking(move || folder.told()).await?.map_err(|error| said(Reason::System, &error))?;
+    }
+    Ok(())
 }
 
 fn read() -> Vec<Unit> {

@@ -107,6 +107,12 @@ pub fn sync(units: &Units, outcomes: &[Outcome<'_>]) -> Result<Changes> {
     Ok(ServiceFolder::at(own_folder()?).sync_outcomes(&units.found, outcomes)?)
 }
 
+/// Has systemd read the services that [`sync`] wrote.
+pub async fn tell() -> Result<()> {
+    UserManager::connect().await?.reload().await?;
+    Ok(ServiceFolder::at(own_folder()?).told()?)
+}
+
 /// A service's text without its comments: each generator writes others.
 pub fn without_comments(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.starts_with(['#', ';']));
@@ -142,8 +148,8 @@ pub async fn renew() -> Result<()> {
         return Ok(UserManager::connect().await?.reload().await?);
     }
     let units = Units::load();
-    if sync(&units, &units.outcomes())?.any() {
-        UserManager::connect().await?.reload().await?;
+    if sync(&units, &units.outcomes())?.are_to_be_told() {
+        tell().await?;
     }
     Ok(())
 }

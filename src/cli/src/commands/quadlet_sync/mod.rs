@@ -4,7 +4,6 @@
 mod watch;
 
 use anyhow::{Result, bail};
-use haulout_engine::systemd::UserManager;
 use haulout_quadlet::rival::{self, Maker};
 use haulout_quadlet::{Changes, Outcome};
 
@@ -80,8 +79,8 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
 async fn write(units: &Units, outcomes: &[Outcome<'_>], reload: bool) -> Result<Changes> {
     let changes = units::sync(units, outcomes)?;
     output::print(&told(&changes))?;
-    if changes.any() && reload {
-        UserManager::connect().await?.reload().await?;
+    if changes.are_to_be_told() && reload {
+        units::tell().await?;
     }
     Ok(changes)
 }
