@@ -156,6 +156,7 @@ impl Monitor {
         self.stopping = true;
         self.kill_later();
         let stop = self.config.stop_signal.unwrap_or(libc::SIGTERM);
+        let is_waited_for = self.starter().is_some();
         match &self.init {
             Some(init) if init.since.is_some() => {
                 // A service manager that ends a scope tells every process in it; a second signal would be one too many.
@@ -169,6 +170,8 @@ impl Monitor {
             }
             // Its process may run already: it is told as soon as that is known.
             _ if matches!(self.phase, Phase::Starting(_)) => self.first_signal = Some(stop),
+            // Who starts it hears of it, and sees to what is left.
+            _ if is_waited_for => self.give_up(failure(125, "it was asked to end before it ran".to_owned())),
             _ => self.abandon(),
         }
     }

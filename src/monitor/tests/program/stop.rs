@@ -96,6 +96,24 @@ fn a_monitor_that_is_asked_to_end_ends_its_container_and_waits_for_it() {
 }
 
 #[test]
+fn a_monitor_that_is_asked_to_end_before_its_container_runs_says_so_to_who_waits_for_that() {
+    if !possible() {
+        return;
+    }
+    let mut draft = Draft::new(&["sleep", "1000"]);
+    let mark = draft.config.folder.join("cleaned");
+    draft.config.cleanup = Some(vec!["touch".into(), mark.display().to_string()]);
+    let mut container = draft.launch();
+    container.starter.expect(Kind::Created);
+    let pid = Pid::from_raw(container.monitor.id().cast_signed()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(container.starter.expect_failure().message, "it was asked to end before it ran");
+    drop(container.starter.stream.shutdown(std::net::Shutdown::Both));
+    eventually("the cleanup", || mark.exists());
+    container.assert_gone();
+}
+
+#[test]
 fn a_monitor_that_is_killed_takes_nothing_of_the_container_with_it() {
     if !possible() {
         return;
