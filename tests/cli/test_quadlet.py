@@ -59,6 +59,23 @@ class Units(UnitTest):
         self.assertEqual(found[0]["hint"], "did you mean PublishPort?")
         self.assertEqual(run("haulout", "quadlet", "check", "nowhere.container").returncode, 125)
 
+    def test_no_service_is_written_that_systemd_could_not_have(self):
+        outside = SERVICES.parent / "test-haulout-outside.service"
+        self.addCleanup(outside.unlink, missing_ok=True)
+        path = self.unit("test-haulout-out.container", GOOD + "ServiceName=../test-haulout-outside\n")
+        blank = self.unit("test-haulout-a blank.container", GOOD)
+        self.assertEqual(self.sync().returncode, 1)
+        self.assertFalse(outside.exists())
+        told = run("haulout", "quadlet", "check").stdout
+        self.assertIn(f"{path}:4:13: error: a service cannot be called ../test-haulout-outside.service", told)
+        self.assertIn(f"{blank}: error: a service cannot be called test-haulout-a blank.service", told)
+
+    def test_a_unit_of_a_kind_that_is_not_there_yet_is_told_before_it_is_started(self):
+        path = self.unit("test-haulout-pod.pod", "[Pod]\n")
+        checked = run("haulout", "quadlet", "check", path)
+        self.assertEqual(checked.returncode, 0)
+        self.assertIn(f"{path}: warning: test-haulout-pod-pod.service runs haulout pod, which Haulout does not have yet", checked.stdout)
+
     @unittest.skipUnless(ON_TEST_HOST, "systemd reads the person's own folders")
     def test_a_good_unit_has_a_service_that_systemd_knows_and_loses_it_with_its_file(self):
         path = self.unit("test-haulout-b.container", GOOD + INSTALL)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::keys::Becomes;
 use crate::kind::{Kind, UnitName};
+use crate::source::is_name_of_service;
 use crate::unit::{Entry, Unit, words};
 
 /// A unit that was made of something else.
@@ -347,7 +348,8 @@ impl Making {
         let stem = self.name.clone().unwrap_or_else(made_up);
         let file = format!("{stem}.{}", Kind::Container.suffix());
         // One that begins with a dot nobody would see.
-        let name = UnitName::parse(&file).filter(|_| !stem.starts_with('.')).ok_or(FromRunError::Name(stem))?;
+        let can_be = is_name_of_service(&stem) && !stem.starts_with('.');
+        let name = UnitName::parse(&file).filter(|_| can_be).ok_or(FromRunError::Name(stem))?;
         let mut unit = Unit::default();
         unit.section_mut("Unit").add("Description", format!("Container {}", literal(name.stem())));
         let own = unit.section_mut(Kind::Container.section());

@@ -110,6 +110,8 @@ pub enum Fault {
     NoContext,
     #[error("relative path in File key requires SetWorkingDirectory key to be set")]
     RelativeFile,
+    #[error("a service cannot be called {name}.service")]
+    ServiceName { name: String },
     #[error("the service {service}.service is made of {other} already")]
     SameService { service: String, other: String },
     #[error(
@@ -184,6 +186,7 @@ impl Fault {
             Self::OwnerIsNoNumber { .. } => "write the number of the user or group",
             Self::WorkingDirectory { .. } => "write yaml or unit",
             Self::NoContext | Self::RelativeFile => "add SetWorkingDirectory=unit",
+            Self::ServiceName { .. } => "use letters, digits and :-_.\\@ in ServiceName=, or in the file's name",
             Self::SameService { .. } => "give one of them another ServiceName=",
             Self::ShortName { .. } => "write the registry too, such as docker.io/library/alpine",
             Self::NoBoolean { .. } => "write true or false",

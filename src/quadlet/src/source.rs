@@ -71,6 +71,10 @@ impl Source {
     /// What is wrong with it whatever other units there are: its reading, keys that nobody knows, odd quoting.
     pub(crate) fn check(&self) -> Vec<Problem> {
         let mut problems = self.problems.clone();
+        if !is_name_of_service(&self.service()) {
+            let place = self.unit.last(self.kind().section(), "ServiceName").and_then(|entry| entry.place_of(0));
+            problems.push(Problem { place, fault: Fault::ServiceName { name: self.service() } });
+        }
         for section in self.unit.sections() {
             let Some(known) = self.kind().keys_of(section.name()) else { continue };
             for entry in section.entries() {
@@ -97,5 +101,27 @@ impl Source {
     pub(crate) fn waits_for_network(&self) -> bool {
         let said = self.unit.last(QUADLET, "DefaultDependencies");
         said.is_none_or(|entry| entry.boolean() != Some(false))
+    }
+}
+
+/// Whether systemd takes `name.service` for a unit's name (systemd.unit(5), "Description"): what it does not, it passes over without a word.
+pub(crate) fn is_name_of_service(name: &str) -> bool {
+    const LONGEST: usize = 255 - ".service".len();
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || br":-_.\@".contains(&byte);
+    !name.is_empty() && !name.starts_with('@') && name.len() <= LONGEST && name.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name_of_service;
+
+    #[test]
+    fn a_service_is_called_as_systemd_wants_it() {
+        for good in ["web", "web@", "web@1", r"a\x2db:c_d.e", &"x".repeat(247)] {
+            assert!(is_name_of_service(good), "{good}");
+        }
+        for bad in ["", "@1", "a b", "../web", "w\u{e9}b", &"x".repeat(248)] {
+            assert!(!is_name_of_service(bad), "{bad}");
+        }
     }
 }

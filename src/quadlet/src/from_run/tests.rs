@@ -44,6 +44,7 @@ fn a_value_that_its_flag_cannot_have_is_refused_and_what_systemd_does_otherwise_
         r#"invalid argument "perhaps" for --read-only: write true or false"#
     );
     assert_eq!(refused(&["."]), r#""." cannot be the name of a unit"#);
+    assert_eq!(refused(&["--name", "a b", "x"]), r#""a b" cannot be the name of a unit"#);
     let counted = made(&["podman", "run", "--restart", "on-failure:3", "x"]).unwrap();
     assert!(counted.notes[0].contains("on-failure:3"), "{:?}", counted.notes);
     // An empty one in a unit would be none.
