@@ -190,6 +190,15 @@ class Make(InstallTest):
         self.addCleanup(run, "haulout", "volume", "rm", "--force", "test-in_data")
         self.start("test-in-web")
         self.addCleanup(run, "systemctl", "--user", "stop", "test-in-db.service", "test-in-data-volume.service")
+    def test_a_container_s_relative_paths_begin_where_it_was_made(self):
+        (self.folder / "data").mkdir()
+        (self.folder / "variables").write_text("A=1\n")
+        self.haulout("create", "--name", "test-in-near", "--volume", "./data:/data", "--env-file", "variables",
+                     "--mount", "type=bind,src=data,dst=/more", BUSYBOX, cwd=self.folder)
+        unit = self.haulout("generate", "quadlet", "test-in-near", cwd="/").stdout
+        for line in (f"Volume={self.folder}/data:/data", f"EnvironmentFile={self.folder}/variables",
+                     f"Mount=type=bind,src={self.folder}/data,dst=/more"):
+            self.assertIn(f"{line}\n", unit)
         self.assertEqual(self.is_active("test-in-db"), "active")
         shown = self.inspect("test-in-web-1")
         self.assertIn("A=beside c", shown["Config"]["Env"])

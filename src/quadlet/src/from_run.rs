@@ -245,7 +245,10 @@ impl Making {
                 let value = self.volume(value);
                 self.add("Volume", &value);
             }
-            "mount" => self.add("Mount", value),
+            "mount" => {
+                let value = self.mount(value);
+                self.add("Mount", &value);
+            }
             "network" => self.add("Network", value),
             "userns" => self.add("UserNS", value),
             "uidmap" => self.add("UIDMap", value),
@@ -336,6 +339,20 @@ impl Making {
             Some((source, rest)) if source.starts_with('.') => format!("{}:{rest}", self.absolute(source)),
             _ => volume.to_owned(),
         }
+    }
+
+    /// A bind mount has a path of the host's as its source; what others have is no path, or is taken as it is.
+    fn mount(&self, mount: &str) -> String {
+        let mut fields: Vec<String> = mount.split(',').map(str::to_owned).collect();
+        if mount.contains('"') || !fields.iter().any(|field| field == "type=bind") {
+            return mount.to_owned();
+        }
+        for field in &mut fields {
+            if let Some((key @ ("source" | "src"), path)) = field.split_once('=') {
+                *field = format!("{key}={}", self.absolute(path));
+            }
+        }
+        fields.join(",")
     }
 
     /// The unit, with what comes after the flags: image and command.

@@ -39,7 +39,10 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if command.is_empty() {
         bail!("container {} was made without a command line: there is nothing to make a unit of", record.name);
     }
-    let folder = std::env::current_dir().context("finding the folder that this runs in")?;
+    let folder = match &record.options.create_folder {
+        Some(folder) => folder.clone(),
+        None => std::env::current_dir().context("finding the folder that this runs in")?,
+    };
     let mut written = quadlet_from_run::written(command, &folder)
         .with_context(|| format!("reading the command that made container {}", record.name))?;
     if written.unit.last("Container", "ContainerName").is_none() {

@@ -137,6 +137,7 @@ impl Flags {
             accounts: self.user.accounts(),
             id_file: self.id_file()?,
             create_command: argv.to_vec(),
+            create_folder: std::env::current_dir().ok(),
         })
     }
 

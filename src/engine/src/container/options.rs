@@ -178,6 +178,8 @@ pub struct Options {
     pub remove_image: bool,
     /// The whole command line that made it, for `inspect` (`Config.CreateCommand`).
     pub create_command: Vec<String>,
+    /// The folder that this was typed in: relative paths in it begin there. Nothing where it is not known.
+    pub create_folder: Option<PathBuf>,
 }
 
 /// `--rootfs`: a folder of the host's that is a container's root.
