@@ -103,6 +103,19 @@ class Install(InstallTest):
         self.haulout("quadlet", "install", f"{url}/test-in-url.container?x=1")
         self.assertEqual((UNITS / "test-in-url.container").read_text(), UNIT)
         self.assertIn("404", self.haulout("quadlet", "install", f"{url}/test-in-no.container", status=125).stderr)
+        self.file("test-in-long.container", f"{UNIT}{'#' * (16 << 20)}\n")
+        self.assertIn("longer than 16 MiB", self.haulout("quadlet", "install", f"{url}/test-in-long.container", status=125).stderr)
+        self.assertFalse((UNITS / "test-in-long.container").exists())
+
+    def test_a_folder_of_something_else_is_not_read_to_its_end(self):
+        folder = self.folder / "test-in-big"
+        folder.mkdir()
+        (folder / "test-in-a.container").write_text(UNIT)
+        for name in "bc":
+            with open(folder / name, "wb") as file:
+                file.truncate(10 << 20)
+        self.assertIn("more than 16 MiB", self.haulout("quadlet", "install", folder, status=125).stderr)
+        self.assertFalse((UNITS / "test-in-big").exists())
 
     def test_a_unit_of_a_bundle_is_not_removed_without_the_others(self):
         self.haulout("quadlet", "install", self.file("test-in-all.quadlets", f"# FileName=test-in-a\n{UNIT}---\n# FileName=test-in-b\n[Volume]\n"))
@@ -177,6 +190,15 @@ class Make(InstallTest):
         self.assertIn("unsupported format", self.haulout("generate", "quadlet", "--format", "xml", "test-in-made", status=125).stderr)
         self.assertIn("no such container", self.haulout("generate", "quadlet", "nobody", status=125).stderr)
 
+    def test_a_container_s_relative_paths_begin_where_it_was_made(self):
+        (self.folder / "data").mkdir()
+        (self.folder / "variables").write_text("A=1\n")
+        self.haulout("create", "--name", "test-in-near", "--volume", "./data:/data", "--env-file", "variables",
+                     "--mount", "type=bind,src=data,dst=/more", BUSYBOX, cwd=self.folder)
+        unit = self.haulout("generate", "quadlet", "test-in-near", cwd="/").stdout
+        for line in (f"Volume={self.folder}/data:/data", f"EnvironmentFile={self.folder}/variables",
+                     f"Mount=type=bind,src={self.folder}/data,dst=/more"):
+            self.assertIn(f"{line}\n", unit)
 
     def test_a_compose_file_becomes_units_that_start_in_order(self):
         service = f"image: {BUSYBOX}, network_mode: none, stop_grace_period: 5s, command: [sh, -c, 'trap \"exit 0\" TERM; sleep 1000 & wait']"
@@ -190,15 +212,6 @@ class Make(InstallTest):
         self.addCleanup(run, "haulout", "volume", "rm", "--force", "test-in_data")
         self.start("test-in-web")
         self.addCleanup(run, "systemctl", "--user", "stop", "test-in-db.service", "test-in-data-volume.service")
-    def test_a_container_s_relative_paths_begin_where_it_was_made(self):
-        (self.folder / "data").mkdir()
-        (self.folder / "variables").write_text("A=1\n")
-        self.haulout("create", "--name", "test-in-near", "--volume", "./data:/data", "--env-file", "variables",
-                     "--mount", "type=bind,src=data,dst=/more", BUSYBOX, cwd=self.folder)
-        unit = self.haulout("generate", "quadlet", "test-in-near", cwd="/").stdout
-        for line in (f"Volume={self.folder}/data:/data", f"EnvironmentFile={self.folder}/variables",
-                     f"Mount=type=bind,src={self.folder}/data,dst=/more"):
-            self.assertIn(f"{line}\n", unit)
         self.assertEqual(self.is_active("test-in-db"), "active")
         shown = self.inspect("test-in-web-1")
         self.assertIn("A=beside c", shown["Config"]["Env"])

@@ -33,7 +33,7 @@ pub struct Args {
     sources: Vec<String>,
 }
 
-/// The longest file that is taken: units are written by people.
+/// How much is taken of a file, and of a folder: units are written by people.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
 /// A file to install: where below the folder of units, and what it says.
@@ -113,7 +113,7 @@ fn read(path: &Path) -> Result<Vec<File>> {
     if !path.is_dir() {
         return Ok(vec![File { path: name, text: text(path)? }]);
     }
-    let mut files = Vec::new();
+    let (mut files, mut size) = (Vec::new(), 0);
     let mut waiting = vec![(path.to_owned(), name)];
     while let Some((from, to)) = waiting.pop() {
         let entries = fs::read_dir(&from).and_then(Iterator::collect::<io::Result<Vec<_>>>);
@@ -123,7 +123,14 @@ fn read(path: &Path) -> Result<Vec<File>> {
             let to = to.join(entry.file_name());
             match entry.file_type().with_context(|| doing(&entry.path()))? {
                 kind if kind.is_dir() => waiting.push((entry.path(), to)),
-                _ => files.push(File { path: to, text: text(&entry.path())? }),
+                _ => {
+                    let text = text(&entry.path())?;
+                    size += text.len() as u64;
+                    files.push(File { path: to, text });
+                }
+            }
+            if size > LONGEST {
+                bail!("{} has more than {} MiB in it, which are no units", path.display(), LONGEST / 1024 / 1024);
             }
         }
     }
@@ -151,7 +158,10 @@ async fn download(engine: &Engine, url: &str) -> Result<File> {
     let mut file = fs::File::from(engine.images().download(url).await?);
     let mut text = Vec::new();
     file.rewind()?;
-    file.take(LONGEST).read_to_end(&mut text).with_context(|| format!("reading {url}"))?;
+    file.take(LONGEST + 1).read_to_end(&mut text).with_context(|| format!("reading {url}"))?;
+    if text.len() as u64 > LONGEST {
+        bail!("{url} is longer than {} MiB", LONGEST / 1024 / 1024);
+    }
     Ok(File { path: name.into(), text })
 }
 
