@@ -21,7 +21,7 @@ use crate::{completion, defaults, exit, flags, output, usage};
 pub const PODMAN: &str = "5.4.2";
 
 /// What podman has and Haulout has not, though people will try: more than a word that is like another.
-const NOT_YET: [&str; 10] =
+pub const NOT_YET: [&str; 10] =
     ["artifact", "build", "compose", "farm", "kube", "machine", "network", "play", "pod", "buildx"];
 
 /// What comes before a verb.

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use haulout_quadlet::{Outcome, Problem, Severity, install};
-use serde_json::json;
+use haulout_quadlet::{Entry, Outcome, Problem, Section, Severity, install};
+use serde_json::{Value, json};
 
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, NOT_YET};
 use crate::loaded::{self, Obstacle};
 use crate::output;
 use crate::units::{Named, Units, job};
@@ -43,6 +43,7 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
         let outcomes = units.outcomes();
         text = words(&units, &outcomes);
         told.extend(findings(&units, &outcomes));
+        lacking(&outcomes, &mut text, &mut told);
         loaded(&outcomes, &mut text, &mut told).await;
     }
     for typed in &args.units {
@@ -60,6 +61,7 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
         }
         text += &words(&units, &outcomes);
         told.extend(findings(&units, &outcomes));
+        lacking(&outcomes, &mut text, &mut told);
         if !typed.contains('/') {
             loaded(&outcomes, &mut text, &mut told).await;
         }
@@ -75,7 +77,7 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
 
 /// Adds why systemd does not have the services as the units have them. Without a manager that is not known; nor is it of folders that
 /// only this command was told of.
-async fn loaded(outcomes: &[Outcome<'_>], text: &mut String, told: &mut Vec<serde_json::Value>) {
+async fn loaded(outcomes: &[Outcome<'_>], text: &mut String, told: &mut Vec<Value>) {
     if std::env::var_os("QUADLET_UNIT_DIRS").is_some_and(|said| !said.is_empty()) {
         return;
     }
@@ -84,14 +86,43 @@ async fn loaded(outcomes: &[Outcome<'_>], text: &mut String, told: &mut Vec<serd
         Err(error) => return output::warning(&format!("what systemd has of the units is unknown: {error:#}")),
     };
     for (outcome, obstacles) in outcomes.iter().zip(all) {
-        for Obstacle { message, hint } in obstacles {
-            let file = &outcome.source.path;
-            // A String takes whatever is written.
-            let _ = writeln!(text, "{}: warning: {message}\n    {hint}", file.display());
-            let unit = outcome.source.name.to_string();
-            told.push(json!({"unit": unit, "file": file, "line": null, "column": null, "severity": "warning", "message": message, "hint": hint}));
+        for obstacle in obstacles {
+            warn(outcome, &obstacle, text, told);
         }
     }
+}
+
+fn warn(outcome: &Outcome<'_>, Obstacle { message, hint }: &Obstacle, text: &mut String, told: &mut Vec<Value>) {
+    let file = &outcome.source.path;
+    // A String takes whatever is written.
+    let _ = writeln!(text, "{}: warning: {message}\n    {hint}", file.display());
+    let unit = outcome.source.name.to_string();
+    told.push(json!({"unit": unit, "file": file, "line": null, "column": null, "severity": "warning", "message": message, "hint": hint}));
+}
+
+/// Adds which services run what podman has and Haulout has not.
+fn lacking(outcomes: &[Outcome<'_>], text: &mut String, told: &mut Vec<Value>) {
+    for outcome in outcomes {
+        let section = outcome.service.as_ref().and_then(|service| service.unit.section("Service"));
+        let commands =
+            section.into_iter().flat_map(Section::entries).filter(|entry| entry.key.starts_with("ExecStart"));
+        let Some(verb) = { commands }.filter_map(verb).find(|verb| NOT_YET.contains(&verb.as_str())) else { continue };
+        let service = outcome.source.service();
+        let message =
+            format!("{service}.service runs haulout {verb}, which Haulout does not have yet: it cannot start");
+        let hint = "units of this kind are for Podman until then".to_owned();
+        warn(outcome, &Obstacle { message, hint }, text, told);
+    }
+}
+
+/// The verb of a command that runs Haulout.
+fn verb(command: &Entry) -> Option<String> {
+    let mut words = command.words().into_iter().map(|word| word.text);
+    let program = words.next()?;
+    if Path::new(&program).file_name()? != "haulout" {
+        return None;
+    }
+    words.find(|word| !word.starts_with('-'))
 }
 
 /// What is wrong, a line each and below it what to do.
@@ -129,7 +160,7 @@ fn severity(problem: &Problem) -> &'static str {
     }
 }
 
-fn findings(units: &Units, outcomes: &[Outcome<'_>]) -> Vec<serde_json::Value> {
+fn findings(units: &Units, outcomes: &[Outcome<'_>]) -> Vec<Value> {
     let files = units
         .found
         .problems
@@ -138,7 +169,7 @@ fn findings(units: &Units, outcomes: &[Outcome<'_>]) -> Vec<serde_json::Value> {
     files.chain(outcomes.iter().flat_map(finding)).collect()
 }
 
-fn finding(outcome: &Outcome<'_>) -> Vec<serde_json::Value> {
+fn finding(outcome: &Outcome<'_>) -> Vec<Value> {
     let told = problems(outcome).into_iter().map(|problem| {
         let file = problem.place.as_ref().map_or(outcome.source.path.as_path(), |place| &place.file);
         json!({
