@@ -49,7 +49,8 @@ class Jobs(LiveTest):
         self.assertIn("unknown flag: --nonsense", done.stderr)
         run("systemctl", "--user", "reset-failed", "test-jo-e.service")
         done = self.quadlet("start", "test-jo-f", status=125)
-        self.assertIn("starting test-jo-f.service: it requires test-jo-e.service, which is failed", done.stderr)
+        self.assertIn("starting test-jo-f.service: it requires test-jo-e.service, which is failed; its journal says:\n", done.stderr)
+        self.assertIn("unknown flag: --nonsense", done.stderr)
         self.quadlet("start", "test-jo-g", status=None)
         self.assertEqual(self.state("test-jo-g.service"), "inactive")
 

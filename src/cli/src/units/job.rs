@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 use futures_util::future::join_all;
 use haulout_engine::systemd::journal::Run;
-use haulout_engine::systemd::{Job, JobResult, UserManager};
+use haulout_engine::systemd::{Job, JobResult, UnitState, UserManager};
 
 use super::{Units, renew};
 use crate::exit::Failures;
@@ -104,7 +104,11 @@ async fn act(job: Job, service: &str) -> Result<()> {
     match manager.do_job(job, service, PATIENCE).await? {
         JobResult::Done => Ok(()),
         JobResult::Other(result) => {
-            let mut why = why(&mut manager, service, &result).await;
+            let unmet = if result == "dependency" { unmet(&mut manager, service).await } else { Vec::new() };
+            let mut why = why(&mut manager, service, &result, &unmet).await;
+            // Its own journal says no more than that.
+            let culprit = unmet.iter().find(|state| state.active == "failed");
+            let run = culprit.map_or(run, |state| run.of(&state.name));
             let lines = run.ended(&mut manager).await.last_lines(LINES).await;
             if lines.iter().any(|line| line.ends_with(TOO_OFTEN)) {
                 let user = if super::is_of_user() { " --user" } else { "" };
@@ -125,14 +129,12 @@ async fn act(job: Job, service: &str) -> Result<()> {
 }
 
 /// Why a job ended with that word of systemd's (org.freedesktop.systemd1(5), `JobRemoved`).
-async fn why(manager: &mut UserManager, service: &str, result: &str) -> String {
+async fn why(manager: &mut UserManager, service: &str, result: &str, unmet: &[UnitState]) -> String {
     match result {
         "failed" => failure(manager, service).await,
         "timeout" => "it was not ready in time (TimeoutStartSec= of its [Service] section)".to_owned(),
-        "dependency" => match unmet(manager, service).await {
-            unmet if unmet.is_empty() => "something that it requires did not start".to_owned(),
-            unmet => format!("it requires {}", unmet.join(", ")),
-        },
+        "dependency" if unmet.is_empty() => "something that it requires did not start".to_owned(),
+        "dependency" => format!("it requires {}", unmet.iter().map(how).collect::<Vec<_>>().join(", ")),
         "canceled" => "another job took the place of this one".to_owned(),
         "skipped" => "a condition of its [Unit] section does not hold".to_owned(),
         other => format!("the job was {other}"),
@@ -158,17 +160,18 @@ async fn failure(manager: &mut UserManager, service: &str) -> String {
     }
 }
 
-/// What a service cannot do without and is not there, each with how it is.
-async fn unmet(manager: &mut UserManager, service: &str) -> Vec<String> {
+/// What a service cannot do without and is not there.
+async fn unmet(manager: &mut UserManager, service: &str) -> Vec<UnitState> {
     let mut names: Vec<String> = Vec::new();
     for property in ["Requires", "Requisite", "BindsTo"] {
         names.extend(manager.unit_property::<Vec<String>>(service, property).await.unwrap_or_default());
     }
     let Ok(states) = manager.units(&names).await else { return Vec::new() };
-    let bad = states.into_iter().filter(|state| state.load != "loaded" || state.active == "failed");
-    bad.map(|state| {
-        let how = if state.load == "loaded" { state.active } else { state.load };
-        format!("{}, which is {how}", state.name)
-    })
-    .collect()
+    states.into_iter().filter(|state| state.load != "loaded" || state.active == "failed").collect()
+}
+
+/// A unit that is not there, and how it is.
+fn how(state: &UnitState) -> String {
+    let how = if state.load == "loaded" { &state.active } else { &state.load };
+    format!("{}, which is {how}", state.name)
 }

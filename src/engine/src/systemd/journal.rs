@@ -150,6 +150,11 @@ impl<'a> Run<'a> {
         Self { unit, process: None, began: event::now() }
     }
 
+    /// That of another unit which began no earlier, and is to blame.
+    pub fn of<'b>(&self, unit: &'b str) -> Run<'b> {
+        Run { unit, process: None, began: self.began }
+    }
+
     /// With what is known of it now that it is over.
     pub async fn ended(self, manager: &mut UserManager) -> Self {
         Self { process: manager.service_property(self.unit, "ExecMainPID").await.ok(), ..self }
