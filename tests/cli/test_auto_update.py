@@ -309,6 +309,13 @@ class Decisions(UpdateTest):
         self.image("dotted")
         for name in ("test-au-dotted.name.container", "test-au-dots.of", unit):
             held = self.haulout("auto-update", "hold", name)
+    def test_who_asks_for_a_unit_hears_why_it_cannot_be_updated(self):
+        unit = self.serve("odd", BUSYBOX, policy="sometimes")
+        self.serve("odder", BUSYBOX, policy="never")
+        self.update("apply", unit, status=125)
+        self.assertIn('invalid auto-update policy "sometimes"', self.said)
+        self.assertNotIn("never", self.said)
+
             self.assertEqual(held.stderr, "")
             self.assertEqual(self.update(), {unit: "held"})
             self.haulout("auto-update", "release", name)
@@ -465,6 +472,29 @@ class Interrupted(UpdateTest):
                 self.assertEqual(self.update(), {unit: "false"})
                 self.assertNotIn("unfinished", [entry["Updated"] for entry in self.history(unit)])
         self.assertIn("unfinished", struck, "it was never struck in the middle")
+    def kill_with_new_image(self, name, *files):
+        """A unit whose update was killed while the new image was being judged; the unit, and what ran before."""
+        unit = self.serve(name, self.image(name))
+        before = self.running(unit)
+        self.image(name, *files)
+        running = self.kill_at(unit, "unfinished")
+        wait_until(lambda: (now := self.running(unit)) and now[1] != before[1], "the new image runs")
+        running.kill()
+        running.wait()
+        return unit, before
+
+    def test_an_update_that_was_killed_is_finished_by_who_asks_for_it(self):
+        unit, before = self.kill_with_new_image("asked")
+        self.haulout("auto-update", "apply", unit)
+        self.assertNotEqual(self.running(unit)[1], before[1])
+        self.assertEqual([entry["Updated"] for entry in self.history(unit)], ["true"])
+
+    def test_an_update_that_was_killed_is_rolled_back_by_who_asks_for_it(self):
+        unit, before = self.kill_with_new_image("unasked")
+        self.haulout("auto-update", "rollback", unit)
+        self.assertEqual(self.running(unit)[1], before[1])
+        self.assertEqual([entry["Updated"] for entry in self.history(unit)], ["rolled back", "true"])
+
 
     def test_two_runs_at_once_update_once(self):
         image = self.image("twice")

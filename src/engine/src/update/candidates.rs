@@ -111,24 +111,32 @@ impl Candidates {
                 Ok(Some(target)) if done.contains(&target.unit) => {}
                 Ok(Some(target)) => targets.push(target),
                 Ok(None) => {}
-                Err(Refused::Words(words)) => {
-                    run.errors.push(words.clone());
-                    refusals.push(Refusal { record: Box::new(summary.record), words });
-                }
+                Err(Refused::Words(words)) => refusals.push(Refusal { record: Box::new(summary.record), words }),
                 Err(Refused::Engine(error)) => return Err(error),
             }
         }
-        let wanted = &context.options.units;
-        if !wanted.is_empty() {
-            run.errors.clear();
-            for unit in wanted.iter().filter(|unit| !targets.iter().any(|target| target.unit == **unit)) {
-                run.errors.push(format!(
-                    "{unit} runs no container that takes part in auto-updates: it needs AutoUpdate= in its unit, or the label {POLICY}"
-                ));
-            }
-            targets.retain(|target| wanted.contains(&target.unit));
+        let mut all = Self { targets, refusals, order };
+        if !context.options.units.is_empty() {
+            all.keep_only(&context.options.units, done, run);
         }
-        Ok(Self { targets, refusals, order })
+        run.errors.extend(all.refusals.iter().map(|refusal| refusal.words.clone()));
+        Ok(all)
+    }
+
+    /// Forgets all but the `wanted` units; what is wrong with others is not what was asked for. Of one that is not there it is said, unless
+    /// it was dealt with already.
+    fn keep_only(&mut self, wanted: &[String], done: &[String], run: &mut Run) {
+        self.targets.retain(|target| wanted.contains(&target.unit));
+        self.refusals.retain(|refusal| refusal.unit().is_some_and(|unit| wanted.contains(unit)));
+        let is_there = |unit: &String| {
+            self.targets.iter().any(|target| target.unit == *unit)
+                || self.refusals.iter().any(|refusal| refusal.unit() == Some(unit))
+        };
+        for unit in wanted.iter().filter(|unit| !done.contains(unit) && !is_there(unit)) {
+            run.errors.push(format!(
+                "{unit} runs no container that takes part in auto-updates: it needs AutoUpdate= in its unit, or the label {POLICY}"
+            ));
+        }
     }
 
     /// Looks whether there is something new for each, and notes what is found. Every registry is asked for a name once.
@@ -207,6 +215,13 @@ pub(super) async fn local(
 pub(super) struct Refusal {
     pub(super) record: Box<Record>,
     pub(super) words: String,
+}
+
+impl Refusal {
+    /// The unit that its container is of, where that says one.
+    pub(super) fn unit(&self) -> Option<&String> {
+        self.record.options.labels.get(UNIT)
+    }
 }
 
 enum Refused {

@@ -5,7 +5,7 @@ use super::apply::{failures, take_back, with_dependents};
 use super::judge;
 use super::lock::Lock;
 use super::record::{self, Entry, NoUpdate};
-use super::{Context, Outcome, Report, Run, RunOptions, RunProgress};
+use super::{Context, Outcome, Report, Run, RunOptions, RunProgress, resume};
 use crate::engine::{Engine, Error};
 use crate::event::now;
 use crate::image::progress::Reporter;
@@ -14,6 +14,9 @@ use crate::image::reference::Reference;
 pub(super) async fn by_hand(engine: Engine, unit: String, reporter: Reporter<RunProgress>) -> Result<(), Error> {
     let context = Context::new(engine, RunOptions::default(), reporter).await?;
     let lock = Lock::take(&context.engine, &context.reporter).await?;
+    let mut run = Run::default();
+    // What a run that was killed had begun has a last update only when it is finished.
+    resume::unfinished(&context, Some(&lock), &mut run).await?;
     let last = last_update(&context, &unit).await?;
     let reference: Reference = last.image.parse()?;
     // All that were updated with it: a name stands for one image.
@@ -45,13 +48,12 @@ pub(super) async fn by_hand(engine: Engine, unit: String, reporter: Reporter<Run
     });
     let begun = record::add(&context.engine, with_dependents(begun.collect()).await).await?;
     lock.name_units(begun.iter().map(|entry| entry.unit.as_str())).await?;
-    let mut run = Run::default();
     let mut containers = Vec::new();
     for entry in &begun {
         containers.push((entry.unit.clone(), judge::running(&context, &entry.unit).await?));
     }
     let ended = take_back(&context, &reference, begun).await?;
-    run.errors = failures(&ended);
+    run.errors.extend(failures(&ended));
     for entry in &ended {
         let before = containers.iter().find(|(unit, _)| *unit == entry.unit);
         let Some(before) = before.and_then(|(_, summaries)| summaries.first()) else { continue };
