@@ -332,6 +332,20 @@ class Decisions(UpdateTest):
         self.assertEqual(self.running(unit), before)
         for name in ("", "a b", "a/b"):
             self.assertIn(f'"{name}" cannot be the name of a unit', self.haulout("auto-update", "hold", name, status=125).stderr)
+    def test_a_unit_that_is_held_goes_on_with_its_image_though_another_has_the_same(self):
+        image = self.image("shared")
+        held, other = self.serve("shared-held", image), self.serve("shared-other", image)
+        before = self.image_id(image)
+        self.image("shared")
+        self.haulout("auto-update", "hold", held)
+        self.addCleanup(run, "haulout", "auto-update", "release", held)
+        self.assertEqual(self.update(), {held: "held", other: "held"})
+        self.assertIn(f"{held}, which has the same image, is held", self.rows[other]["Reason"])
+        run("systemctl", "--user", "restart", held)
+        self.assertEqual(self.running(held)[1], before)
+        self.haulout("auto-update", "release", held)
+        self.assertEqual(self.update(), {held: "true", other: "true"})
+
         self.addCleanup(run, "haulout", "auto-update", "release", "test-au-nobody")
         self.assertIn("runs no container that takes part", self.haulout("auto-update", "hold", "test-au-nobody").stderr)
         self.assertIn("--until is for units", self.haulout("auto-update", "hold", "--until", "1h", status=125).stderr)

@@ -12,7 +12,8 @@ pub const USAGE: &str = "[options] [UNIT...]";
 
 /// Do not update units for now
 ///
-/// Leaves units as they are, until a date or until they are released; without a unit lists those that are held.
+/// Leaves units as they are, until a date or until they are released, and with them those that run an image of the same name. Without a unit
+/// lists those that are held.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Until this date (2026-12-24, 2026-12-24T18:00) or for this long (72h)

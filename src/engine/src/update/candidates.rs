@@ -139,6 +139,13 @@ impl Candidates {
         }
     }
 
+    /// The units that are held, by the names of their images. Those names stay what they are for other units too: a held unit whose image's
+    /// name was moved would run another image from its next start on.
+    pub(super) fn held(&self, history: &History) -> HashMap<Reference, String> {
+        let held = self.targets.iter().filter(|target| history.hold(&target.unit).is_some());
+        held.filter_map(|target| Some((target.reference.clone()?, target.unit.clone()))).collect()
+    }
+
     /// Looks whether there is something new for each, and notes what is found. Every registry is asked for a name once.
     pub(super) async fn check(&self, context: &Context) -> Result<Vec<Checked>, Error> {
         let mut known: HashMap<(Reference, Option<PathBuf>), Vec<Digest>> = HashMap::new();
@@ -315,7 +322,7 @@ impl Target {
 
 impl Checked {
     /// What is to be done about it.
-    pub(super) fn decide(self, context: &Context, history: &History) -> Standing {
+    pub(super) fn decide(self, context: &Context, history: &History, held: &HashMap<Reference, String>) -> Standing {
         let Self { target, found } = self;
         let to = match found {
             Err(words) => {
@@ -334,7 +341,7 @@ impl Checked {
             }
             Ok(Found::Newer(to, _)) => to,
         };
-        let why = withheld(context, history, &target, to.digest);
+        let why = withheld(context, history, held, &target, to.digest);
         let outcome = match why {
             // Nobody wants to be told every day of what is held.
             Some(Withheld::Held(_)) if context.options.unattended => Outcome::Held,
@@ -356,7 +363,13 @@ enum Withheld {
 }
 
 /// Why a unit is not to be brought up to date now. Whoever names it wants it.
-fn withheld(context: &Context, history: &History, target: &Target, to: Digest) -> Option<Withheld> {
+fn withheld(
+    context: &Context,
+    history: &History,
+    held: &HashMap<Reference, String>,
+    target: &Target,
+    to: Digest,
+) -> Option<Withheld> {
     if !context.options.units.is_empty() {
         return None;
     }
@@ -364,6 +377,9 @@ fn withheld(context: &Context, history: &History, target: &Target, to: Digest) -
     if let Some(Hold { until, .. }) = history.hold(unit) {
         let until = until.map_or_else(String::new, |until| format!(" until {}", day(until)));
         return Some(Withheld::Held(format!("it is held{until}")));
+    }
+    if let Some(other) = target.reference.as_ref().and_then(|reference| held.get(reference)) {
+        return Some(Withheld::Held(format!("{other}, which has the same image, is held")));
     }
     if let Some(entry) = history.taken_back(unit, to) {
         let reason = entry.reason.as_deref().unwrap_or("it was no good");

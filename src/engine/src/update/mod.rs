@@ -344,8 +344,9 @@ async fn run(engine: Engine, options: RunOptions, reporter: Reporter<RunProgress
     let standings = candidates.check(&context).await?;
     let (mut groups, mut reports): (Vec<Group>, Vec<Report>) = (Vec::new(), Vec::new());
     let history = record::History::read(&context.engine).await?;
+    let held = candidates.held(&history);
     for standing in standings {
-        match standing.decide(&context, &history) {
+        match standing.decide(&context, &history, &held) {
             Standing::Decided(report, error) => {
                 run.errors.extend(error);
                 reports.push(*report);
