@@ -207,6 +207,17 @@ class Updates(UpdateTest):
         self.assertNotEqual(self.image_id(image), before[1])
 
     def test_one_that_fails_does_not_hinder_the_others(self):
+    def test_a_unit_that_does_not_start_again_is_told_with_why_it_was_to_go_back(self):
+        # It starts twice: with the old image, and with the new one.
+        starts = self.temporary_folder() / "starts"
+        condition = f"ExecStartPre=/bin/sh -c 'echo >>{starts}; test $$(wc -l <{starts}) -le 2'\n"
+        unit = self.serve("neither", self.image("neither"), service=condition)
+        self.image("neither", "exits")
+        self.assertEqual(self.update(status=125), {unit: "failed"})
+        reason = self.history(unit)[0]["Reason"]
+        self.assertIn("during rollback", reason)
+        self.assertIn("did not stay up", reason)
+
         good, bad = self.image("some"), self.image("others")
         units = [self.serve("some", good), self.serve("others", bad)]
         for name in ("some", "others"):

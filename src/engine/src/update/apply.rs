@@ -261,7 +261,8 @@ pub(super) async fn take_back(
         match result {
             Ok(()) => entry.end(Outcome::RolledBack, why),
             Err(Fault::Unit(words)) => {
-                let text = format!("restarting unit {} during rollback: {words}", entry.unit);
+                let why = why.map(|why| format!("; it was to go back because {why}")).unwrap_or_default();
+                let text = format!("restarting unit {} during rollback: {words}{why}", entry.unit);
                 entry.end(Outcome::Failed, Some(text));
             }
             Err(Fault::Engine(error)) => return Err(error),
