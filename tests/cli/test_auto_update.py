@@ -177,6 +177,16 @@ class Updates(UpdateTest):
         self.assertEqual(self.running(unit)[1], before[1])
         self.assertEqual(run("systemctl", "--user", "is-active", unit).stdout.strip(), "active")
 
+    def test_a_unit_that_does_one_thing_and_is_done_is_good_when_that_went_well(self):
+        unit = self.serve("once", self.image("once"), service="Type=oneshot\n", command="sleep 3")
+        # It takes part while it runs.
+        for files, outcome in (((), "true"), (("bin/sleep",), "rolled back")):
+            run("systemctl", "--user", "restart", "--no-block", unit)
+            wait_until(lambda: self.running(unit), "it runs")
+            self.image("once", *files)
+            with self.subTest(outcome=outcome):
+                self.assertEqual(self.update(), {unit: outcome})
+
     def test_an_image_that_is_not_healthy_is_taken_back(self):
         image = self.image("ill")
         health = "HealthCmd=test ! -e /ill\nHealthInterval=1s\nHealthRetries=1\n"

@@ -64,6 +64,9 @@ pub(super) async fn restart(context: &Context, unit: &str) -> Result<(), Fault> 
 /// Sees whether the unit and its container, which is to run `image`, stay as they are.
 pub(super) async fn judge(context: &Context, unit: &str, image: Digest) -> Result<(), Fault> {
     let mut manager = UserManager::connect().await?;
+    if manager.service_property::<String>(unit, "Type").await.is_ok_and(|kind| kind == "oneshot") {
+        return judge_once(&mut manager, unit).await;
+    }
     let began = Instant::now();
     let mut seen: Option<Vec<(ContainerId, Process)>> = None;
     loop {
@@ -106,6 +109,16 @@ pub(super) async fn judge(context: &Context, unit: &str, image: Digest) -> Resul
         }
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+/// The same of a unit whose container does one thing and is done: its job has ended by now, and it is good if that went well.
+async fn judge_once(manager: &mut UserManager, unit: &str) -> Result<(), Fault> {
+    let result: String = manager.service_property(unit, "Result").await?;
+    if result == "success" {
+        return Ok(());
+    }
+    let why = cause(manager, unit).await;
+    Err(Fault::Unit(format!("{unit} did not do what it does once{why}")))
 }
 
 /// The containers of a unit that run.
