@@ -589,6 +589,8 @@ class Timer(UpdateTest):
         self.assertEqual(run("systemctl", "--user", "is-active", "haulout-auto-update.timer").stdout.strip(), "inactive")
         self.assertEqual(list(SERVICES.glob("haulout-auto-update*")), [])
 
+        # What is off already.
+        self.assertEqual(self.haulout("auto-update", "disable").stderr, "")
     def test_an_update_is_notified_and_taken_back_by_a_click(self):
         unit = self.serve("click", self.image("click"))
         before = self.running(unit)

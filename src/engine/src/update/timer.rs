@@ -122,12 +122,15 @@ pub async fn enable(bin: &Path) -> Result<(), TimerError> {
 /// Has them not made by themselves any more.
 pub async fn disable() -> Result<(), TimerError> {
     let mut manager = UserManager::connect().await?;
-    for unit in [TIMER, NOTICE] {
-        if manager.units(&[unit.to_owned()]).await?.first().is_some_and(|state| state.active == "active") {
-            manager.do_job(Job::Stop, unit, PATIENCE).await?;
+    // Where nobody has switched it on, they may not even be there.
+    for state in manager.units(&[TIMER, NOTICE].map(str::to_owned)).await? {
+        if state.active == "active" {
+            manager.do_job(Job::Stop, &state.name, PATIENCE).await?;
+        }
+        if state.load != "not-found" {
+            manager.enable(&[&state.name], false).await?;
         }
     }
-    manager.enable(&[TIMER, NOTICE], false).await?;
     let own = OwnUnits::find()?;
     for (name, _) in UNITS.into_iter().chain([(DROP_IN, "")]) {
         own.remove(name)?;
