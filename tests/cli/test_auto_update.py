@@ -207,16 +207,6 @@ class Updates(UpdateTest):
         self.assertIn("timeout", self.rows[unit]["Reason"])
         self.assertEqual(self.running(unit)[1], before[1])
 
-    def test_without_rollback_a_bad_image_stays_and_that_is_an_error(self):
-        image = self.image("stays")
-        unit = self.serve("stays", image)
-        before = self.running(unit)
-        self.image("stays", "exits")
-        self.assertEqual(self.update("--rollback=false", status=125), {unit: "failed"})
-        self.assertIn(f"restarting unit {unit} during update", self.said)
-        self.assertNotEqual(self.image_id(image), before[1])
-
-    def test_one_that_fails_does_not_hinder_the_others(self):
     def test_a_unit_that_does_not_start_again_is_told_with_why_it_was_to_go_back(self):
         # It starts twice: with the old image, and with the new one.
         starts = self.temporary_folder() / "starts"
@@ -228,6 +218,16 @@ class Updates(UpdateTest):
         self.assertIn("during rollback", reason)
         self.assertIn("did not stay up", reason)
 
+    def test_without_rollback_a_bad_image_stays_and_that_is_an_error(self):
+        image = self.image("stays")
+        unit = self.serve("stays", image)
+        before = self.running(unit)
+        self.image("stays", "exits")
+        self.assertEqual(self.update("--rollback=false", status=125), {unit: "failed"})
+        self.assertIn(f"restarting unit {unit} during update", self.said)
+        self.assertNotEqual(self.image_id(image), before[1])
+
+    def test_one_that_fails_does_not_hinder_the_others(self):
         good, bad = self.image("some"), self.image("others")
         units = [self.serve("some", good), self.serve("others", bad)]
         for name in ("some", "others"):
@@ -309,6 +309,13 @@ class Decisions(UpdateTest):
         self.assertEqual(self.update("apply", unit), {unit: "true"})
         self.assertNotEqual(self.running(unit)[1], before[1])
 
+    def test_who_asks_for_a_unit_hears_why_it_cannot_be_updated(self):
+        unit = self.serve("odd", BUSYBOX, policy="sometimes")
+        self.serve("odder", BUSYBOX, policy="never")
+        self.update("apply", unit, status=125)
+        self.assertIn('invalid auto-update policy "sometimes"', self.said)
+        self.assertNotIn("never", self.said)
+
     def test_a_unit_that_is_held_is_left_until_it_is_released_or_its_date(self):
         unit = self.serve("held", self.image("held"))
         before = self.running(unit)
@@ -325,34 +332,6 @@ class Decisions(UpdateTest):
         wait_until(lambda: unit not in self.haulout("auto-update", "hold").stdout, "the hold has ended")
         self.assertEqual(self.update(), {unit: "true"})
 
-    def test_a_unit_is_meant_by_its_file_s_name_and_by_one_with_a_dot(self):
-        unit = self.serve("dotted.name", self.image("dotted"), extra="ServiceName=test-au-dots.of\n", start="test-au-dots.of.service")
-        self.image("dotted")
-        for name in ("test-au-dotted.name.container", "test-au-dots.of", unit):
-            held = self.haulout("auto-update", "hold", name)
-    def test_who_asks_for_a_unit_hears_why_it_cannot_be_updated(self):
-        unit = self.serve("odd", BUSYBOX, policy="sometimes")
-        self.serve("odder", BUSYBOX, policy="never")
-        self.update("apply", unit, status=125)
-        self.assertIn('invalid auto-update policy "sometimes"', self.said)
-        self.assertNotIn("never", self.said)
-
-            self.assertEqual(held.stderr, "")
-            self.assertEqual(self.update(), {unit: "held"})
-            self.haulout("auto-update", "release", name)
-        self.assertEqual(self.update("apply", "test-au-dotted.name.container"), {unit: "true"})
-        self.haulout("auto-update", "rollback", "test-au-dots.of")
-        shown = self.haulout("auto-update", "history", "--format", "{{.Updated}}", "test-au-dotted.name.container").stdout
-        self.assertEqual(shown.split("\n")[:2], ["rolled back", "true"])
-
-    def test_what_is_typed_wrong_is_told_before_anything_is_done(self):
-        unit = self.serve("typed", self.image("typed"))
-        before = self.running(unit)
-        self.image("typed")
-        self.assertIn("template", self.haulout("auto-update", "--format", "{{", status=125).stderr)
-        self.assertEqual(self.running(unit), before)
-        for name in ("", "a b", "a/b"):
-            self.assertIn(f'"{name}" cannot be the name of a unit', self.haulout("auto-update", "hold", name, status=125).stderr)
     def test_a_unit_that_is_held_goes_on_with_its_image_though_another_has_the_same(self):
         image = self.image("shared")
         held, other = self.serve("shared-held", image), self.serve("shared-other", image)
@@ -367,6 +346,28 @@ class Decisions(UpdateTest):
         self.haulout("auto-update", "release", held)
         self.assertEqual(self.update(), {held: "true", other: "true"})
 
+    def test_a_unit_is_meant_by_its_file_s_name_and_by_one_with_a_dot(self):
+        unit = self.serve("dotted.name", self.image("dotted"), extra="ServiceName=test-au-dots.of\n", start="test-au-dots.of.service")
+        self.image("dotted")
+        for name in ("test-au-dotted.name.container", "test-au-dots.of", unit):
+            held = self.haulout("auto-update", "hold", name)
+            self.assertEqual(held.stderr, "")
+            self.assertEqual(self.update(), {unit: "held"})
+            self.haulout("auto-update", "release", name)
+        self.assertEqual(self.update("apply", "test-au-dotted.name.container"), {unit: "true"})
+        self.haulout("auto-update", "rollback", "test-au-dots.of")
+        shown = self.haulout("auto-update", "history", "--format", "{{.Updated}}", "test-au-dotted.name.container").stdout
+        self.assertEqual(shown.split("\n")[:2], ["rolled back", "true"])
+
+    def test_what_is_typed_wrong_is_told_before_anything_is_done(self):
+        unit = self.serve("typed", self.image("typed"))
+        before = self.running(unit)
+        self.image("typed")
+        for template in ("{{", "{{.Nothing}}", "table {{.Unit.Nothing}}"):
+            self.assertIn("template", self.haulout("auto-update", "--format", template, status=125).stderr)
+            self.assertEqual(self.running(unit), before)
+        for name in ("", "a b", "a/b"):
+            self.assertIn(f'"{name}" cannot be the name of a unit', self.haulout("auto-update", "hold", name, status=125).stderr)
         self.addCleanup(run, "haulout", "auto-update", "release", "test-au-nobody")
         self.assertIn("runs no container that takes part", self.haulout("auto-update", "hold", "test-au-nobody").stderr)
         self.assertIn("--until is for units", self.haulout("auto-update", "hold", "--until", "1h", status=125).stderr)
@@ -471,6 +472,29 @@ class Interrupted(UpdateTest):
         self.assertEqual(self.running(unit)[1], before[1])
         self.assertEqual(self.history(unit)[0]["Updated"], "rolled back")
 
+    def kill_with_new_image(self, name, *files):
+        """A unit whose update was killed while the new image was being judged; the unit, and what ran before."""
+        unit = self.serve(name, self.image(name))
+        before = self.running(unit)
+        self.image(name, *files)
+        running = self.kill_at(unit, "unfinished")
+        wait_until(lambda: (now := self.running(unit)) and now[1] != before[1], "the new image runs")
+        running.kill()
+        running.wait()
+        return unit, before
+
+    def test_an_update_that_was_killed_is_finished_by_who_asks_for_it(self):
+        unit, before = self.kill_with_new_image("asked")
+        self.haulout("auto-update", "apply", unit)
+        self.assertNotEqual(self.running(unit)[1], before[1])
+        self.assertEqual([entry["Updated"] for entry in self.history(unit)], ["true"])
+
+    def test_an_update_that_was_killed_is_rolled_back_by_who_asks_for_it(self):
+        unit, before = self.kill_with_new_image("unasked")
+        self.haulout("auto-update", "rollback", unit)
+        self.assertEqual(self.running(unit)[1], before[1])
+        self.assertEqual([entry["Updated"] for entry in self.history(unit)], ["rolled back", "true"])
+
     def test_what_stopped_with_a_bad_image_runs_again_though_its_update_was_killed(self):
         unit = self.serve("falls", self.image("falls"))
         bound = "[Unit]\nBindsTo=test-au-falls.service\nAfter=test-au-falls.service\n"
@@ -507,29 +531,6 @@ class Interrupted(UpdateTest):
                 self.assertEqual(self.update(), {unit: "false"})
                 self.assertNotIn("unfinished", [entry["Updated"] for entry in self.history(unit)])
         self.assertIn("unfinished", struck, "it was never struck in the middle")
-    def kill_with_new_image(self, name, *files):
-        """A unit whose update was killed while the new image was being judged; the unit, and what ran before."""
-        unit = self.serve(name, self.image(name))
-        before = self.running(unit)
-        self.image(name, *files)
-        running = self.kill_at(unit, "unfinished")
-        wait_until(lambda: (now := self.running(unit)) and now[1] != before[1], "the new image runs")
-        running.kill()
-        running.wait()
-        return unit, before
-
-    def test_an_update_that_was_killed_is_finished_by_who_asks_for_it(self):
-        unit, before = self.kill_with_new_image("asked")
-        self.haulout("auto-update", "apply", unit)
-        self.assertNotEqual(self.running(unit)[1], before[1])
-        self.assertEqual([entry["Updated"] for entry in self.history(unit)], ["true"])
-
-    def test_an_update_that_was_killed_is_rolled_back_by_who_asks_for_it(self):
-        unit, before = self.kill_with_new_image("unasked")
-        self.haulout("auto-update", "rollback", unit)
-        self.assertEqual(self.running(unit)[1], before[1])
-        self.assertEqual([entry["Updated"] for entry in self.history(unit)], ["rolled back", "true"])
-
 
     def test_two_runs_at_once_update_once(self):
         image = self.image("twice")
@@ -588,9 +589,9 @@ class Timer(UpdateTest):
         self.haulout("auto-update", "disable")
         self.assertEqual(run("systemctl", "--user", "is-active", "haulout-auto-update.timer").stdout.strip(), "inactive")
         self.assertEqual(list(SERVICES.glob("haulout-auto-update*")), [])
-
         # What is off already.
         self.assertEqual(self.haulout("auto-update", "disable").stderr, "")
+
     def test_an_update_is_notified_and_taken_back_by_a_click(self):
         unit = self.serve("click", self.image("click"))
         before = self.running(unit)

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use futures_util::StreamExt as _;
 use haulout_engine::Engine;
 use haulout_engine::Error;
-use haulout_engine::update::{Report, Run, RunProgress};
+use haulout_engine::update::{Outcome, Policy, Report, Run, RunProgress};
 
 use crate::exit::{ENGINE, Failure};
 use crate::format::{self, Data, Struct, table};
@@ -33,8 +33,7 @@ pub async fn show(
     progress: impl futures_util::Stream<Item = Result<RunProgress, Error>> + Unpin,
     format: Option<&str>,
 ) -> Result<u8> {
-    // Before anything is restarted: what was done is told by it.
-    format::check("auto-update", format)?;
+    check(format)?;
     let run = follow(progress, false).await?;
     for warning in engine.take_warnings() {
         output::warning(&warning);
@@ -59,6 +58,24 @@ pub async fn show(
             Err(Failure { status: ENGINE, message }.into())
         }
     }
+}
+
+/// Refuses a format that cannot show what a run does, before anything is restarted. That it names a field that there is not shows only
+/// when it is used.
+fn check(format: Option<&str>) -> Result<()> {
+    let report = Report {
+        container: "0".repeat(64).parse()?,
+        name: "name".parse()?,
+        image: String::new(),
+        unit: String::new(),
+        policy: Policy::Registry,
+        outcome: Outcome::Current,
+        from: None,
+        to: None,
+        reason: None,
+    };
+    format::list_of("auto-update", format, std::iter::once(row(&report)), Some(HEADINGS))?;
+    Ok(())
 }
 
 /// Follows a run to its end, showing how far it is unless it is to be `quiet`.

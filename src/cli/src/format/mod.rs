@@ -56,14 +56,6 @@ fn ranges_itself(text: &str) -> bool {
     })
 }
 
-/// Refuses a template that is none, before what it is to show is done.
-pub fn check(verb: &str, format: Option<&str>) -> Result<(), template::Error> {
-    match format.map(Format::parse) {
-        Some(Format::Template { text, .. }) => Template::parse(verb, &text).map(drop),
-        None | Some(Format::Json) => Ok(()),
-    }
-}
-
 /// What a list prints in the format that was asked for; nothing when none was, and the verb has a table of its own.
 pub fn list(
     format: Option<&str>,
