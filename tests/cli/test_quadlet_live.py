@@ -4,9 +4,11 @@
 import json
 import os
 import socket
+import time
 import unittest
 
 from cli.test_quadlet import LASTING, SERVICES, UNITS, UnitTest
+from registry import Registry
 from session import BUSYBOX, run, wait_until
 
 UNIT = f"[Container]\nImage={BUSYBOX}\nNetwork=none\nStopTimeout=5\n"
@@ -138,6 +140,40 @@ class Live(LiveTest):
         self.started.append("test-li-healthy.service")
         self.assertEqual(started.returncode, 0, started.stderr)
         self.assertEqual(self.inspect("systemd-test-li-healthy")["State"]["Health"]["Status"], "healthy")
+
+    def test_what_a_container_says_through_its_service_is_its_log(self):
+        path = self.unit("test-li-through.container", f"{UNIT}LogDriver=passthrough\nExec=sh -c 'echo first; trap \"exit 0\" TERM; sleep 1000 & wait'\n")
+        self.assertEqual(self.sync().returncode, 0)
+        self.start("test-li-through.service")
+        logs = lambda: run("haulout", "logs", "systemd-test-li-through").stdout
+        wait_until(lambda: "first\n" in logs(), "the first is logged")
+        path.write_text(path.read_text().replace("first", "second"))
+        self.sync()
+        run("systemctl", "--user", "restart", "test-li-through.service")
+        wait_until(lambda: "second\n" in logs(), "the second is logged")
+        self.assertNotIn("first", logs())
+
+    def test_a_pull_is_waited_for_longer_than_a_start_may_take(self):
+        registry = Registry(self)
+        name = f"{registry.host}/li-slow:1"
+        self.haulout("create", "--name", "maker", BUSYBOX)
+        self.haulout("cp", "/etc/hostname", "maker:/new")
+        self.haulout("commit", "--quiet", "maker", name)
+        self.haulout("push", "--quiet", "--tls-verify=false", name)
+        self.haulout("rmi", "--force", name)
+        blobs = registry.repositories["li-slow"]
+
+        def slowly(handler):
+            time.sleep(4)
+            handler.say(200, blobs[handler.path.rpartition("/")[2]], "application/octet-stream")
+
+        registry.answers = {f"blobs/{blob}": slowly for blob, data in blobs.items() if not data.startswith(b"{")}
+        self.unit("test-li-slow.container", f"[Container]\nImage={name}\nNetwork=none\nPodmanArgs=--tls-verify=false\nStopTimeout=5\n"
+                  f"Exec={LASTING}\n[Service]\nTimeoutStartSec=2\n")
+        self.assertEqual(self.sync().returncode, 0)
+        started = self.start("test-li-slow.service")
+        self.addCleanup(run, "haulout", "rmi", "--force", name)
+        self.assertEqual(started.returncode, 0, started.stderr)
 
     def test_a_unit_is_reloaded_by_a_signal_or_by_a_command(self):
         loop = "sh -c 'trap \"exit 0\" TERM; trap \"echo again >> /said\" HUP; while :; do sleep 0.1; done'"

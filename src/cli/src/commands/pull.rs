@@ -4,6 +4,7 @@
 use anyhow::{Result, anyhow, bail};
 use haulout_engine::Engine;
 use haulout_engine::image::{Location, PullOptions};
+use haulout_engine::systemd::MoreTime;
 
 use crate::exit::Failures;
 use crate::invocation::Invocation;
@@ -99,6 +100,7 @@ fn not_all_tags(transport: &str) -> Result<Vec<progress::Done>> {
 
 /// Reads the images that are elsewhere than in a registry; one answer for every name that they have.
 pub async fn from(engine: &Engine, location: Location, how: &PullOptions, quiet: bool) -> Result<Vec<progress::Done>> {
+    let _more_time = MoreTime::ask();
     progress::show(engine.images().load_from(location, how), quiet).await
 }
 
@@ -143,8 +145,9 @@ pub async fn asked(
     Ok(done)
 }
 
-/// Pulls one image, showing how far it is; answers its id and full name.
+/// Pulls one image, showing how far it is; answers its id and full name. A service that is being started is waited for meanwhile.
 pub async fn one(engine: &Engine, image: &str, how: PullOptions, quiet: bool) -> Result<progress::Done> {
+    let _more_time = MoreTime::ask();
     let done = progress::show(engine.images().pull(image, how), quiet).await?;
     match done.into_iter().next() {
         Some(done) => Ok(done),

@@ -4,9 +4,6 @@
 //! The manager wants to hear from the service's main process, which is the engine's at first: it names the monitor, which goes on
 //! from there.
 
-use std::env;
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 
 use haulout_monitor::cgroup::Cgroup;
@@ -16,9 +13,7 @@ use oci_spec::runtime::{MountBuilder, Spec};
 use super::Record;
 use super::options::{Cgroups, Options, SdNotify};
 use crate::paths::Paths;
-
-/// The variable that names the manager's socket.
-const SOCKET: &str = "NOTIFY_SOCKET";
+use crate::systemd::service::{self, SOCKET};
 
 /// Where a container has a folder with a socket of its own.
 const INSIDE: &str = "/run/notify";
@@ -31,8 +26,7 @@ pub(super) fn asked(options: &Options) -> Option<Notify> {
         SdNotify::Conmon => NotifyMode::Started,
         SdNotify::Healthy => NotifyMode::Healthy,
     };
-    let socket = env::var(SOCKET).ok().filter(|socket| !socket.is_empty())?;
-    Some(Notify { socket, mode })
+    Some(Notify { socket: service::socket()?, mode })
 }
 
 /// The cgroup that it gets: a service whose processes leave it has ended for its manager.
@@ -71,13 +65,7 @@ pub(super) fn give(spec: &mut Spec, record: &Record, paths: &Paths) {
 /// hears of it, and warns of one that is not its own. That nobody hears is the manager's business.
 pub(super) fn name_main_process(record: &Record, monitor: i32) {
     let Some(notify) = asked(&record.options) else { return };
-    let address = match notify.socket.strip_prefix('@') {
-        Some(name) => SocketAddr::from_abstract_name(name),
-        None => SocketAddr::from_pathname(&notify.socket),
-    };
-    let sent = address
-        .and_then(|address| UnixDatagram::unbound()?.send_to_addr(format!("MAINPID={monitor}").as_bytes(), &address));
-    if let Err(error) = sent {
+    if let Err(error) = service::tell(&notify.socket, &format!("MAINPID={monitor}")) {
         tracing::warn!("telling {} of the monitor: {error}", notify.socket);
     }
 }

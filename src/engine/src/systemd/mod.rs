@@ -14,6 +14,7 @@ mod own;
 mod polkit;
 mod private;
 pub(crate) mod remains;
+pub(crate) mod service;
 mod unit;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use bus::Bus;
 pub use changes::{UnitChange, changes};
 pub use own::{OwnUnits, OwnUnitsError};
 use private::{Body, Incoming, Private};
+pub use service::MoreTime;
 pub use unit::{Job, JobResult};
 
 use crate::paths::folder_of_login;
