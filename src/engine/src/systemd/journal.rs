@@ -42,16 +42,17 @@ impl Reading {
     fn arguments(&self) -> Vec<String> {
         let mut arguments = vec![format!("--lines={}", self.tail)];
         arguments.extend(self.boot.as_ref().map(|boot| format!("--boot={boot}")));
-        // To the microsecond, as systemd.time(7) has it.
-        arguments.extend(
-            self.since
-                .map(|since| format!("--since=@{}.{:06}", since.div_euclid(1_000_000), since.rem_euclid(1_000_000))),
-        );
+        arguments.extend(self.since.map(|since| format!("--since={}", moment(since))));
         if self.follow {
             arguments.push("--follow".to_owned());
         }
         arguments
     }
+}
+
+/// A time, in microseconds since 1970, as systemd.time(7) has it.
+pub(crate) fn moment(at: i64) -> String {
+    format!("@{}.{:06}", at.div_euclid(1_000_000), at.rem_euclid(1_000_000))
 }
 
 /// A time that the machine was on, of which the journal has something.

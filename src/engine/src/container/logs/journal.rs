@@ -2,6 +2,7 @@
 //! Lines in systemd's journal, read by journalctl(1).
 
 use futures_util::stream::{BoxStream, StreamExt as _};
+use haulout_monitor::process::is_root_of_machine;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
@@ -11,9 +12,32 @@ use crate::engine::Error;
 use crate::event;
 use crate::systemd::journal;
 
+/// Which lines are a container's.
+pub(super) enum Which {
+    /// Those that its monitor has written.
+    OfMonitor(ContainerId),
+    /// Those of the service whose streams it has, since it was made: nanoseconds since 1970.
+    OfService { unit: String, made: i64 },
+}
+
+impl Which {
+    /// What journalctl is told.
+    fn arguments(&self) -> Vec<String> {
+        match self {
+            Self::OfMonitor(id) => vec![format!("CONTAINER_ID_FULL={id}")],
+            Self::OfService { unit, made } => {
+                let field = if is_root_of_machine() { "_SYSTEMD_UNIT" } else { "_SYSTEMD_USER_UNIT" };
+                let since = format!("--since={}", journal::moment(made / 1000));
+                vec![since, format!("{field}={unit}"), "_TRANSPORT=stdout".to_owned()]
+            }
+        }
+    }
+}
+
 pub(super) fn lines(
     containers: Containers,
     id: ContainerId,
+    which: Which,
     options: LogOptions,
 ) -> BoxStream<'static, Result<LogLine, Error>> {
     let stream = async_stream::try_stream! {
@@ -27,7 +51,7 @@ pub(super) fn lines(
         // Once for what is there; then, as long as the container runs, what comes; then once more what came last.
         let mut follow = false;
         loop {
-            let mut child = command(&id, options, cursor.as_deref(), follow).spawn().map_err(failed)?;
+            let mut child = command(&which, options, cursor.as_deref(), follow).spawn().map_err(failed)?;
             let Some(output) = child.stdout.take() else { break };
             let mut output = BufReader::new(output).split(b'\n');
             loop {
@@ -59,9 +83,9 @@ pub(super) fn lines(
     stream.boxed()
 }
 
-fn command(id: &ContainerId, options: LogOptions, cursor: Option<&str>, follow: bool) -> Command {
+fn command(which: &Which, options: LogOptions, cursor: Option<&str>, follow: bool) -> Command {
     let mut command = journal::reader();
-    command.arg(format!("CONTAINER_ID_FULL={id}"));
+    command.args(which.arguments());
     match (cursor, options.tail) {
         (Some(cursor), _) => drop(command.arg(format!("--after-cursor={cursor}"))),
         (None, Some(tail)) => drop(command.arg(format!("--lines={tail}"))),
