@@ -592,6 +592,30 @@ class Timer(UpdateTest):
         # What is off already.
         self.assertEqual(self.haulout("auto-update", "disable").stderr, "")
 
+    def test_a_run_that_failed_is_made_again_until_it_is_switched_off(self):
+        soon = SERVICES / "haulout-auto-update.service.d/soon.conf"
+        soon.parent.mkdir()
+        self.addCleanup(run, "systemctl", "--user", "daemon-reload")
+        self.addCleanup(run, "rm", "-r", soon.parent)
+        soon.write_text("[Service]\nRestartSec=1s\n")
+        run("systemctl", "--user", "daemon-reload")
+        credentials = self.temporary_folder() / "auth.json"
+        unit = self.serve("again", self.image("again"), extra=f"Label=io.containers.autoupdate.authfile={credentials}\n")
+        self.image("again")
+        self.assertNotEqual(run("systemctl", "--user", "start", "haulout-auto-update.service").returncode, 0)
+        self.assertEqual(self.history(unit), [])
+        credentials.write_text("{}")
+        wait_until(lambda: [entry["Updated"] for entry in self.history(unit)] == ["true"], "the next run has updated it")
+        credentials.unlink()
+        soon.write_text("[Service]\nRestartSec=1h\n")
+        run("systemctl", "--user", "daemon-reload")
+        state = lambda: run("systemctl", "--user", "show", "--value", "--property=SubState", "haulout-auto-update.service").stdout
+        wait_until(lambda: state() == "dead\n", state)
+        run("systemctl", "--user", "start", "haulout-auto-update.service")
+        self.assertEqual(state(), "auto-restart\n")
+        self.haulout("auto-update", "disable")
+        self.assertEqual(state(), "dead\n")
+
     def test_an_update_is_notified_and_taken_back_by_a_click(self):
         unit = self.serve("click", self.image("click"))
         before = self.running(unit)

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::settings::{UpdateSettings, UpdateSettingsError, Window};
-use crate::systemd::{Job, JobResult, OwnUnits, OwnUnitsError, SystemdError, UserManager};
+use crate::systemd::{Job, JobResult, OwnUnits, OwnUnitsError, SystemdError, UnitState, UserManager};
 use crate::userns;
 
 /// What runs updates every day.
@@ -73,14 +73,19 @@ pub enum TimerError {
 pub async fn schedule() -> Result<Schedule, TimerError> {
     let mut manager = UserManager::connect().await?;
     let states = manager.states(&[TIMER.to_owned(), SERVICE.to_owned()]).await?;
-    let active = |name: &str| states.iter().find(|state| state.name == name).map(|state| state.active.as_str());
-    let runs = active(SERVICE) == Some("activating");
-    if active(TIMER) != Some("active") {
+    let state = |name: &str| states.iter().find(|state| state.name == name);
+    let runs = state(SERVICE).is_some_and(|state| state.active == "activating" && !is_put_off(state));
+    if state(TIMER).is_none_or(|state| state.active != "active") {
         return Ok(Schedule { runs, ..Schedule::default() });
     }
     let next = time(&mut manager, "NextElapseUSecRealtime").await;
     let last = time(&mut manager, "LastTriggerUSec").await;
     Ok(Schedule { on: true, next, last, runs })
+}
+
+/// Whether a run has failed and is made again later (systemd.service(5), `Restart=`).
+fn is_put_off(state: &UnitState) -> bool {
+    state.sub == "auto-restart"
 }
 
 /// A time that the timer knows. 0 and the largest number mean never (org.freedesktop.systemd1(5)).
@@ -123,8 +128,8 @@ pub async fn enable(bin: &Path) -> Result<(), TimerError> {
 pub async fn disable() -> Result<(), TimerError> {
     let mut manager = UserManager::connect().await?;
     // Where nobody has switched it on, they may not even be there.
-    for state in manager.units(&[TIMER, NOTICE].map(str::to_owned)).await? {
-        if state.active == "active" {
+    for state in manager.units(&[TIMER, NOTICE, SERVICE].map(str::to_owned)).await? {
+        if state.active == "active" || is_put_off(&state) {
             manager.do_job(Job::Stop, &state.name, PATIENCE).await?;
         }
         if state.load != "not-found" {
