@@ -24,6 +24,12 @@ pub const PODMAN: &str = "5.4.2";
 pub const NOT_YET: [&str; 10] =
     ["artifact", "build", "compose", "farm", "kube", "machine", "network", "play", "pod", "buildx"];
 
+/// The same of what podman has in a group, and what to do instead.
+const OTHERWISE: [(&str, &str); 2] = [
+    ("generate kube", "Haulout does not have it yet"),
+    ("generate systemd", "a unit is what `generate quadlet` prints, and `quadlet install` installs"),
+];
+
 /// What comes before a verb.
 #[derive(Args, Debug)]
 #[command(about = None, long_about = None)]
@@ -235,7 +241,12 @@ fn find<'a>(
                 invocation.path = format!("{path} {second}");
                 return Ok(Some((verb, rest)));
             }
-            return failed(format!("unrecognized command `{path} {second}`\nTry '{path} --help' for more information"));
+            let asked = format!("{first} {second}");
+            let otherwise = OTHERWISE.iter().find(|(known, _)| *known == asked);
+            let otherwise = otherwise.map(|(_, words)| format!(": {words}")).unwrap_or_default();
+            return failed(format!(
+                "unrecognized command `{path} {second}`{otherwise}\nTry '{path} --help' for more information"
+            ));
         }
         None => {}
     }
