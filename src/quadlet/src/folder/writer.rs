@@ -147,7 +147,7 @@ pub(super) fn is_part(name: &str) -> bool {
 
 pub(super) fn write_text(service: &Service, to: &mut String) {
     to.push_str(MARK);
-    to.push_str("\n#\n");
+    to.push_str(".\n# What is changed here is lost: change the file that SourcePath= names, or add to this with systemctl edit.\n");
     // A String takes whatever is written.
     let _ = service.unit.write_to(to);
 }
