@@ -433,6 +433,26 @@ class Interrupted(UpdateTest):
         self.assertEqual(self.update("--tls-verify=false"), {unit: "true"})
         self.assertEqual([entry["Updated"] for entry in self.history(unit)], ["true"])
 
+    def test_a_window_that_closes_while_the_image_is_fetched_is_kept_to(self):
+        unit, name, stalled, go_on = self.stalling()
+        before = self.running(unit)
+        # Windows are of whole minutes: one that is over soon, and not at once.
+        wait_until(lambda: time.time() % 60 < 50, "the next minute", seconds=15)
+        end = time.time() // 60 * 60 + 60
+        clock = lambda moment: time.strftime("%H:%M", time.localtime(moment))
+        CHOICE.write_text(f'{SETTINGS}windows = ["{clock(end - 3600)}-{clock(end)}"]\n')
+        running = self.spawn("haulout", "auto-update", "--unattended", "--tls-verify=false", "--format", "json")
+        self.assertTrue(stalled.wait(60))
+        wait_until(lambda: time.time() > end, "the end of the window", seconds=60)
+        go_on()
+        said, errors = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 0, errors)
+        self.assertEqual([(row["Updated"], row["Reason"]) for row in json.loads(said)],
+                         [("held", "the window for updates ended while the image was fetched")])
+        # The name stands for what runs, and the next run has it.
+        self.assertEqual((self.running(unit), self.image_id(name), self.history(unit)), (before, before[1], []))
+        self.assertEqual(self.update("--tls-verify=false"), {unit: "true"})
+
     def kill_at(self, unit, words):
         """Starts an update and kills it when the history has that unit in such words."""
         running = self.spawn("haulout", "auto-update")

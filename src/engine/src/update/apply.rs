@@ -25,6 +25,7 @@ pub(super) async fn apply(context: &Context, group: Group) -> Result<Applied, Er
         return Ok((reports, errors));
     }
     let mut entries = begun(context, &group);
+    let fetched = group.to.image.is_none();
     let image = match group.to.image {
         Some(image) => Ok(image),
         None => pull(context, &group.reference, &group.access).await,
@@ -48,6 +49,14 @@ pub(super) async fn apply(context: &Context, group: Group) -> Result<Applied, Er
     if group.members.iter().all(|target| target.from.image == Some(image)) {
         // Another manifest of what runs already.
         reports.extend(group.members.iter().map(|target| target.report(Outcome::Current, Some(to.digest), None)));
+        return Ok((reports, errors));
+    }
+    if fetched && context.is_outside_of_windows() {
+        // The window closed meanwhile. A name stands for what runs.
+        restore(context, &group.reference, &entries).await?;
+        let why = "the window for updates ended while the image was fetched".to_owned();
+        let held = |target: &Target| target.report(Outcome::Held, Some(to.digest), Some(why.clone()));
+        reports.extend(group.members.iter().map(held));
         return Ok((reports, errors));
     }
     // Not before the image is here: a run that is broken off until then has done nothing that anybody would look for, and the next one

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use futures_util::StreamExt as _;
-use jiff::{Timestamp, ZonedDateTime};
+use jiff::Timestamp;
 
 use super::checks::{Check, Checks, Latest};
 use super::record::{History, Hold};
@@ -389,7 +389,7 @@ fn withheld(
     if target.policy == Policy::Notify {
         return Some(Withheld::Told("its policy is to tell, not to do".to_owned()));
     }
-    if context.options.unattended && !context.options.dry_run && !context.settings.is_open(&ZonedDateTime::now()) {
+    if context.is_outside_of_windows() {
         return Some(Withheld::Held("it is outside of the windows for updates".to_owned()));
     }
     None

@@ -24,6 +24,7 @@ pub mod timer;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::ZonedDateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::container::{ContainerId, ContainerName, Options};
@@ -331,6 +332,11 @@ impl Context {
 
     fn say(&self, progress: RunProgress) {
         self.reporter.say(progress);
+    }
+
+    /// Whether nothing may be restarted now, because nobody asked for it and it is outside of the windows.
+    fn is_outside_of_windows(&self) -> bool {
+        self.options.unattended && !self.options.dry_run && !self.settings.is_open(&ZonedDateTime::now())
     }
 }
 

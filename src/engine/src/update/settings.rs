@@ -10,6 +10,7 @@ use std::{fs, io};
 use jiff::ZonedDateTime;
 use jiff::civil::{Time, Weekday};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::config::own;
 
@@ -63,10 +64,18 @@ pub enum UpdateSettingsError {
     },
 }
 
+/// The file as it is written; what the other keys say is for others, but one that nobody knows is a mistake in writing.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
     #[serde(rename = "auto-update")]
     auto_update: Option<UpdateSettings>,
+    #[serde(rename = "quadlet")]
+    _quadlet: Option<IgnoredAny>,
+    #[serde(rename = "limits")]
+    _limits: Option<IgnoredAny>,
+    #[serde(rename = "additionalimagestores")]
+    _image_stores: Option<IgnoredAny>,
 }
 
 impl UpdateSettings {
@@ -275,8 +284,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         assert_eq!(read(&file).unwrap(), None);
-        fs::write(&file, "quadlet = \"haulout\"\n").unwrap();
+        fs::write(&file, "quadlet = \"haulout\"\nadditionalimagestores = []\n[limits]\nentries = 1\n").unwrap();
         assert_eq!(read(&file).unwrap(), None);
+        fs::write(&file, "[autoupdate]\ngrace = 3\n").unwrap();
+        let error = read(&file).unwrap_err().to_string();
+        assert!(error.contains("unknown field `autoupdate`, expected one of `auto-update`"), "{error}");
         fs::write(&file, "[auto-update]\nwindows = [\"Sat,Sun\"]\ngrace = 3\n").unwrap();
         let settings = read(&file).unwrap().unwrap();
         assert_eq!((settings.windows.len(), settings.grace, settings.patience), (1, 3, 900));
