@@ -231,9 +231,12 @@ class Units(UnitTest):
             self.assertIn("accepts 1 arg(s), received 2", self.haulout("quadlet", *words, status=125).stderr)
 
     def test_a_choice_that_cannot_be_read_is_told(self):
-        self.choose("quadlet = haulout")
-        if PODMAN.exists():
-            self.assertIn(f"{CHOICE} cannot be read", self.haulout("quadlet", "sync", status=125).stderr)
+        for choice, why in (("quadlet = haulout", "TOML parse error at line 1"),
+                            ('quadlet = "podmann"', 'quadlet is "haulout" or "podman", not "podmann"')):
+            self.choose(choice)
+            if PODMAN.exists():
+                told = self.haulout("quadlet", "sync", status=125).stderr
+                self.assertIn(f"{CHOICE} does not say who makes the services: {why}", told)
 
     @unittest.skipUnless(PODMAN.exists(), "needs Podman's generator")
     def test_where_podman_s_generator_makes_the_services_ours_stands_back(self):

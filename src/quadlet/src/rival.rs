@@ -12,6 +12,9 @@ use crate::home;
 /// Where systemd looks for generators (systemd.generator(7)).
 const GENERATORS: [&str; 4] = ["/run/systemd", "/etc/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
 
+/// Who can be chosen to make the services.
+const CHOICES: [&str; 2] = ["haulout", "podman"];
+
 /// Who makes the services.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Maker {
@@ -51,12 +54,18 @@ fn generator(name: &str, user: bool) -> Option<PathBuf> {
     (!masked).then_some(first)
 }
 
-/// The first file in which a choice may stand that cannot be read as TOML, and why: what it says does not count.
+/// The first file in which a choice may stand that cannot be read as TOML or chooses nobody, and why: what it says does not count.
 pub fn broken_choice(user: bool) -> Option<(PathBuf, String)> {
     files(user).find_map(|file| {
         let text = fs::read_to_string(&file).ok()?;
-        let error = text.parse::<toml::Table>().err()?;
-        Some((file, error.to_string().trim_end().to_owned()))
+        let why = match text.parse::<toml::Table>() {
+            Err(error) => error.to_string().trim_end().to_owned(),
+            Ok(table) => match table.get("quadlet")? {
+                said if said.as_str().is_some_and(|said| CHOICES.contains(&said)) => return None,
+                said => format!("quadlet is \"haulout\" or \"podman\", not {said}"),
+            },
+        };
+        Some((file, why))
     })
 }
 

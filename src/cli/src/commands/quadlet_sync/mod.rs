@@ -40,7 +40,7 @@ pub struct Args {
 pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
     if let Maker::Podman(by) = rival::maker(units::is_of_user()) {
         if let Some((file, why)) = rival::broken_choice(units::is_of_user()) {
-            bail!("{} cannot be read, so who makes the services is not known: {why}", file.display());
+            bail!("{} does not say who makes the services: {why}", file.display());
         }
         let choice = "to have Haulout make them, write quadlet = \"haulout\" to ~/.config/haulout/config.toml";
         let message = format!("{} makes the services of these units; {choice}", by.display());
