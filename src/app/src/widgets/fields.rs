@@ -11,6 +11,9 @@ use relm4::{adw, gtk};
 use super::icon_button::{self, Wordless as _};
 use crate::language::is_right_to_left;
 
+/// How many characters a port's field is wide at least. It grows; this is for large text in a narrow window.
+const PORT_WIDTH: i32 = 4;
+
 /// What rows that can be taken away share: a box of fields, a button that takes the row away, a line for what is wrong.
 pub struct Frame {
     pub row: adw::PreferencesRow,
@@ -105,9 +108,8 @@ impl Frame {
 
     /// Fills the row with the fields of a published port: its protocol is one of `protocols`.
     pub fn port(&self, protocols: &[&str], told: &Told) -> PortFields {
-        // They grow; this is for large text in a narrow window.
-        let host = self.entry(&gettext("Host port"), 4, told);
-        let container = self.entry(&gettext("Container port"), 4, told);
+        let host = self.entry(&gettext("Host port"), PORT_WIDTH, told);
+        let container = self.entry(&gettext("Container port"), PORT_WIDTH, told);
         let names: Vec<String> = protocols.iter().map(|protocol| protocol.to_uppercase()).collect();
         let protocol = gtk::DropDown::from_strings(&names.iter().map(String::as_str).collect::<Vec<_>>());
         protocol.set_valign(gtk::Align::Center);
