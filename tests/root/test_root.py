@@ -29,6 +29,31 @@ class Root(SessionTest):
         done = self.haulout("run", "--rm", "--network", "host", BUSYBOX, "readlink", "/proc/self/ns/net")
         self.assertEqual(done.stdout.strip(), own)
 
+    def test_where_the_generator_is_installed_sync_leaves_the_services_to_it(self):
+        unit = Path("/etc/containers/systemd/test-haulout-sync.container")
+        written = Path("/etc/systemd/system/test-haulout-sync.service")
+        made = Path("/run/systemd/generator.early/test-haulout-sync.service")
+        generator = Path("/run/systemd/system-generators/haulout-system-generator")
+        choice = Path("/etc/haulout/config.toml")
+        self.addCleanup(run, "systemctl", "daemon-reload")
+        for path, text in ((unit, f"[Container]\nImage={BUSYBOX}\n"), (choice, 'quadlet = "haulout"\n')):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            self.addCleanup(path.unlink)
+        self.addCleanup(written.unlink, missing_ok=True)
+        self.haulout("quadlet", "sync")
+        self.assertTrue(written.exists())
+        generator.parent.mkdir(exist_ok=True)
+        generator.symlink_to(shutil.which("haulout-generator"))
+        self.addCleanup(generator.unlink)
+        told = self.haulout("quadlet", "sync").stdout
+        self.assertEqual(told, f"{generator} makes the services of these units\nremoved test-haulout-sync.service\n")
+        self.assertEqual((written.exists(), made.exists()), (False, True))
+        # A unit that came since.
+        made.unlink()
+        self.haulout("quadlet", "sync")
+        self.assertTrue(made.exists())
+
     def test_a_published_port_is_served_after_every_start(self):
         serve = ["sh", "-c", "while :; do echo hello | nc -l -p 80; done"]
         self.haulout("run", "--detach", "--name", "c", "--publish", "127.0.0.1::80", BUSYBOX, *serve)

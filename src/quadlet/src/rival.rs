@@ -38,7 +38,12 @@ pub fn maker(user: bool) -> Maker {
 /// Whether systemd makes the services itself when it is reloaded: by our generator, or by Podman's where that one makes them. Where it
 /// does not, `haulout quadlet sync` does.
 pub fn is_generated(user: bool) -> bool {
-    matches!(maker(user), Maker::Podman(_)) || generator("haulout", user).is_some()
+    matches!(maker(user), Maker::Podman(_)) || own(user).is_some()
+}
+
+/// Our generator, where it is installed.
+pub fn own(user: bool) -> Option<PathBuf> {
+    generator("haulout", user)
 }
 
 fn podman(user: bool) -> Option<PathBuf> {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use haulout_engine::systemd::UserManager;
 use haulout_engine::{update, userns};
+use haulout_quadlet::folder::Kept;
 use haulout_quadlet::search::{self, Found};
 use haulout_quadlet::{Changes, Outcome, SearchPath, ServiceFolder, Settings, Source, UnitName, generate, rival};
 
@@ -105,6 +106,11 @@ pub const NAMES: &str =
 /// Writes the services that became of units, for who cannot install the generator. A unit with a mistake keeps the service that it had.
 pub fn sync(units: &Units, outcomes: &[Outcome<'_>]) -> Result<Changes> {
     Ok(ServiceFolder::at(own_folder()?).sync_outcomes(&units.found, outcomes)?)
+}
+
+/// Removes the services that [`sync`] has written: they would outrank what the generator makes.
+pub fn retire() -> Result<Changes> {
+    Ok(ServiceFolder::at(own_folder()?).sync(&[], &Kept::default())?)
 }
 
 /// Has systemd read the services that [`sync`] wrote.

@@ -4,8 +4,8 @@
 mod watch;
 
 use anyhow::{Result, bail};
+use haulout_quadlet::Changes;
 use haulout_quadlet::rival::{self, Maker};
-use haulout_quadlet::{Changes, Outcome};
 
 use crate::commands::quadlet_check;
 use crate::exit::{ENGINE, Failure};
@@ -23,6 +23,8 @@ pub const USAGE: &str = "[options]";
 ///
 /// With --watch, systemd does it by itself from now on: haulout-quadlet-sync.path has it watch the folders of your units, and nothing of
 /// haulout's runs meanwhile. What --watch has begun, --no-watch ends.
+///
+/// Where the generator is installed it makes the services, and systemd is told to run it; those that were written before go.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Do not have systemd read the services
@@ -49,6 +51,10 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
     if args.no_watch {
         watch::end().await?;
     }
+    let generator = rival::own(units::is_of_user());
+    if let Some(by) = &generator {
+        output::line(&format!("{} makes the services of these units", by.display()))?;
+    }
     let watched = args.watch || watch::is_on()?;
     let (mut mistakes, mut foreign) = (String::new(), Vec::new());
     loop {
@@ -59,7 +65,11 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
             output::error(&found);
             mistakes = found;
         }
-        let changes = write(&units, &outcomes, !args.no_reload).await?;
+        let changes = if generator.is_some() { units::retire()? } else { units::sync(&units, &outcomes)? };
+        output::print(&told(&changes))?;
+        if !args.no_reload && (generator.is_some() || changes.are_to_be_told()) {
+            units::tell().await?;
+        }
         // While systemd reloads it does not watch, and what came into a new folder came before that was watched.
         let again = watched && (watch::over(&units.found.watched).await? || changes.any());
         if changes.foreign != foreign {
@@ -73,16 +83,6 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
             return Ok(u8::from(!foreign.is_empty() || broken));
         }
     }
-}
-
-/// Writes the services that became of the units, and says what has changed.
-async fn write(units: &Units, outcomes: &[Outcome<'_>], reload: bool) -> Result<Changes> {
-    let changes = units::sync(units, outcomes)?;
-    output::print(&told(&changes))?;
-    if changes.are_to_be_told() && reload {
-        units::tell().await?;
-    }
-    Ok(changes)
 }
 
 fn told(changes: &Changes) -> String {
