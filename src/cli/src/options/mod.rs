@@ -260,6 +260,8 @@ mod tests {
     fn nothing_said_is_podmans_default() {
         let expected = Options { image: "img".into(), command: vec!["cmd".into()], ..Options::default() };
         let expected = Options { log: Log { driver: LogDriver::Default, ..Log::default() }, settled: true, ..expected };
+        // What it is called in.
+        let expected = Options { create_folder: std::env::current_dir().ok(), ..expected };
         assert_eq!(options(&[]).unwrap(), expected);
     }
 
