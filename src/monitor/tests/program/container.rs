@@ -258,7 +258,8 @@ impl Container {
         assert!(!self.config.bundle.exists(), "the runtime folder is still there");
         let states: Vec<_> = fs::read_dir(self.folder.path().join("crun")).unwrap().collect();
         assert!(states.is_empty(), "the runtime still knows it: {states:?}");
-        assert_eq!(processes_with(&self.config.id), Vec::<String>::new());
+        // What was killed may take a moment to die.
+        eventually("the end of its processes", || processes_with(&self.config.id).is_empty());
     }
 }
 
