@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::container::{ContainerId, ContainerName, Options};
 use crate::digest::Digest;
-use crate::engine::{Engine, Error, Progress};
+use crate::engine::{Engine, Error, Progress, chain};
 use crate::image::progress::{self, Reporter};
 use crate::image::reference::Name;
 use crate::image::{PullOptions, PullProgress};
@@ -369,9 +369,14 @@ async fn run(engine: Engine, options: RunOptions, reporter: Reporter<RunProgress
     let mut applied =
         futures_util::stream::iter(groups).map(|group| apply::apply(&context, group)).buffer_unordered(AT_ONCE);
     while let Some(done) = applied.next().await {
-        let (done, errors) = done?;
-        reports.extend(done);
-        run.errors.extend(errors);
+        match done {
+            Ok((done, errors)) => {
+                reports.extend(done);
+                run.errors.extend(errors);
+            }
+            // What it had begun is in the database, and finished by the next run; the others go on.
+            Err(error) => run.errors.push(chain(&error)),
+        }
     }
     drop(applied);
     // In the order in which the containers were made, whatever was done first.
