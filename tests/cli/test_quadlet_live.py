@@ -227,6 +227,18 @@ class Live(LiveTest):
         self.assertNotEqual(after["Id"], before)
         self.assertIn("NEW=1", after["Config"]["Env"])
 
+    def test_nothing_is_left_that_systemd_has_to_kill_when_a_unit_stops(self):
+        self.unit("test-li-stops.container", f"{UNIT}Exec={LASTING}\n")
+        self.sync()
+        since = time.time()
+        for _ in range(10):
+            self.assertEqual(self.start("test-li-stops.service").returncode, 0)
+            run("systemctl", "--user", "stop", "test-li-stops.service")
+        run("journalctl", "--user", "--sync")
+        said = run("journalctl", "--user", "--output=cat", f"--since=@{since:.6f}", "--unit=test-li-stops.service").stdout
+        self.assertEqual(said.count("Stopped "), 10, said)
+        self.assertNotIn("Killing process", said)
+
     def test_two_hundred_units_start_and_stop_at_once(self):
         names = [f"test-li-many{number}" for number in range(200)]
         for name in names:

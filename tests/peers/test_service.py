@@ -45,6 +45,22 @@ class Service(PeerTest):
         self.assertGreaterEqual(journal.count("Started "), len(names), journal)
         self.assertNotIn("not our child", journal)
 
+    def test_a_container_that_goes_when_it_ends_has_gone_when_its_service_has_ended(self):
+        # Nothing is killed that is about to end, which systemd would say, and it might have been what removes the container.
+        kills = []
+        for mode in ("control-group", "mixed"):
+            for number in range(5):
+                name = f"haulout-goes-{mode}-{os.getpid()}-{number}"
+                started = self.service(name, "haulout", "run", "--rm", "--detach", "--name", name, "--sdnotify", "conmon", "--network",
+                                       "none", BUSYBOX, "sleep", "0.2", properties=["Type=notify", "NotifyAccess=all", f"KillMode={mode}"])
+                self.assertEqual(started.returncode, 0, started.stderr)
+                wait_until(lambda name=name: self.shown(name, "ActiveState") == "inactive", "the service's end")
+                self.assertNotEqual(run("haulout", "container", "exists", name).returncode, 0, mode)
+                run("journalctl", "--user", "--sync")
+                journal = run("journalctl", "--user", "--boot", "--output", "cat", f"USER_UNIT={name}.service").stdout
+                kills += [line for line in journal.splitlines() if "Killing process" in line]
+        self.assertEqual(kills, [])
+
     def test_a_service_is_ready_when_its_container_is_well(self):
         name = "haulout-healthy"
         done = self.service(name, "haulout", "run", "--rm", "--detach", "--name", name, "--sdnotify", "healthy", "--health-cmd",

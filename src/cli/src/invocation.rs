@@ -153,7 +153,16 @@ fn call(words: impl Iterator<Item = OsString>) -> Result<u8> {
         // Before there is a second thread: the runtime below makes some.
         invocation.steps = Some(Steps::fork().context("forking the process that enters the user namespace")?);
     }
-    (verb.run)(&matches, &invocation)
+    let done = (verb.run)(&matches, &invocation);
+    if let Some(steps) = invocation.steps.as_ref().filter(|_| is_in_service()) {
+        steps.end();
+    }
+    done
+}
+
+/// Whether a service manager has started this, or who did (systemd.exec(5)): it looks at what is left.
+fn is_in_service() -> bool {
+    std::env::var_os("INVOCATION_ID").is_some()
 }
 
 /// `engine.env` of containers.conf: variables of this program's, unless they are set. A program that has threads cannot change its

@@ -36,6 +36,9 @@ pub struct Args {
     /// Only clean up when the container is in the stopped state
     #[arg(long, hide = true)]
     stopped_only: bool,
+    /// The container's monitor has nothing left to do but to wait for this
+    #[arg(long, hide = true)]
+    monitor_waits: bool,
     containers: Vec<String>,
 }
 
@@ -72,7 +75,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
 async fn clean(args: &Args, engine: &Engine, target: &Target) -> Result<(), Error> {
     let containers = engine.containers();
     let image = if args.rmi { containers.inspect(&target.id).await.ok() } else { None };
-    containers.cleanup(&target.id).await?;
+    containers.cleanup(&target.id, args.monitor_waits).await?;
     if args.rm {
         match containers.remove(&target.id, RemoveOptions::default()).await {
             // It was one that is removed when it ends.

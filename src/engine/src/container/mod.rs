@@ -457,7 +457,11 @@ impl Containers {
     }
 
     /// What the monitor asks for (`haulout container cleanup`) when a `--rm` container has ended and nobody is attached.
-    pub async fn cleanup(&self, id: &ContainerId) -> Result<(), Error> {
+    /// Where the monitor waits for it, in a service, nobody waits for the monitor.
+    pub async fn cleanup(&self, id: &ContainerId, monitor_waits: bool) -> Result<(), Error> {
+        if monitor_waits && self.record(id).await.is_ok_and(|record| record.options.remove) {
+            return self.remove_ended(id).await;
+        }
         self.clean_up(id).await
     }
 }

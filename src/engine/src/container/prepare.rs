@@ -354,6 +354,7 @@ fn monitor_config(
             words.extend(engine.told().words.iter().cloned());
             words.extend(["container".to_owned(), "cleanup".to_owned(), id.to_string()]);
             words.extend(options.remove_image.then(|| "--rmi".to_owned()));
+            words.extend(notify::asked(options).map(|_| "--monitor-waits".to_owned()));
             words
         })
     } else {

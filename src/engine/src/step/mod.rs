@@ -200,11 +200,16 @@ impl From<Failure> for Answer {
     }
 }
 
+/// How long is waited for a zygote that was told to end.
+const ENDING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
 /// The way to a zygote. Clones share it; the zygote ends with the last of them.
 #[derive(Clone, Debug)]
 pub struct Steps {
     socket: Arc<OwnedFd>,
     anchor: Arc<PathBuf>,
+    /// The zygote, where it is a child of this process.
+    child: Option<Arc<fork::Child>>,
 }
 
 /// Why a step was not done.
@@ -230,8 +235,17 @@ impl Steps {
     /// # Errors
     /// No more processes or descriptors.
     pub fn fork() -> Result<Self, StepError> {
-        // Nobody waits for it: it ends when we do.
-        Self::fork_zygote().map(|(steps, _)| steps)
+        let (steps, zygote) = Self::fork_zygote()?;
+        Ok(Self { child: Some(Arc::new(zygote)), ..steps })
+    }
+
+    /// Has the zygote that was forked end, and waits for that as long as it takes no time to speak of. It would end by itself soon after
+    /// this process; a service manager that looks in between says that it has to kill what is left.
+    pub fn end(&self) {
+        let Some(zygote) = &self.child else { return };
+        let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both);
+        let mut ended = [PollFd::new(&zygote.pidfd, PollFlags::IN)];
+        let _ = poll(&mut ended, Some(&ENDING));
     }
 
     fn fork_zygote() -> Result<(Self, fork::Child), StepError> {
@@ -245,7 +259,7 @@ impl Steps {
     /// The near end of a worker's socket (`haulout worker`, the same zygote behind a socket pair).
     pub fn over(socket: OwnedFd) -> Self {
         let anchor = Arc::new(crate::paths::runtime_of_user().join("anchor"));
-        Self { socket: Arc::new(socket), anchor }
+        Self { socket: Arc::new(socket), anchor, child: None }
     }
 
     /// The same zygote, whose steps go into the user namespace that `anchor` (a pid file) holds.

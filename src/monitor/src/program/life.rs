@@ -629,19 +629,21 @@ impl Monitor {
         }
     }
 
-    /// Has the container removed (`--rm`) if the starter has not.
+    /// Has the container removed (`--rm`) if the starter has not. In a service that is waited for: when the main process has ended its
+    /// manager kills what is left.
     fn clean_up(&mut self) {
         if self.removed {
             return;
         }
         let Some(command) = self.config.cleanup.take() else { return };
         let Some((program, arguments)) = command.split_first() else { return };
-        let _ = Command::new(program)
+        let cleaner = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .current_dir("/")
             .spawn();
+        self.cleaner = cleaner.ok().filter(|_| self.config.notify.is_some());
     }
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use haulout_monitor::cgroup::Cgroup;
@@ -90,6 +91,8 @@ pub struct Monitor {
     pub starter_told: bool,
     /// The starter removed the container.
     pub removed: bool,
+    /// What removes it (`--rm`) and is waited for.
+    pub cleaner: Option<Child>,
     pub listener: Option<UnixListener>,
     pub buffer: Vec<u8>,
     /// It did something that it does seldom, and has memory to give back.
@@ -212,6 +215,7 @@ impl Monitor {
             first_signal: None,
             starter_told: false,
             removed: false,
+            cleaner: None,
             listener: Some(listener),
             buffer: vec![0; BUFFER],
             stirred: false,
@@ -241,6 +245,9 @@ impl Monitor {
                 self.advance();
             }
             if self.phase.is_over() {
+                if let Some(mut cleaner) = self.cleaner {
+                    let _ = cleaner.wait();
+                }
                 let exit = self.last_run.exit.as_ref().and_then(|exit| exit.status);
                 return exit.and_then(|status| u8::try_from(status).ok()).unwrap_or_default();
             }
