@@ -30,6 +30,10 @@ pub(super) fn serve(socket: OwnedFd) -> ! {
     for step in &running {
         let _ = pidfd_send_signal(&step.child.pidfd, Signal::KILL);
     }
+    // Whoever waits for this process takes nothing to be left of it.
+    for step in &running {
+        reap(&step.child);
+    }
     fork::exit(0)
 }
 
