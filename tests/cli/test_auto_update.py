@@ -308,6 +308,10 @@ class Decisions(UpdateTest):
         self.assertEqual(self.update(), {unit: "held"})
         self.assertEqual(self.update("apply", unit), {unit: "true"})
         self.assertNotEqual(self.running(unit)[1], before[1])
+        # One that does not run starts with what it ran before.
+        run("systemctl", "--user", "stop", unit)
+        self.assertEqual(self.update("rollback", unit), {unit: "rolled back"})
+        self.assertEqual(self.running(unit)[1], before[1])
 
     def test_who_asks_for_a_unit_hears_why_it_cannot_be_updated(self):
         unit = self.serve("odd", BUSYBOX, policy="sometimes")

@@ -6,6 +6,7 @@ use super::judge;
 use super::lock::Lock;
 use super::record::{self, Entry, NoUpdate};
 use super::{Context, Outcome, Report, Run, RunOptions, RunProgress, resume};
+use crate::container::Summary;
 use crate::engine::{Engine, Error};
 use crate::event::now;
 use crate::image::progress::Reporter;
@@ -55,12 +56,15 @@ pub(super) async fn by_hand(engine: Engine, unit: String, reporter: Reporter<Run
     let ended = take_back(&context, &reference, begun).await?;
     run.errors.extend(failures(&ended));
     for entry in &ended {
-        let before = containers.iter().find(|(unit, _)| *unit == entry.unit);
-        let Some(before) = before.and_then(|(_, summaries)| summaries.first()) else { continue };
+        // One that did not run has a container only now.
+        let after = judge::running(&context, &entry.unit).await?;
+        let before =
+            containers.iter().find(|(unit, _)| *unit == entry.unit).and_then(|(_, summaries)| summaries.first());
+        let Some(Summary { record, .. }) = before.or(after.first()) else { continue };
         run.reports.push(Report {
-            container: before.record.id,
-            name: before.record.name.clone(),
-            image: before.record.options.image.clone(),
+            container: record.id,
+            name: record.name.clone(),
+            image: record.options.image.clone(),
             unit: entry.unit.clone(),
             policy: entry.policy,
             outcome: entry.outcome,
