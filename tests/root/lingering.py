@@ -219,6 +219,7 @@ class InTheApp(UnitsTest):
         self.press()
         wait_until(lambda: self.at_boot() is False, "the switch is where it was")
         self.press()
+        wait_until(lambda: self.at_boot() is True, "the switch has heard of it before the question is answered")
         agent.answer(PASSWORD)
         self.stands(True)
         self.nothing_is_told()
