@@ -59,19 +59,21 @@ fn generator(name: &str, user: bool) -> Option<PathBuf> {
     (!masked).then_some(first)
 }
 
-/// The first file in which a choice may stand that cannot be read as TOML or chooses nobody, and why: what it says does not count.
+/// The file that cannot be read as TOML, or chooses nobody, before any that makes a choice, and why: what it says does not count.
 pub fn broken_choice(user: bool) -> Option<(PathBuf, String)> {
-    files(user).find_map(|file| {
-        let text = fs::read_to_string(&file).ok()?;
-        let why = match text.parse::<toml::Table>() {
-            Err(error) => error.to_string().trim_end().to_owned(),
-            Ok(table) => match table.get("quadlet")? {
-                said if said.as_str().is_some_and(|said| CHOICES.contains(&said)) => return None,
-                said => format!("quadlet is \"haulout\" or \"podman\", not {said}"),
-            },
+    for file in files(user) {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        let table = match text.parse::<toml::Table>() {
+            Ok(table) => table,
+            Err(error) => return Some((file, error.to_string().trim_end().to_owned())),
         };
-        Some((file, why))
-    })
+        match table.get("quadlet") {
+            None => {}
+            Some(said) if said.as_str().is_some_and(|said| CHOICES.contains(&said)) => return None,
+            Some(said) => return Some((file, format!("quadlet is \"haulout\" or \"podman\", not {said}"))),
+        }
+    }
+    None
 }
 
 /// The files in which a choice may stand, the first that says anything counts.

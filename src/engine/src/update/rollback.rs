@@ -51,20 +51,22 @@ pub(super) async fn by_hand(engine: Engine, unit: String, reporter: Reporter<Run
     lock.name_units(begun.iter().map(|entry| entry.unit.as_str())).await?;
     let mut containers = Vec::new();
     for entry in &begun {
-        containers.push((entry.unit.clone(), judge::running(&context, &entry.unit).await?));
+        containers.push((entry.unit.clone(), judge::running(&context, &entry.unit).await?.into_iter().next()));
     }
     let ended = take_back(&context, &reference, begun).await?;
     run.errors.extend(failures(&ended));
     for entry in &ended {
-        // One that did not run has a container only now.
-        let after = judge::running(&context, &entry.unit).await?;
-        let before =
-            containers.iter().find(|(unit, _)| *unit == entry.unit).and_then(|(_, summaries)| summaries.first());
-        let Some(Summary { record, .. }) = before.or(after.first()) else { continue };
+        let before = containers.iter_mut().find(|(unit, _)| *unit == entry.unit).and_then(|(_, found)| found.take());
+        let shown = match before {
+            Some(before) => Some(before),
+            // One that did not run has a container only now.
+            None => judge::running(&context, &entry.unit).await?.into_iter().next(),
+        };
+        let Some(Summary { record, .. }) = shown else { continue };
         run.reports.push(Report {
             container: record.id,
-            name: record.name.clone(),
-            image: record.options.image.clone(),
+            name: record.name,
+            image: record.options.image,
             unit: entry.unit.clone(),
             policy: entry.policy,
             outcome: entry.outcome,
