@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import itertools
 import json
 import ssl
 import tarfile
@@ -81,6 +82,7 @@ class Registry:
         self.blobs, self.manifests, self.answers, self.asked = {}, {}, {}, []
         # What was pushed: blobs by repository, and uploads that go on; what was asked for with its method.
         self.repositories, self.uploads, self.calls = {}, {}, []
+        self.numbers = itertools.count()
         self.mounts = True
         self.password = self.token = None
         self.lock = threading.Lock()
@@ -94,8 +96,17 @@ class Registry:
 
             do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_GET
 
+            def parse_request(self):
+                self.sent = None
+                return super().parse_request()
+
             def body(self):
-                """What was sent."""
+                """What was sent, however often that is wanted."""
+                if self.sent is None:
+                    self.sent = self.whole_body()
+                return self.sent
+
+            def whole_body(self):
                 if "chunked" not in self.headers.get("Transfer-Encoding", ""):
                     return self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 data = b""
@@ -109,6 +120,9 @@ class Registry:
                 pass
 
             def say(self, status, body=b"", media_type="application/json", length=None, **headers):
+                # As proxies before registries do (lingering close): what is left of a request would be taken for the next one, and the
+                # connection reset before the answer is read.
+                self.body()
                 self.send_response(status)
                 self.send_header("Content-Type", media_type)
                 self.send_header("Content-Length", str(len(body) if length is None else length))
@@ -205,7 +219,7 @@ class Registry:
             if data is not None and self.mounts:
                 self.repositories.setdefault(repository, {})[query["mount"]] = data
                 return handler.say(201)
-            number = str(len(self.uploads))
+            number = str(next(self.numbers))
             self.uploads[number] = b""
             return handler.say(202, Location=f"/v2/{repository}/uploading/{number}?state=x")
         if "/uploading/" in path:
