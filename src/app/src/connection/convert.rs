@@ -61,7 +61,9 @@ fn why_not_pulled(error: &PullError) -> Reason {
     use image::Reason as Told;
     let (PullError::Source { source, .. } | PullError::Copy { source, .. }) = error else { return Reason::Other };
     match source {
-        RegistryError::Ping { registry, source, .. } if matches!(**source, Told::Connection(_)) => {
+        RegistryError::Ping { registry, source, .. } | RegistryError::Broken { registry, source, .. }
+            if matches!(**source, Told::Connection(_)) =>
+        {
             Reason::Unreachable(registry.clone())
         }
         RegistryError::Manifest { source, .. }

@@ -68,6 +68,18 @@ pub enum RegistryError {
         /// Why.
         source: Box<Reason>,
     },
+    /// It was spoken to, and then a request came to nothing; Podman's words.
+    #[error("{method} {url:?}")]
+    Broken {
+        /// `host[:port]`.
+        registry: String,
+        /// How it was asked: `Get`, `Patch`.
+        method: String,
+        /// What it was asked for.
+        url: String,
+        /// Why.
+        source: Box<Reason>,
+    },
     /// A manifest.
     #[error("reading manifest {wanted} in {repository}")]
     Manifest {
@@ -223,6 +235,7 @@ impl RegistryError {
         match self {
             Self::Tls { .. } => false,
             Self::Ping { source, .. }
+            | Self::Broken { source, .. }
             | Self::Manifest { source, .. }
             | Self::Config { source, .. }
             | Self::Blob { source, .. }

@@ -100,12 +100,13 @@ impl Repository {
 
     /// Asks once, by HTTPS, or by HTTP where that is allowed and HTTPS is not spoken.
     async fn ask(&self, request: &Request, mut body: Option<Body>) -> Result<Response, RegistryError> {
-        let schemes: &[&'static str] = match self.0.line.scheme.get() {
+        let spoken = self.0.line.scheme.get();
+        let schemes: &[&'static str] = match spoken {
             Some(&"http") => &["http"],
             None if self.0.line.insecure => &["https", "http"],
             _ => &["https"],
         };
-        let mut first = None;
+        let mut failed = None;
         for scheme in schemes {
             let url = self.url(scheme, &request.path);
             let mut builder = self.0.line.client.request(request.method.clone(), &url);
@@ -132,11 +133,14 @@ impl Repository {
                     let registry = self.0.place.registry().to_owned();
                     let source = Reason::Connection(words(&error)).into();
                     // Where both fail it is the second that says why: nobody who allows HTTP expects HTTPS.
-                    first = Some(RegistryError::Ping { registry, url, source });
+                    failed = Some(match spoken {
+                        None => RegistryError::Ping { registry, url, source },
+                        Some(_) => RegistryError::Broken { registry, method: go_name(&request.method), url, source },
+                    });
                 }
             }
         }
-        Err(first.unwrap_or_else(|| RegistryError::Tls {
+        Err(failed.unwrap_or_else(|| RegistryError::Tls {
             registry: self.0.place.registry().to_owned(),
             message: "there is no way to speak to it".to_owned(),
         }))
@@ -184,4 +188,10 @@ impl Repository {
             _ => Err(Reason::Connection(format!("the registry wants to go on unencrypted, at {url}"))),
         }
     }
+}
+
+/// `Patch` of `PATCH`: how Go writes a method in an error, and so Podman.
+fn go_name(method: &Method) -> String {
+    let (first, rest) = method.as_str().split_at(1);
+    first.to_owned() + &rest.to_ascii_lowercase()
 }

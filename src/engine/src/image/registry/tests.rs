@@ -19,6 +19,8 @@ enum Answer {
     Breaks(usize, Vec<u8>),
     /// The same, and then nothing for ever.
     Stalls(usize, Vec<u8>),
+    /// Nothing: the connection ends.
+    HangsUp,
 }
 
 /// A registry that gives its answers in turn, the last for ever, and remembers what it was asked.
@@ -83,6 +85,7 @@ async fn serve(mut stream: TcpStream, answers: Arc<StdMutex<VecDeque<Answer>>>, 
         }
         Answer::Breaks(length, body) => (format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n"), body, false),
         Answer::Stalls(length, body) => (format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n"), body, true),
+        Answer::HangsUp => return,
     };
     let _ = stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await;
     let _ = stream.write_all(&body).await;
@@ -177,6 +180,18 @@ async fn nobody_there_is_told_with_what_was_asked_for() {
             )
         );
     }
+}
+
+#[tokio::test]
+async fn one_that_was_there_and_hangs_up_is_told_with_the_request_that_came_to_nothing() {
+    let registry = Registry::start(vec![says(200, "{}"), Answer::HangsUp, Answer::HangsUp]).await;
+    let repository = registry.repository(Access::default());
+    repository.wanted().await.unwrap();
+    let session = Session(format!("http://{}/v2/some/app/uploads/1", registry.host));
+    let error = repository.append(&session, futures_util::stream::empty()).await.unwrap_err();
+    let expected = format!("Patch \"http://{}/v2/some/app/uploads/1\": ", registry.host);
+    assert!(words(&error).starts_with(&expected), "{}", words(&error));
+    assert!(error.may_pass());
 }
 
 #[tokio::test]

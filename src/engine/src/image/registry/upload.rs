@@ -14,7 +14,7 @@ const BYTES: &str = "application/octet-stream";
 
 /// A session in which a blob is uploaded: where its next request goes.
 #[derive(Clone, Debug)]
-pub(crate) struct Session(String);
+pub(crate) struct Session(pub(super) String);
 
 impl Repository {
     /// The length of a blob that is there.
