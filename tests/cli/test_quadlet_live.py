@@ -131,6 +131,17 @@ class Live(LiveTest):
                               "the container has the socket")
         self.assertIn("fds=1\n", logs)
 
+    def test_a_volume_of_an_image_is_there_before_the_container_that_mounts_it(self):
+        self.unit("of.image", f"[Image]\nImage={BUSYBOX}\nTLSVerify=false\n")
+        self.unit("files.volume", "[Volume]\nDriver=image\nImage=of.image\n")
+        self.unit("reader.container", UNIT + "Volume=files.volume:/v\nExec=sh -c '/v/bin/busybox touch /v/etc/mine; exec sleep inf'\n")
+        self.addCleanup(run, "haulout", "volume", "rm", "--force", "systemd-files")
+        self.haulout("quadlet", "sync")
+        self.assertEqual(self.start("reader.service").returncode, 0)
+        self.started += ["files-volume.service", "of-image.service"]
+        self.assertEqual(self.haulout("volume", "inspect", "--format", "{{.Driver}} {{.Options.image}}", "systemd-files").stdout, f"image {BUSYBOX}\n")
+        self.haulout("exec", "systemd-reader", "ls", "/v/etc/mine")
+
     def test_a_unit_is_ready_when_its_container_is_healthy(self):
         self.unit("test-li-healthy.container", f"{UNIT}Notify=healthy\nHealthCmd=test -e /well\nHealthInterval=1s\nHealthRetries=100\n"
                   "Exec=sh -c 'trap \"exit 0\" TERM; sleep 2; touch /well; sleep 1000 & wait'\n")

@@ -68,6 +68,21 @@ class OfContainers(Struck):
 
         self.faults(["haulout", "create", "--name", "victim", "--network", "none", *words], prepare, mend)
 
+    def test_a_volume_of_an_image_is_recovered_from(self):
+        command = ["haulout", "volume", "create", "--driver=image", f"--opt=image={BUSYBOX}", "victim"]
+
+        def prepare():
+            run("haulout", "volume", "rm", "victim")
+
+        def mend():
+            # It is whole, or not at all.
+            self.check(0, *command[:3], "--ignore", *command[3:])
+            self.haulout("run", "--rm", "--network", "none", "--volume", "victim:/v", BUSYBOX, "/v/bin/busybox", "true")
+            self.haulout("volume", "rm", "victim")
+            self.assertEqual([path for path in (DATA / "volumes").iterdir() if path.name != ".lock"], [])
+
+        self.faults(command, prepare, mend)
+
     def test_start_is_recovered_from(self):
         # One that ends: its monitor is traced too, and waited for.
         def mend():

@@ -4,7 +4,7 @@
 import os
 
 from peers.peers import BUSYBOX, PeerTest, run
-from session import wait_until
+from session import DATA, wait_until
 
 
 class Volumes(PeerTest):
@@ -43,6 +43,35 @@ class Volumes(PeerTest):
             run(program, "volume", "create", "edge-a")
         for line in ["ls -q --filter name!=edge-a", "ls -q --filter foo", "exists edge-a", "exists edge-", "exists edge-b", "rm edge-"]:
             self.same("volume", *line.split())
+
+    def test_a_volume_begins_with_the_files_of_an_image(self):
+        image = ["--driver=image", f"--opt=image={BUSYBOX}"]
+        wrong = [["--driver=image"], ["--driver=image", "--opt=image="], ["--driver=image", "--opt=image=localhost/nowhere"]]
+        for words in [*wrong, [*image, "--opt=o=ro"], ["--opt=image=x"], [*image, "--driver=other"]]:
+            self.same("volume", "create", *words, "edge-q")
+        for words in ([], [], ["--ignore"]):
+            self.same("volume", "create", *image, *words, "edge")
+        for words in ("driver=image", "driver=local", "name=edge"):
+            self.same("volume", "ls", "--filter", words, "--format", "{{.Driver}} {{.Name}} {{.Options}}")
+        self.same("run", "--rm", "-v", "edge:/x", BUSYBOX, "sh", "-c", "stat -c '%n %A %u %g' /x /x/* /x/bin/sh; echo kept > /x/etc/new")
+        self.same("run", "--rm", "-v", "edge:/x:ro", BUSYBOX, "cat", "/x/etc/new")
+        self.same("volume", "create", *image, "edge-a")
+        self.same("run", "--rm", "-v", "edge-a:/x", BUSYBOX, "ls", "/x/etc/new")
+
+    def test_a_volume_of_an_image_is_its_own_and_packed_as_any_other(self):
+        # Podman packs it only while it is mounted, and keeps the image as long as there is the volume.
+        self.haulout("tag", BUSYBOX, "localhost/edge:1")
+        self.haulout("volume", "create", "--driver=image", "--opt=image=localhost/edge:1", "edge")
+        self.haulout("untag", BUSYBOX, "localhost/edge:1")
+        names = run("sh", "-c", "haulout volume export edge | tar t").stdout.split()
+        self.assertIn("bin/busybox", [name.removeprefix("./") for name in names])
+
+    def test_a_volume_of_an_image_is_made_once(self):
+        words = ["haulout", "volume", "create", "--ignore", "--driver=image", f"--opt=image={BUSYBOX}", "edge"]
+        makers = [self.spawn(*words) for _ in range(6)]
+        self.assertEqual([maker.wait(timeout=60) for maker in makers], [0] * 6)
+        self.haulout("volume", "rm", "edge")
+        self.assertEqual([path.name for path in (DATA / "volumes").iterdir() if path.name.startswith((".making", ".removing", "edge"))], [])
 
     def test_a_size_that_nobody_would_keep_is_refused(self):
         for words in (["o=size=1m"], ["o=inodes=5"], ["type=bind", "device=/tmp", "o=bind,size=1m"], ["type=tmpfs", "device=tmpfs", "o=size=1m"]):

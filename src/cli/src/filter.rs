@@ -401,7 +401,8 @@ impl Volumes {
             match filter.key.as_str() {
                 "label" => has_label(&record.labels, value) != filter.negated,
                 "name" => matches(value, &record.name),
-                "driver" | "scope" => value == "local",
+                "driver" => value == record.driver(),
+                "scope" => value == "local",
                 "opt" => has_label(&record.options, value),
                 "dangling" => volume.containers.is_empty() == truth,
                 "anonymous" => record.anonymous == truth,

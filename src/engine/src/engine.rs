@@ -370,6 +370,14 @@ pub enum Error {
     /// A second volume of one name.
     #[error("volume with name {0} already exists: volume already exists")]
     VolumeExists(String),
+    /// A volume of an image that is not here.
+    #[error("looking up image {image} to create volume failed: {source}")]
+    ImageOfVolume {
+        /// The image.
+        image: String,
+        /// Why it was not found.
+        source: Box<Error>,
+    },
     /// A volume that containers have.
     #[error("volume {name} is being used by the following container(s): {containers}: volume is being used")]
     VolumeInUse {

@@ -63,7 +63,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         None if list.is_empty() => String::new(),
         None => {
             let rows: Vec<Vec<String>> =
-                list.iter().map(|volume| vec!["local".to_owned(), volume.record.name.clone()]).collect();
+                list.iter().map(|volume| vec![volume.record.driver().to_owned(), volume.record.name.clone()]).collect();
             table::table((!args.noheading).then_some(&["DRIVER", "VOLUME NAME"]), &rows)
         }
     };
@@ -86,7 +86,7 @@ pub fn data(details: &Details) -> Data {
     let owned = record.uid().is_some() || record.gid().is_some();
     Struct::of("*define.InspectVolumeData")
         .with("Name", &record.name)
-        .with("Driver", "local")
+        .with("Driver", record.driver())
         .with("Mountpoint", details.mountpoint.display().to_string())
         .with("CreatedAt", Data::Time(Some(record.created)))
         .with("Labels", record.labels.clone())

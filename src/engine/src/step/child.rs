@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal};
 use super::wire::{self, Request};
 use super::{Answer, Failure, Step, apart, fork, reap, remove};
 use crate::container::{changes, copy, files, start};
+use crate::store::driver::vfs;
 use crate::store::{mapped, pack, unpack};
 use crate::userns::{self, anchor};
 
@@ -89,6 +90,10 @@ fn act(step: Step, joined: anchor::Joined, descriptors: Vec<OwnedFd>) -> Result<
         Step::Own { path, uid, gid } => {
             std::os::unix::fs::chown(&path, uid, gid)
                 .map_err(|error| format!("giving {} to another user: {error}", path.display()))?;
+            Ok(Answer::Done)
+        }
+        Step::Flatten { lower, into } => {
+            vfs::copy(&lower, &into, true).map_err(|error| error.to_string())?;
             Ok(Answer::Done)
         }
         Step::Map(wanted) => {

@@ -67,6 +67,14 @@ pub enum Step {
         /// To which group.
         gid: Option<u32>,
     },
+    /// Copies what layers show together, and syncs it. Descriptors, if there are any, are held until that is done. Answer:
+    /// [`Answer::Done`].
+    Flatten {
+        /// The layers' folders, the uppermost first.
+        lower: Vec<PathBuf>,
+        /// The folder that the copy shall be, which is made.
+        into: PathBuf,
+    },
     /// Makes an image's files with other owners. Answer: [`Answer::Done`].
     Map(Box<crate::store::mapped::Wanted>),
     /// Fills new volumes from a container's root filesystem. Answer: [`Answer::Done`].

@@ -3,6 +3,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
@@ -14,6 +15,9 @@ pub(crate) const NEW: &str = "new";
 
 /// A volume's folder, from the moment it is being removed.
 const REMOVING: &str = ".removing-";
+
+/// A volume's folder, before it is one.
+const MAKING: &str = ".making-";
 
 /// The right to make and remove volumes' folders. Held for milliseconds, also by other processes.
 pub(crate) struct Guard<'a> {
@@ -41,6 +45,10 @@ impl<'a> Guard<'a> {
             let Some(name) = name.to_str().filter(|name| *name != ".lock") else { continue };
             if name.starts_with(REMOVING) {
                 garbage.push(entry.path());
+            } else if name.starts_with(MAKING) {
+                if File::open(entry.path())?.try_lock().is_ok() {
+                    garbage.push(entry.path());
+                }
             } else if !is_known(name) {
                 let aside = self.paths.volumes().join(format!("{REMOVING}{}", ContainerId::random()?.short()));
                 fs::rename(entry.path(), &aside)?;
@@ -84,6 +92,44 @@ impl Drop for Made<'_> {
             // Nobody has mounted it: what is in it is ours.
             let _ = fs::remove_dir_all(self.guard.paths.volume(name));
         }
+    }
+}
+
+/// A volume whose files are being copied: its folder is locked, and nobody's garbage before whoever copies has ended.
+pub(crate) struct Making {
+    folder: PathBuf,
+    lock: File,
+}
+
+impl Making {
+    /// Makes the folder, in which there are no files yet.
+    pub(crate) fn begin(guard: &Guard<'_>) -> io::Result<Self> {
+        let folder = guard.paths.volumes().join(format!("{MAKING}{}", ContainerId::random()?.short()));
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        let lock = File::open(&folder)?;
+        lock.lock()?;
+        Ok(Self { folder, lock })
+    }
+
+    /// Where the files shall be; this is not there yet.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.folder.join("_data")
+    }
+
+    /// The lock, for a step that may live longer than this process.
+    pub(crate) fn lock(&self) -> io::Result<OwnedFd> {
+        Ok(self.lock.try_clone()?.into())
+    }
+
+    /// It becomes none: its folder is to be removed.
+    pub(crate) fn give_up(self) -> PathBuf {
+        self.folder
+    }
+
+    /// Gives it its name, which no folder has; before it is in the database, and on the disk.
+    pub(crate) fn become_volume(self, guard: &Guard<'_>, name: &str) -> io::Result<()> {
+        fs::rename(&self.folder, guard.paths.volume(name))?;
+        File::open(guard.paths.volumes())?.sync_all()
     }
 }
 

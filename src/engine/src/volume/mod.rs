@@ -6,6 +6,7 @@
 
 mod archive;
 mod folder;
+mod image;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub struct Record {
     pub created: i64,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// Options of the driver `local`: `type`, `device`, `o`, as given.
+    /// Options of the driver, as given: of `local` they are `type`, `device` and `o`; of `image` it is `image`, which `local` has not.
     pub options: BTreeMap<String, String>,
     /// Whether it was made for a container that did not name it.
     pub anonymous: bool,
@@ -64,6 +65,16 @@ impl Record {
     /// A plain one that is made now.
     pub(crate) fn new(name: String, anonymous: bool) -> Self {
         Self { name, created: event::now(), anonymous, ..Self::default() }
+    }
+
+    /// The image that it began as a copy of, if it did.
+    pub fn image(&self) -> Option<&str> {
+        self.options.get(image::IMAGE).map(String::as_str)
+    }
+
+    /// How it comes by its files.
+    pub fn driver(&self) -> &'static str {
+        if self.image().is_some() { "image" } else { "local" }
     }
 
     /// The words of the option `o`: as mount(8) has them, and `uid=`, `gid=`.
@@ -125,7 +136,7 @@ impl Volumes {
         Self { engine }
     }
 
-    /// Makes one: `name`, or a random one, with `labels` and `options` of the driver. One that is there already is an error, unless
+    /// Makes one: `name`, or a random one, with `labels` and `options` of the driver `local`. One that is there already is an error, unless
     /// it shall be left as it is (`ignore`).
     pub async fn create(
         &self,
@@ -134,17 +145,7 @@ impl Volumes {
         options: BTreeMap<String, String>,
         ignore: bool,
     ) -> Result<Record, Error> {
-        let name = match name {
-            Some(name) => name,
-            None => ContainerId::random()
-                .map_err(|source| Error::Io { doing: "choosing a name for a volume".into(), source })?
-                .to_string(),
-        };
-        if !is_name(&name) {
-            return Err(Error::Invalid(
-                "running volume create option: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument".into(),
-            ));
-        }
+        let name = name_or_random(name)?;
         check(&options)?;
         check_size(&options)?;
         let record = Record { labels, options, ..Record::new(name, false) };
@@ -267,6 +268,21 @@ impl Volumes {
         let record = Record { name: name.to_owned(), ..Record::default() };
         event::append(self.engine.paths(), &record.event("prune"));
     }
+}
+
+/// The name that was asked for, or a random one.
+fn name_or_random(asked: Option<String>) -> Result<String, Error> {
+    let name = match asked {
+        Some(name) => name,
+        None => ContainerId::random()
+            .map_err(|source| Error::Io { doing: "choosing a name for a volume".into(), source })?
+            .to_string(),
+    };
+    if is_name(&name) {
+        return Ok(name);
+    }
+    let why = "running volume create option: names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument";
+    Err(Error::Invalid(why.into()))
 }
 
 /// The folders of no volume.

@@ -73,28 +73,28 @@ pub(super) fn mount(root: &Root) -> Result<(), VfsError> {
     if !files.is_dir() {
         let staging = files.with_file_name("copying");
         remove::remove(&staging)?;
-        copy(&root.lower, &staging)?;
-        if !root.volatile {
-            let made = File::open(&staging).map_err(store("opening", &staging))?;
-            rustix::fs::syncfs(&made).map_err(|errno| store("syncing", &staging)(errno.into()))?;
-        }
+        copy(&root.lower, &staging, !root.volatile)?;
         fs::rename(&staging, files).map_err(store("renaming", &staging))?;
     }
     Ok(overlay::mount_bare(files, &root.target)?)
 }
 
-/// Copies what the folders `lower`, the uppermost first, show together into the new folder `into`.
-fn copy(lower: &[PathBuf], into: &Path) -> Result<(), VfsError> {
+/// Copies what the folders `lower`, the uppermost first, show together into the new folder `into`; `synced`, it is on the disk then.
+pub(crate) fn copy(lower: &[PathBuf], into: &Path, synced: bool) -> Result<(), VfsError> {
     let top = Path::new("");
     let layers = opened(lower).map_err(VfsError::Layers)?;
     rustix::fs::mkdir(into, Mode::RWXU).map_err(failed(top))?;
     let to = rustix::fs::openat(CWD, into, FOLDER, Mode::empty()).map_err(failed(top))?;
     Copier { links: HashMap::new(), top: &to }.folder(&layers, &to, top, 0)?;
     match layers.iter().flatten().next() {
-        Some(like) => alike(&to, like, top),
+        Some(like) => alike(&to, like, top)?,
         // An image without layers.
-        None => rustix::fs::fchmod(&to, Mode::from_raw_mode(0o755)).map_err(failed(top)),
+        None => rustix::fs::fchmod(&to, Mode::from_raw_mode(0o755)).map_err(failed(top))?,
     }
+    if synced {
+        rustix::fs::syncfs(&to).map_err(|errno| store("syncing", into)(errno.into()))?;
+    }
+    Ok(())
 }
 
 struct Copier<'a> {
@@ -262,7 +262,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layers = layers(folder.path());
         let into = folder.path().join("copy");
-        copy(&layers, &into).unwrap();
+        copy(&layers, &into, false).unwrap();
         let text = |path: &str| fs::read_to_string(into.join(path)).ok();
         assert_eq!(text("etc/passwd").as_deref(), Some("new"));
         assert_eq!(text("etc/link").as_deref(), Some("new"));
@@ -284,7 +284,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layers = layers(folder.path());
         let into = folder.path().join("copy");
-        copy(&layers, &into).unwrap();
+        copy(&layers, &into, false).unwrap();
         fs::write(into.join("etc/passwd"), "mine").unwrap();
         write(&into.join("opt/a/b"), "x");
         let changed = distil(&into, &layers).unwrap();
