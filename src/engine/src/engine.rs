@@ -371,7 +371,7 @@ pub enum Error {
     #[error("volume with name {0} already exists: volume already exists")]
     VolumeExists(String),
     /// A volume of an image that is not here.
-    #[error("looking up image {image} to create volume failed: {source}")]
+    #[error("looking up image {image} to create volume failed")]
     ImageOfVolume {
         /// The image.
         image: String,
