@@ -245,9 +245,20 @@ impl Paths {
         self.runtime.join("locks")
     }
 
-    /// A running container's folder, its OCI bundle: `config.json`, `monitor.json`, `monitor.pid`, `init.pid`, `attach`.
+    /// A running container's folder, its OCI bundle: `config.json`, `monitor.json`, `monitor.pid`, `init.pid`, `attach`,
+    /// `pidfile`, `conmon.pid`.
     pub fn bundle(&self, id: &ContainerId) -> PathBuf {
         self.bundles().join(id.to_string())
+    }
+
+    /// A running container's process id and no more, for whoever reads such files, unless `--pidfile` says another place.
+    pub fn pidfile(&self, id: &ContainerId) -> PathBuf {
+        self.bundle(id).join("pidfile")
+    }
+
+    /// The same of its monitor (`--conmon-pidfile`): a unit's `PIDFile=`.
+    pub fn conmon_pidfile(&self, id: &ContainerId) -> PathBuf {
+        self.bundle(id).join("conmon.pid")
     }
 
     /// The OCI runtime's own state (`--root`).

@@ -17,7 +17,7 @@ use super::status::{Monitor, Seen};
 use super::{ContainerId, Containers, Record, notify, stop};
 use crate::engine::Error;
 use crate::step::{Answer, Step};
-use crate::systemd::{self, SystemdError, UserManager};
+use crate::systemd::{self, SystemdError, UserManager, service};
 
 /// How long a monitor may take, when systemd stops its scope, to give everything back after its container was killed.
 const AFTERWARDS: Duration = Duration::from_secs(10);
@@ -39,6 +39,7 @@ impl Containers {
         mut lock: Option<Lock>,
     ) -> Result<Option<Launched>, Error> {
         attach.listening = self.passed.listening;
+        service::look().await;
         if !attach.held {
             self.start_dependencies(id).await?;
         }
@@ -92,9 +93,10 @@ impl Containers {
         let step = Step::Start(Box::new(prepared.plan));
         let mut scope = None;
         let started = async {
-            let answer = match notify::asked(&prepared.record.options) {
-                Some(_) => steps.run_to_end(&step, handed).await?,
-                None => steps.run(&step, handed).await?,
+            let answer = if notify::is_service(&prepared.record.options) {
+                steps.run_to_end(&step, handed).await?
+            } else {
+                steps.run(&step, handed).await?
             };
             let Answer::Pid(monitor) = answer else { return Err(Error::Cancelled("starting a container")) };
             notify::name_main_process(&prepared.record, monitor);

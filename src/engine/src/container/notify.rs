@@ -29,10 +29,16 @@ pub(super) fn asked(options: &Options) -> Option<Notify> {
     Some(Notify { socket: service::socket()?, mode })
 }
 
+/// Whether it is started as a service whose main process its monitor becomes: that one is named to the manager, or by a file
+/// (`PIDFile=`) where the service forks.
+pub(super) fn is_service(options: &Options) -> bool {
+    asked(options).is_some() || service::forks()
+}
+
 /// The cgroup that it gets: a service whose processes leave it has ended for its manager.
 pub(super) fn cgroups(options: &Options) -> Cgroups {
     match options.cgroups {
-        Cgroups::Enabled if asked(options).is_some() => Cgroups::Split,
+        Cgroups::Enabled if is_service(options) => Cgroups::Split,
         cgroups => cgroups,
     }
 }

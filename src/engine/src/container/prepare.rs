@@ -354,7 +354,7 @@ fn monitor_config(
             words.extend(engine.told().words.iter().cloned());
             words.extend(["container".to_owned(), "cleanup".to_owned(), id.to_string()]);
             words.extend(options.remove_image.then(|| "--rmi".to_owned()));
-            words.extend(notify::asked(options).map(|_| "--monitor-waits".to_owned()));
+            words.extend(notify::is_service(options).then(|| "--monitor-waits".to_owned()));
             words
         })
     } else {
@@ -398,8 +398,8 @@ fn monitor_config(
         quiet_health: settings.engine.healthcheck_events == Some(false),
         restart: restart(options.restart),
         notify: notify::asked(&record.options),
-        pidfile: options.pidfile.clone(),
-        monitor_pidfile: options.conmon_pidfile.clone(),
+        pidfile: Some(options.pidfile.clone().unwrap_or_else(|| paths.pidfile(id))),
+        monitor_pidfile: Some(options.conmon_pidfile.clone().unwrap_or_else(|| paths.conmon_pidfile(id))),
         passed: Vec::new(),
         labels: options.labels.clone(),
         userns: None,

@@ -7,7 +7,7 @@ mod mounts;
 mod network;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use haulout_engine::Engine;
@@ -58,10 +58,8 @@ impl View<'_> {
         let folder = self.engine.paths().container(&record.id);
         let bundle = self.engine.paths().bundle(&record.id);
         let at = |base: &Path, name: &str| base.join(name).display().to_string();
-        let file = |asked: Option<&std::path::PathBuf>, name: &str| match asked {
-            Some(path) => path.display().to_string(),
-            None => at(&bundle, name),
-        };
+        let paths = self.engine.paths();
+        let file = |asked: Option<&PathBuf>, usual: PathBuf| asked.unwrap_or(&usual).display().to_string();
         let running = self.details.summary.status.process().is_some();
         let shown = |path: String| if running { path } else { String::new() };
         let (path, arguments) = match self.words().split_first() {
@@ -90,8 +88,8 @@ impl View<'_> {
             .with("StaticDir", folder.display().to_string())
             .with_omitted("OCIConfigPath", "OCIConfigPath", shown(at(&bundle, "config.json")))
             .with("OCIRuntime", &self.details.runtime)
-            .with("ConmonPidFile", file(self.options.conmon_pidfile.as_ref(), "monitor.pid"))
-            .with("PidFile", file(self.options.pidfile.as_ref(), "init.pid"))
+            .with("ConmonPidFile", file(self.options.conmon_pidfile.as_ref(), paths.conmon_pidfile(&record.id)))
+            .with("PidFile", file(self.options.pidfile.as_ref(), paths.pidfile(&record.id)))
             .with("Name", record.name.to_string())
             .with("RestartCount", self.details.summary.restarts)
             .with("Driver", self.engine.paths().driver().name())
