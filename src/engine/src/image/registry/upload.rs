@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Method, StatusCode, Url};
 
 use super::request::Request;
-use super::{Reason, RegistryError, Repository};
+use super::{Reason, RegistryError, Repository, refusal};
 use crate::digest::Digest;
 
 const BYTES: &str = "application/octet-stream";
@@ -79,7 +79,11 @@ impl Repository {
             .with(CONTENT_TYPE, BYTES)
             .with(CONTENT_LENGTH, rest.len().to_string())
             .body(rest);
-        let answer = self.send(&request).await?;
+        let answer = match self.send(&request).await? {
+            // Anything else, as a proxy may say, is no promise that it is kept (distribution specification, "Pushing blobs").
+            Ok(response) if response.status() != StatusCode::CREATED => Err(refusal(response).await),
+            answer => answer,
+        };
         answer.map(drop).map_err(|reason| self.upload_failed("committing upload", reason))
     }
 
