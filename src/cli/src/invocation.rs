@@ -25,10 +25,7 @@ pub const NOT_YET: [&str; 10] =
     ["artifact", "build", "compose", "farm", "kube", "machine", "network", "play", "pod", "buildx"];
 
 /// The same of what podman has in a group, and what to do instead.
-const OTHERWISE: [(&str, &str); 2] = [
-    ("generate kube", "Haulout does not have it yet"),
-    ("generate systemd", "a unit is what `generate quadlet` prints, and `quadlet install` installs"),
-];
+const OTHERWISE: [(&str, &str); 1] = [("generate kube", "Haulout does not have it yet")];
 
 /// What comes before a verb.
 #[derive(Args, Debug)]

@@ -58,7 +58,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
 }
 
 /// Indented by one space, as Podman has it.
-fn pretty(value: &Value) -> Result<Vec<u8>> {
+pub(super) fn pretty(value: &Value) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     value.serialize(&mut Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b" ")))?;
     Ok(text)

@@ -32,6 +32,7 @@ mod exec;
 mod export;
 mod generate_quadlet;
 mod generate_spec;
+mod generate_systemd;
 mod healthcheck_run;
 mod history;
 mod image_diff;
@@ -314,7 +315,11 @@ pub static GROUPS: &[Group] = &[
     Group {
         name: "generate",
         about: "Generate units and specifications from what is there",
-        verbs: &[verb!(["quadlet"], generate_quadlet), verb!(["spec"], generate_spec)],
+        verbs: &[
+            verb!(["quadlet"], generate_quadlet),
+            verb!(["spec"], generate_spec),
+            verb!(["systemd"], generate_systemd),
+        ],
     },
     Group {
         name: "healthcheck",

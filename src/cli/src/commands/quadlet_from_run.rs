@@ -37,9 +37,14 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
 
 /// The unit of a command line.
 pub fn written(words: &[String], folder: &Path) -> Result<Written> {
+    Ok(from_run(words, folder, &flags()?)?)
+}
+
+/// What says which flag of `run` a name is.
+pub fn flags() -> Result<impl Fn(&str) -> Option<Flag>> {
     let Some(verb) = VERBS.iter().find(|verb| verb.names[0] == "run") else { bail!("there is no run") };
     let command = commands::command(verb);
-    Ok(from_run(words, folder, &|name| flag(&command, name))?)
+    Ok(move |name: &str| flag(&command, name))
 }
 
 /// Flags of Podman's `run` that ours has not (yet): what they become of in a unit is known all the same.

@@ -3,6 +3,7 @@
 
 pub mod job;
 pub mod own;
+pub mod service;
 
 use std::fs;
 use std::path::{Path, PathBuf};

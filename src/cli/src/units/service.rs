@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+//! A service of systemd's own for a container (systemd.service(5)), as Podman makes them beside Quadlet: of a container that is there and
+//! is started and stopped, or of the command that made it, which makes it anew at each start.
+
+use std::fmt::Write as _;
+
+use haulout_quadlet::{Flag, words};
+
+/// How long, beside the container's own time to stop, its removal may take: in seconds.
+const AFTERWARDS: u64 = 60;
+
+/// What the service is called, and what it says beside the container.
+#[derive(Clone, Debug, Default)]
+pub struct Frame {
+    /// Its name, without `.service`; of a template without `@`.
+    pub name: String,
+    /// Whether it is a template.
+    pub template: bool,
+    /// The program, as it is called: `Podman`.
+    pub title: String,
+    /// Comments under the name.
+    pub header: Vec<String>,
+    /// The manual page that says more.
+    pub manual: String,
+    /// The folder that has to be there.
+    pub folder: String,
+    /// Units for `Wants=`, `After=` and `Requires=`.
+    pub dependencies: [Vec<String>; 3],
+    /// `NAME=VALUE`.
+    pub environment: Vec<String>,
+    /// `Restart=`.
+    pub restart: String,
+    /// How often it is tried, if that is limited.
+    pub tries: Option<u32>,
+    /// `RestartSec=`, in seconds, if any.
+    pub restart_sec: Option<u64>,
+    /// `TimeoutStartSec=`, in seconds.
+    pub start_timeout: Option<u64>,
+    /// How long the container has to stop, in seconds.
+    pub stop_timeout: u64,
+}
+
+/// What the service runs.
+pub enum Runs {
+    /// A container that is there.
+    Start {
+        /// The program and its own options.
+        program: Vec<String>,
+        /// Its name or id.
+        container: String,
+        /// Where its monitor says its process id.
+        pid_file: String,
+    },
+    /// One that it makes.
+    Make {
+        /// The program and its own options.
+        program: Vec<String>,
+        /// The whole command, in place of which `program` is that of it.
+        command: Vec<String>,
+        /// Where its relative paths begin, if it has some.
+        folder: Option<String>,
+    },
+}
+
+impl Frame {
+    /// The name of its file.
+    pub fn file(&self) -> String {
+        format!("{}{}.service", self.name, if self.template { "@" } else { "" })
+    }
+
+    /// The file's text.
+    pub fn text(&self, runs: &Runs) -> String {
+        let mut text = format!("# {}\n", self.file());
+        let mut line = |line: &str| {
+            let _ = writeln!(text, "{line}");
+        };
+        self.header.iter().for_each(|comment| line(&format!("# {comment}")));
+        line("\n[Unit]");
+        let whose = if self.template { " for %I" } else { "" };
+        line(&format!("Description={} {}.service{whose}", self.title, self.name));
+        line(&format!("Documentation=man:{}(1)", self.manual));
+        line("Wants=network-online.target\nAfter=network-online.target");
+        line(&format!("RequiresMountsFor={}", self.folder));
+        if let Some(tries) = self.tries {
+            line(&format!("StartLimitBurst={tries}"));
+        }
+        if self.dependencies.iter().any(|units| !units.is_empty()) {
+            line("\n# User-defined dependencies");
+            for (key, units) in ["Wants", "After", "Requires"].iter().zip(&self.dependencies) {
+                if !units.is_empty() {
+                    line(&format!("{key}={}", units.join(" ")));
+                }
+            }
+        }
+        line("\n[Service]\nEnvironment=PODMAN_SYSTEMD_UNIT=%n");
+        self.environment.iter().for_each(|variable| line(&format!("Environment={}", literal(variable))));
+        line(&format!("Restart={}", self.restart));
+        for (key, seconds) in [("RestartSec", self.restart_sec), ("TimeoutStartSec", self.start_timeout)] {
+            if let Some(seconds) = seconds {
+                line(&format!("{key}={seconds}"));
+            }
+        }
+        line(&format!("TimeoutStopSec={}", AFTERWARDS.saturating_add(self.stop_timeout)));
+        line(&runs.lines(self.stop_timeout));
+        line("\n[Install]\nWantedBy=default.target");
+        text
+    }
+}
+
+impl Runs {
+    fn lines(&self, stop_timeout: u64) -> String {
+        match self {
+            Self::Start { program, container, pid_file } => {
+                let program = command(program.iter().map(|word| literal(word)));
+                let container = literal(container);
+                let stop = format!("{program} stop  \\\n\t-t {stop_timeout} {container}");
+                format!(
+                    "ExecStart={program} start {container}\nExecStop={stop}\nExecStopPost={stop}\nPIDFile={}\nType=forking",
+                    escaped(pid_file)
+                )
+            }
+            Self::Make { program, command: made, folder } => {
+                let program = command(program.iter().map(|word| literal(word)));
+                let made = command(made.iter().map(String::clone));
+                let folder = folder.as_ref().map(|folder| format!("WorkingDirectory=-{}\n", escaped(folder)));
+                let after = format!("--ignore -t {stop_timeout} \\\n\t--cidfile=%t/%n.ctr-id");
+                format!(
+                    "{}ExecStart={made}\nExecStop={program} stop \\\n\t{after}\nExecStopPost={program} rm \\\n\t-f \\\n\t{after}\nType=notify\nNotifyAccess=all",
+                    folder.unwrap_or_default()
+                )
+            }
+        }
+    }
+}
+
+/// Words as they are read best: an option begins a line.
+fn command(words: impl Iterator<Item = String>) -> String {
+    let mut line = String::new();
+    for word in words {
+        let before = match (line.is_empty(), word.starts_with('-')) {
+            (true, _) => "",
+            (false, true) => " \\\n\t",
+            (false, false) => " ",
+        };
+        line.push_str(before);
+        line.push_str(&word);
+    }
+    line
+}
+
+/// A word that means itself: neither variables nor specifiers are in it.
+fn literal(word: &str) -> String {
+    words::quote(&escaped(word).replace('$', "$$"))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('%', "%%")
+}
+
+/// The command of a service that makes its container: `made` again, with what a service needs of a command. `known` says which flag of
+/// `run` a name is. Nothing when it is no command that makes a container.
+///
+/// What it answers is quoted; `template` has the name of each instance in the container's, which is called `name` where it has none.
+pub fn remade(
+    program: &[String],
+    made: &[String],
+    known: &dyn Fn(&str) -> Option<Flag>,
+    template: bool,
+    name: &str,
+) -> Option<Made> {
+    let verb = made.iter().position(|word| ["run", "create"].contains(&word.as_str()))?;
+    let (before, rest) = (made.get(1..verb)?, made.get(verb + 1..)?);
+    let (parts, rest) = parts(rest, known)?;
+    let given = |long: &str| parts.iter().rev().find_map(|part| part.value(long));
+    let is_set = |long: &str| given(long).is_some_and(|value| value != "false");
+    let notifies = given("sdnotify").is_some_and(|mode| mode != "ignore");
+    let mut words: Vec<String> = program.iter().chain(before).map(|word| literal(word)).collect();
+    words.push("run".to_owned());
+    if template && given("name").is_none() {
+        words.push(format!("--name={}-%i", literal(name)));
+    }
+    words.extend(["--cidfile=%t/%n.ctr-id", "--cgroups=no-conmon", "--rm"].map(str::to_owned));
+    words.extend((!notifies).then(|| "--sdnotify=conmon".to_owned()));
+    words.extend((!is_set("detach")).then(|| "-d".to_owned()));
+    words.extend(given("name").is_some().then(|| "--replace".to_owned()));
+    let detached = is_set("detach");
+    let left_out = |part: &Part| match part.only() {
+        Some(("cidfile" | "cgroups" | "rm" | "replace" | "restart", _)) => true,
+        Some(("sdnotify", mode)) => mode == "ignore",
+        Some(("detach", _)) => !detached,
+        _ => false,
+    };
+    for part in parts.iter().filter(|part| !left_out(part)) {
+        words.extend(part.words.iter().map(|word| literal(word)));
+        if let (true, Some(("name", _)), Some(last)) = (template, part.only(), words.last_mut()) {
+            last.push_str("-%i");
+        }
+    }
+    words.extend(rest.iter().map(|word| literal(word)));
+    let relative = parts.iter().flat_map(|part| part.words).any(|word| is_relative(word))
+        || parts.iter().any(|part| part.value("env-file").is_some_and(|path| !path.starts_with('/')));
+    Some(Made { words, restart: given("restart").map(str::to_owned), relative })
+}
+
+/// A command of a service.
+pub struct Made {
+    /// Its words, quoted.
+    pub words: Vec<String>,
+    /// What was said with `--restart`, which is systemd's business now.
+    pub restart: Option<String>,
+    /// Whether it has paths that begin in the folder where it was typed.
+    pub relative: bool,
+}
+
+/// The path in a word, or behind its first `=`, begins in the folder where it is.
+fn is_relative(word: &str) -> bool {
+    let begins = |text: &str| text.starts_with("./") || text.starts_with("../");
+    begins(word) || word.split_once('=').is_some_and(|(_, value)| begins(value))
+}
+
+/// A word of a command, or a flag and the word that is its value.
+struct Part<'a> {
+    words: &'a [String],
+    /// Its flags: several when they are letters in one word.
+    flags: Vec<(String, &'a str)>,
+}
+
+impl Part<'_> {
+    fn value(&self, long: &str) -> Option<&str> {
+        self.flags.iter().find(|(flag, _)| flag == long).map(|(_, value)| *value)
+    }
+
+    /// Its flag, if it is one.
+    fn only(&self) -> Option<(&str, &str)> {
+        match self.flags.as_slice() {
+            [(flag, value)] => Some((flag, value)),
+            _ => None,
+        }
+    }
+}
+
+/// The flags at the beginning of `words`, and what comes after them.
+fn parts<'a>(mut words: &'a [String], known: &dyn Fn(&str) -> Option<Flag>) -> Option<(Vec<Part<'a>>, &'a [String])> {
+    let mut parts = Vec::new();
+    while let Some(word) = words.first().filter(|word| word.len() > 1 && word.starts_with('-')) {
+        if word == "--" {
+            break;
+        }
+        let next = words.get(1).map(String::as_str);
+        let mut flags = Vec::new();
+        let mut taken = 1;
+        if let Some(long) = word.strip_prefix("--") {
+            let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+            let flag = known(name)?;
+            let value = match (value, flag.takes_value) {
+                (Some(value), _) => value,
+                (None, false) => "true",
+                (None, true) => {
+                    taken = 2;
+                    next?
+                }
+            };
+            flags.push((flag.long, value));
+        } else {
+            for (at, letter) in word.char_indices().skip(1) {
+                let flag = known(&letter.to_string())?;
+                let after = &word[at + letter.len_utf8()..];
+                if let Some(value) = after.strip_prefix('=') {
+                    flags.push((flag.long, value));
+                    break;
+                }
+                if !flag.takes_value {
+                    flags.push((flag.long, "true"));
+                    continue;
+                }
+                if after.is_empty() {
+                    taken = 2;
+                    flags.push((flag.long, next?));
+                } else {
+                    flags.push((flag.long, after));
+                }
+                break;
+            }
+        }
+        let (part, rest) = words.split_at_checked(taken)?;
+        parts.push(Part { words: part, flags });
+        words = rest;
+    }
+    Some((parts, words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some flags of `run`.
+    fn known(name: &str) -> Option<Flag> {
+        let long = match name {
+            "d" | "detach" => "detach",
+            "t" | "tty" => "tty",
+            "e" | "env" => "env",
+            "v" | "volume" => "volume",
+            "rm" | "replace" | "name" | "restart" | "sdnotify" | "cidfile" | "cgroups" | "env-file" => name,
+            _ => return None,
+        };
+        let takes_value = !["detach", "tty", "rm", "replace"].contains(&long);
+        Some(Flag { long: long.to_owned(), takes_value })
+    }
+
+    fn again(command: &str, template: bool) -> Made {
+        let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        remade(&["/usr/bin/podman".to_owned()], &words, &known, template, "container-c").unwrap()
+    }
+
+    #[test]
+    fn a_command_is_made_one_of_a_service() {
+        let own = "--cidfile=%t/%n.ctr-id --cgroups=no-conmon --rm";
+        for (command, expected) in [
+            ("podman create img", format!("run {own} --sdnotify=conmon -d img")),
+            ("podman run --name c img a -d", format!("run {own} --sdnotify=conmon -d --replace --name c img a -d")),
+            ("x run -dt --name=c img", format!("run {own} --sdnotify=conmon --replace -dt --name=c img")),
+            ("x run -d=false img", format!("run {own} --sdnotify=conmon -d img")),
+            ("x run --rm --replace --restart always --cidfile=/x img", format!("run {own} --sdnotify=conmon -d img")),
+            ("x run --sdnotify ignore --cgroups split img", format!("run {own} --sdnotify=conmon -d img")),
+            ("x run --sdnotify=healthy img", format!("run {own} -d --sdnotify=healthy img")),
+            ("x --root /r container create img", format!("--root /r container run {own} --sdnotify=conmon -d img")),
+            ("x run -eA=%h -v /a:$b -- img", format!("run {own} --sdnotify=conmon -d -eA=%%h -v /a:$$b -- img")),
+        ] {
+            assert_eq!(again(command, false).words.join(" "), format!("/usr/bin/podman {expected}"), "{command}");
+        }
+        assert_eq!(again("x run --restart on-failure:3 img", false).restart.as_deref(), Some("on-failure:3"));
+        assert!(remade(&[], &["podman".to_owned(), "start".to_owned()], &known, false, "").is_none());
+        assert!(
+            remade(&[], &["podman".to_owned(), "run".to_owned(), "--what".to_owned()], &known, false, "").is_none()
+        );
+    }
+
+    #[test]
+    fn each_instance_of_a_template_has_a_container_of_its_own() {
+        let with = |command| again(command, true).words.join(" ");
+        assert!(with("x run --name c img").ends_with("--replace --name c-%i img"));
+        assert!(with("x run img").contains("run --name=container-c-%i --cidfile"));
+    }
+
+    #[test]
+    fn paths_that_begin_in_a_folder_are_seen() {
+        for (command, relative) in [
+            ("x run -v ./a:/b img", true),
+            ("x run --volume=../a:/b img", true),
+            ("x run --env-file vars img", true),
+            ("x run -v /a:/b img ./x", false),
+        ] {
+            assert_eq!(again(command, false).relative, relative, "{command}");
+        }
+    }
+
+    #[test]
+    fn what_has_blanks_or_means_something_to_systemd_means_itself() {
+        assert_eq!(literal("a b"), "\"a b\"");
+        assert_eq!(literal("100% $HOME"), "\"100%% $$HOME\"");
+        assert_eq!(literal(";"), "\\;");
+        assert_eq!(literal("a\\b"), "\"a\\\\b\"");
+    }
+}
