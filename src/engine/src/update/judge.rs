@@ -73,7 +73,13 @@ pub(super) async fn judge(context: &Context, unit: &str, image: Digest) -> Resul
         let state = manager.units(&[unit.to_owned()]).await?.pop();
         let active = state.as_ref().map_or("unknown", |state| state.active.as_str());
         if !matches!(active, "active" | "reloading" | "refreshing") {
-            let why = cause(&mut manager, unit).await;
+            let why = match cause(&mut manager, unit).await {
+                // Once systemd starts it again, how it ended is forgotten.
+                why if why == NO_ERROR && active == "activating" => {
+                    " (its process ended, and systemd starts it again)".to_owned()
+                }
+                why => why,
+            };
             return Err(Fault::Unit(format!("{unit} did not stay up: it is {active}{why}")));
         }
         let containers = running(context, unit).await?;
@@ -130,13 +136,16 @@ pub(super) async fn running(context: &Context, unit: &str) -> Result<Vec<Summary
     Ok(listed)
 }
 
+/// Said of a service of which systemd knows no fault.
+const NO_ERROR: &str = " (its process ended without an error)";
+
 /// What systemd knows of why a service ended, as an afterthought.
 async fn cause(manager: &mut UserManager, unit: &str) -> String {
     let result: Result<String, _> = manager.service_property(unit, "Result").await;
     let status: Result<i32, _> = manager.service_property(unit, "ExecMainStatus").await;
     match (result.as_deref(), status) {
         (Ok("exit-code"), Ok(status)) => format!(" (exit status {status})"),
-        (Ok("success"), Ok(0)) => " (its process ended without an error)".to_owned(),
+        (Ok("success"), Ok(0)) => NO_ERROR.to_owned(),
         (Ok("success") | Err(_), _) => String::new(),
         (Ok(word), _) => format!(" ({word})"),
     }
