@@ -93,10 +93,10 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     if let Some(policy) = args.restart_policy.as_deref().filter(|policy| !POLICIES.contains(policy)) {
         bail!("{policy} is not a valid restart policy");
     }
-    eprintln!(
-        "\nDEPRECATED command:\nIt is recommended to use Quadlets for running containers and pods under systemd.\n\nPlease refer to podman-systemd.unit(5) for details; `{} generate quadlet {name}` prints one.",
+    output::error(&format!(
+        "\nDEPRECATED command:\nIt is recommended to use Quadlets for running containers and pods under systemd.\n\nPlease refer to podman-systemd.unit(5) for details; `{} generate quadlet {name}` prints one.\n",
         invocation.program
-    );
+    ));
     let containers = invocation.engine().containers();
     let id = containers.resolve(name).await.map_err(|error| match error {
         Error::NoSuchContainer(name) => anyhow!(
