@@ -10,17 +10,49 @@ use crate::container::options::{Protocol, Publish};
 const TRIES: usize = 64;
 
 /// Gives every port that has none on the host one that is free now. What another process takes before the container starts is
-/// told by pasta then.
+/// told by pasta then. What is said twice is published once: units and their drop-ins repeat each other.
 pub fn choose(ports: &[Publish]) -> io::Result<Vec<Publish>> {
     let mut chosen: Vec<Publish> = Vec::with_capacity(ports.len());
     for port in ports {
-        let mut port = port.clone();
-        if port.host.is_none() {
-            port.host = Some(free(&port, &chosen)?);
+        match port.host {
+            None => chosen.push(Publish { host: Some(free(port, &chosen)?), ..port.clone() }),
+            Some(host) => {
+                let missing = missing(port, host, &chosen);
+                chosen.extend(missing);
+            }
         }
-        chosen.push(port);
     }
     Ok(chosen)
+}
+
+/// What of `port`, which begins at `host`, is not published yet just so; in one piece if nothing of it is.
+fn missing(port: &Publish, host: u16, published: &[Publish]) -> Vec<Publish> {
+    let mut pieces: Vec<Publish> = Vec::new();
+    for index in 0..port.count {
+        let one = Publish {
+            host: Some(host.saturating_add(index)),
+            container: port.container.saturating_add(index),
+            count: 1,
+            ..port.clone()
+        };
+        if published.iter().any(|other| covers(other, &one)) {
+            continue;
+        }
+        match pieces.last_mut() {
+            Some(piece) if piece.container.checked_add(piece.count) == Some(one.container) => piece.count += 1,
+            _ => pieces.push(one),
+        }
+    }
+    pieces
+}
+
+/// Whether `one` port is among those of `other`, and leads to the same port of the container.
+fn covers(other: &Publish, one: &Publish) -> bool {
+    let from = |first: Option<u16>, number: Option<u16>| number?.checked_sub(first?);
+    let index = from(other.host, one.host);
+    (other.address, other.protocol) == (one.address, one.protocol)
+        && index.is_some_and(|index| index < other.count)
+        && index == from(Some(other.container), Some(one.container))
 }
 
 fn free(port: &Publish, taken: &[Publish]) -> io::Result<u16> {
@@ -53,6 +85,25 @@ fn bind(port: &Publish, number: u16) -> io::Result<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_twice_is_published_once() {
+        let port =
+            |host, container, count, protocol| Publish { address: None, host: Some(host), container, count, protocol };
+        let tcp = |host, container, count| port(host, container, count, Protocol::Tcp);
+        for (wanted, published) in [
+            (vec![tcp(80, 8080, 1), tcp(80, 8080, 1)], vec![tcp(80, 8080, 1)]),
+            (vec![tcp(80, 8080, 3), tcp(81, 8081, 1)], vec![tcp(80, 8080, 3)]),
+            (vec![tcp(81, 8081, 1), tcp(80, 8080, 3)], vec![tcp(81, 8081, 1), tcp(80, 8080, 1), tcp(82, 8082, 1)]),
+            (vec![tcp(80, 8080, 2), tcp(81, 8081, 2)], vec![tcp(80, 8080, 2), tcp(82, 8082, 1)]),
+        ] {
+            assert_eq!(choose(&wanted).unwrap(), published, "{wanted:?}");
+        }
+        // Of these each is something of its own.
+        let local = Publish { address: Some(IpAddr::from([127, 0, 0, 1])), ..tcp(80, 8080, 1) };
+        let wanted = [tcp(80, 8080, 1), port(80, 8080, 1, Protocol::Udp), tcp(80, 8081, 1), tcp(82, 8080, 1), local];
+        assert_eq!(choose(&wanted).unwrap(), wanted);
+    }
 
     #[test]
     fn ports_that_were_chosen_are_free_and_do_not_overlap() {
