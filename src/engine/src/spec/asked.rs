@@ -173,9 +173,8 @@ fn bind_options(asked: &[String], more: &[&str]) -> Result<Vec<String>, SpecErro
             "ro" | "rw" | "nosuid" | "suid" | "nodev" | "dev" | "noexec" | "exec" | "rbind" | "bind" | "noatime"
             | "relatime" | "z" | "Z" | "U" | "O" | "copy" | "nocopy" | "idmap" => options.push(word.to_owned()),
             _ if SPREADS.contains(&word) => options.push(word.to_owned()),
-            _ if ["upperdir=", "workdir=", "idmap="].iter().any(|key| word.starts_with(key)) => {
-                options.push(word.to_owned());
-            }
+            _ if ["upperdir=", "workdir="].iter().any(|key| word.starts_with(key)) => options.push(word.to_owned()),
+            _ if word.starts_with("idmap=") => return Err(SpecError::Idmap { option: word.to_owned() }),
             _ => return Err(SpecError::Option { option: word.to_owned() }),
         }
     }
@@ -201,7 +200,7 @@ fn bind_options(asked: &[String], more: &[&str]) -> Result<Vec<String>, SpecErro
 pub(super) fn for_runtime(options: &[String]) -> impl Iterator<Item = String> {
     let ours = |word: &str| {
         ["z", "Z", "U", "O", "copy", "nocopy", "idmap"].contains(&word)
-            || ["upperdir=", "workdir=", "idmap="].iter().any(|key| word.starts_with(key))
+            || ["upperdir=", "workdir="].iter().any(|key| word.starts_with(key))
     };
     options.iter().filter(move |word| !ours(word)).cloned()
 }

@@ -90,6 +90,15 @@ pub enum SpecError {
         /// The option.
         option: String,
     },
+    /// A mount with ids of its own.
+    #[error(
+        "mount option {option:?}: a mount cannot have ids of its own here; give its files to the container's user with U, or choose the \
+         container's ids with --userns"
+    )]
+    Idmap {
+        /// The option.
+        option: String,
+    },
     /// A mount's place.
     #[error("invalid container path {:?}, must be an absolute path", place.display().to_string())]
     Relative {

@@ -166,7 +166,7 @@ impl<'a> Mount<'a> {
                 Ok(())
             };
             match key {
-                "src" | "source" => source = Some(needed(key, value)?),
+                "src" | "source" => source = Some(host_directory(key, value)?),
                 "dst" | "target" | "destination" => place = Some(volume::container_path(needed(key, value)?)?),
                 "ro" | "readonly" | "rw" => {
                     once(&mut access, "'readonly', 'ro', or 'rw'")?;
@@ -225,7 +225,7 @@ impl<'a> Mount<'a> {
         let source = match source {
             Some(path) if is_path => VolumeSource::Path(volume::host_path(path)?),
             None if is_path => VolumeSource::Path(volume::host_path(&destination.display().to_string())?),
-            None | Some("") => VolumeSource::Anonymous,
+            None => VolumeSource::Anonymous,
             Some(name) => VolumeSource::Named(volume::volume_name(name)?),
         };
         mounts.is_free(&destination)?;
@@ -319,7 +319,7 @@ impl<'a> Mount<'a> {
                 _ => return Err(wrong!("{key}: invalid mount option")),
             }
         }
-        let (Some(image), Some(destination)) = (image, place) else {
+        let (Some(image), Some(destination)) = (image.filter(|image| !image.is_empty()), place) else {
             refuse!("must set source and destination for image volume");
         };
         Ok(ImageMount { image, destination, writable, subpath })
@@ -400,6 +400,14 @@ fn is_spread(word: &str) -> bool {
 
 fn needed<'a>(key: &str, value: Option<&'a str>) -> Result<&'a str> {
     value.ok_or_else(|| wrong!("{key}: must provide an argument for option"))
+}
+
+/// A source that is said and empty is a variable that nobody has set: not the working directory, nor a volume without a name.
+fn host_directory<'a>(key: &str, value: Option<&'a str>) -> Result<&'a str> {
+    match needed(key, value)? {
+        "" => refuse!("host directory cannot be empty: must provide an argument for option"),
+        source => Ok(source),
+    }
 }
 
 /// `ro`, `ro=true`, `ro=false`.
