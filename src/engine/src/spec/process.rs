@@ -132,6 +132,8 @@ pub fn environment(
     if !environment.has("HOSTNAME") {
         environment.set(&format!("HOSTNAME={hostname}"));
     }
+    // What comes without being asked for; `-e` outranks it.
+    options.unset_env.iter().for_each(|name| environment.unset(name));
     for (name, value) in &options.env_merge {
         let value = environment.expand(value);
         environment.set(&format!("{name}={value}"));
@@ -139,7 +141,6 @@ pub fn environment(
     for (name, value) in &options.env {
         environment.set(&format!("{name}={value}"));
     }
-    options.unset_env.iter().for_each(|name| environment.unset(name));
     environment
 }
 
