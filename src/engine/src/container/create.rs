@@ -13,7 +13,7 @@ use super::options::{
     ImageVolume, Namespace, Namespaces, Network, Options, Protocol, Publish, Rootfs, SdNotify, SystemdMode, Userns,
     Volume, VolumeSource,
 };
-use super::{ContainerId, Record, cgroups, confinement, defaults, health, inspect, names, signal};
+use super::{ContainerId, Record, cgroups, confinement, defaults, health, inspect, log_tag, names, signal};
 use crate::config::containers::Settings;
 use crate::engine::{Engine, Error, os_words};
 use crate::event;
@@ -135,6 +135,8 @@ pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Resul
         command,
         mapping,
     };
+    // Said now, not by each start.
+    log_tag::of(&record, &config, &settings)?;
     let mut volumes = new_volumes(&record);
     let io = |source| Error::Io { doing: format!("making the volumes of container {id}"), source };
     // Whoever removes volumes waits until both their folders and their records are there.

@@ -25,6 +25,7 @@ mod inspect;
 mod keys;
 mod launch;
 mod lock;
+mod log_tag;
 mod logs;
 mod mount;
 mod names;

@@ -19,7 +19,7 @@ use super::lock::Lock;
 use super::options::{Cgroups, LogDriver, Namespace, Network, Restart, Userns};
 use super::start::{Fresh, Part, Plan, Root, SharedMount, Stages};
 use super::status::{Monitor, Seen};
-use super::{ContainerId, Record, Status, accounts, descriptors, keys, notify, signal, status, stop};
+use super::{ContainerId, Record, Status, accounts, descriptors, keys, log_tag, notify, signal, status, stop};
 use crate::config::containers::Settings;
 use crate::engine::{Engine, Error, os_words};
 use crate::paths::Paths;
@@ -377,7 +377,7 @@ fn monitor_config(
             LogDriver::Default | LogDriver::K8sFile | LogDriver::JsonFile => {
                 monitor::Log::K8sFile { path: log_file(paths, record), max_size: options.log.max_size }
             }
-            LogDriver::Journald => monitor::Log::Journald { tag: options.log.tag.clone() },
+            LogDriver::Journald => monitor::Log::Journald { tag: log_tag::of(record, image, settings)? },
             LogDriver::None => monitor::Log::None,
             LogDriver::Passthrough | LogDriver::PassthroughTty => monitor::Log::Passthrough,
         },
