@@ -29,6 +29,8 @@ pub enum Data {
     Text(Arc<str>),
     /// A point in time in nanoseconds since 1970; Go's zero time when nothing.
     Time(Option<i64>),
+    /// A `time.Duration` in nanoseconds: a number to JSON, `1m30s` to who reads it.
+    Duration(i64),
     /// A slice; nothing for a nil one (`null` in JSON).
     List(Option<Arc<[Data]>>),
     /// A map with string keys; nothing for a nil one.
@@ -226,7 +228,7 @@ impl Data {
         match self {
             Self::Nil | Self::List(None) | Self::Map(None) => true,
             Self::Bool(value) => !value,
-            Self::Int(value) => *value == 0,
+            Self::Int(value) | Self::Duration(value) => *value == 0,
             Self::Float(value) => *value == 0.0,
             Self::Text(text) => text.is_empty(),
             Self::List(Some(list)) => list.is_empty(),
@@ -244,6 +246,7 @@ impl Data {
             Self::Float(_) => "float64",
             Self::Text(_) => "string",
             Self::Time(_) => "time.Time",
+            Self::Duration(_) => "time.Duration",
             Self::List(Some(list)) if matches!(list.first(), Some(Self::Text(_))) => "[]string",
             Self::List(_) => "[]interface {}",
             Self::Map(Some(map)) if matches!(map.values().next(), Some(Self::Text(_))) => "map[string]string",
@@ -254,10 +257,9 @@ impl Data {
 
     /// What `.name` of it is.
     pub fn field(&self, name: &str) -> Field {
-        if let Self::Time(at) = self {
-            return moment::method(*at, name).map_or(Field::Unknown, Field::Value);
-        }
         let found = match self {
+            Self::Time(at) => return moment::method(*at, name).map_or(Field::Unknown, Field::Value),
+            Self::Duration(length) => return moment::of_duration(*length, name).map_or(Field::Unknown, Field::Value),
             Self::Struct(fields) => {
                 let named = |name: &str| fields.fields.iter().find(|field| field.in_template && field.name == name);
                 // Where podman takes `.Id` for `.ID`, so does everybody.
@@ -281,6 +283,7 @@ impl Data {
             Self::Float(value) => value.to_string(),
             Self::Text(text) => text.to_string(),
             Self::Time(at) => time::go_string(*at),
+            Self::Duration(length) => time::go_duration(*length),
             Self::List(list) => {
                 let items: Vec<String> = list.iter().flat_map(|list| list.iter()).map(Self::print).collect();
                 format!("[{}]", items.join(" "))
@@ -306,7 +309,7 @@ impl Data {
         match self {
             Self::Nil | Self::List(None) | Self::Map(None) => Value::Null,
             Self::Bool(value) => (*value).into(),
-            Self::Int(value) => (*value).into(),
+            Self::Int(value) | Self::Duration(value) => (*value).into(),
             Self::Float(value) => (*value).into(),
             Self::Text(text) => text.as_ref().into(),
             Self::Time(at) => time::rfc3339(*at).into(),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
-//! What a template can ask of a time: the methods of Go's `time.Time` (`.Created.Unix`, `.StartedAt.Format "2006-01-02"`).
+//! What a template can ask of a time and of a duration: the methods of Go's `time.Time` (`.Created.Unix`,
+//! `.StartedAt.Format "2006-01-02"`) and of its `time.Duration` (`.Interval.Seconds`).
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 
 use super::data::Data;
-use crate::time::GO_ZERO;
+use crate::time::{GO_ZERO, SECOND, go_duration};
 
 /// What stands for a part of a time in Go's layouts, and for `strftime`. Of those that begin alike the longer one comes first.
 const PARTS: [(&str, &str); 29] = [
@@ -72,6 +73,22 @@ pub fn method(at: Option<i64>, name: &str) -> Option<Data> {
         "IsZero" => Some(Data::Bool(at.is_none())),
         "String" => Some(Data::from(crate::time::go_string(at))),
         "Local" => Some(Data::Time(at)),
+        _ => None,
+    }
+}
+
+/// What the method `name` answers of a duration in nanoseconds; nothing when there is no such method.
+#[allow(clippy::cast_precision_loss, reason = "Go's methods answer a float64 as well")]
+pub fn of_duration(length: i64, name: &str) -> Option<Data> {
+    let in_units_of = |unit: i64| Some(Data::Float(length as f64 / unit as f64));
+    match name {
+        "Hours" => in_units_of(3600 * SECOND),
+        "Minutes" => in_units_of(60 * SECOND),
+        "Seconds" => in_units_of(SECOND),
+        "Milliseconds" => Some(Data::Int(length / 1_000_000)),
+        "Microseconds" => Some(Data::Int(length / 1000)),
+        "Nanoseconds" => Some(Data::Int(length)),
+        "String" => Some(Data::from(go_duration(length))),
         _ => None,
     }
 }

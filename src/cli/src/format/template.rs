@@ -303,7 +303,7 @@ fn wrap(data: &Data) -> Value {
         Data::Map(map) => Value::Map(Arc::new(
             map.iter().flat_map(|map| map.iter()).map(|(key, value)| (key.as_str().into(), wrap(value))).collect(),
         )),
-        Data::Time(_) | Data::Struct(_) => close(data),
+        Data::Time(_) | Data::Duration(_) | Data::Struct(_) => close(data),
     }
 }
 

@@ -27,10 +27,15 @@ pub fn known(health: Option<&Health>) -> Data {
 fn fields(kind: &'static str, check: &Check) -> Struct {
     Struct::of(kind)
         .with_omitted("Test", "Test", check.test.clone())
-        .with_omitted("StartPeriod", "StartPeriod", check.start_period)
-        .with_omitted("Interval", "Interval", check.interval)
-        .with_omitted("Timeout", "Timeout", check.timeout)
+        .with_omitted("StartPeriod", "StartPeriod", length(check.start_period))
+        .with_omitted("Interval", "Interval", length(check.interval))
+        .with_omitted("Timeout", "Timeout", length(check.timeout))
         .with_omitted("Retries", "Retries", check.retries)
+}
+
+/// Nanoseconds as Go's duration.
+fn length(nanoseconds: u64) -> Data {
+    Data::Duration(i64::try_from(nanoseconds).unwrap_or(i64::MAX))
 }
 
 /// The check; nothing when there is none.
