@@ -36,7 +36,11 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         // There is no server: what is asked of one, the client answers.
         Some(Format::Template { table, text }) => {
             let text = unranged(&text).replace(".Server.", ".Client.");
-            render("version", table, &text, whole(invocation), None)?
+            // As in Podman, what is asked for without saying of whom is the client's.
+            match render("version", table, &text, whole(invocation), None) {
+                Err(_) if !text.contains(".Client") => render("version", table, &text, one(invocation), None)?,
+                rendered => rendered?,
+            }
         }
     };
     output::print(&text)?;
