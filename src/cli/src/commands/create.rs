@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Write as _};
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::container::options::{Network, PullPolicy};
 use haulout_engine::container::{ContainerId, Options, RemoveOptions};
+use haulout_engine::image::platform::Platform;
 use haulout_engine::image::{Location, PullOptions};
 use haulout_engine::{Engine, Error};
 
@@ -172,18 +173,18 @@ async fn image(engine: &Engine, flags: &Flags, options: &Options) -> Result<Stri
     }
     let named = options.image.strip_prefix("docker://").unwrap_or(&options.image).to_owned();
     let here = match engine.images().resolve(&named).await {
-        Ok(_) => true,
+        Ok(_) => match &platform {
+            Some(platform) => is_for(engine, &named, platform).await?,
+            None => true,
+        },
         Err(Error::NoSuchImage(_)) => false,
         Err(error) => return Err(error.into()),
     };
-    let other_platform = match &platform {
-        Some(platform) if here => !is_for(engine, &named, platform).await?,
-        _ => false,
-    };
     let wanted = match options.pull {
         PullPolicy::Always => true,
-        PullPolicy::Missing => !here || other_platform,
-        PullPolicy::Newer => !here || other_platform || engine.images().has_newer(&named, &how).await?,
+        PullPolicy::Missing => !here,
+        PullPolicy::Newer => !here || engine.images().has_newer(&named, &how).await?,
+        PullPolicy::Never if !here => return Err(Error::NoSuchImage(named).into()),
         PullPolicy::Never => false,
     };
     if !wanted {
@@ -198,13 +199,12 @@ async fn image(engine: &Engine, flags: &Flags, options: &Options) -> Result<Stri
     }
 }
 
-/// Whether the image that is here is for `os/arch[/variant]`.
-async fn is_for(engine: &Engine, image: &str, platform: &str) -> Result<bool> {
+/// Whether the image that is here is for `os[/arch[/variant]]`: a variant counts where one is asked for.
+async fn is_for(engine: &Engine, image: &str, wanted: &str) -> Result<bool> {
     let config = engine.images().inspect(image).await?.config;
-    let (os, rest) = platform.split_once('/').unwrap_or((platform, ""));
-    let (arch, variant) = rest.split_once('/').unwrap_or((rest, ""));
-    let own_variant = config.variant().as_deref().unwrap_or("");
-    Ok(config.os().to_string() == os
-        && (arch.is_empty() || config.architecture().to_string() == arch)
-        && (variant.is_empty() || own_variant == variant))
+    let asks_variant = wanted.matches('/').count() == 2;
+    let wanted: Platform = wanted.parse().map_err(|error: String| anyhow!(error))?;
+    Ok(config.os().to_string() == wanted.os
+        && config.architecture().to_string() == wanted.arch
+        && (!asks_variant || *config.variant() == wanted.variant))
 }
