@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """What is rarely said on a command line, and what is said in two ways: as Podman has it."""
 
+import json
 import os
 
 from peers.peers import BUSYBOX, PeerTest, run
@@ -153,3 +154,65 @@ class Flags(PeerTest):
 
     def test_nothing_is_the_latest_where_there_is_nothing(self):
         self.same("rm", "--latest")
+
+
+class Idioms(PeerTest):
+    """What scripts for Podman say."""
+
+    def test_the_version_is_asked_for_with_and_without_the_client(self):
+        for text in ("{{.APIVersion}}", "{{.OsArch}}|{{.Os}}", "{{.Client.Os}}", "{{.Foo}}"):
+            self.same("version", "--format", text, stderr=False)
+        self.assertEqual(self.haulout("version", "-f", "{{.Version}}").stdout, self.haulout("version", "-f", "{{.Client.Version}}").stdout)
+
+    def test_how_long_a_health_check_waits_is_a_duration(self):
+        for program in ("podman", "haulout"):
+            run(program, "create", "--name", "idiom", "--health-cmd", "true", "--health-interval", "1m30s", "--health-timeout", "500ms", BUSYBOX)
+        for text in (
+            "{{.Config.Healthcheck.Interval}} {{.Config.Healthcheck.Timeout}} {{.Config.Healthcheck.StartPeriod}}",
+            "{{.Config.Healthcheck.Interval.Seconds}} {{.Config.Healthcheck.Timeout.Milliseconds}} {{.Config.Healthcheck.Interval.Minutes}}",
+            "{{json .Config.Healthcheck}}",
+        ):
+            self.same("inspect", "--format", text, "idiom")
+
+    def test_a_port_that_is_said_twice_is_published_once(self):
+        for ports in (["8083:80"] * 2, ["8083-8084:80-81", "8083:80"], ["8083:80", "8083-8084:80-81"], ["8083:80", "8083:80/udp"]):
+            flags = [word for port in ports for word in ("--publish", port)]
+            self.same("run", "--rm", *flags, BUSYBOX, "true")
+            self.same("create", "--replace", "--name", "idiom", *flags, BUSYBOX, "true")
+            self.same("inspect", "--format", "{{json .HostConfig.PortBindings}}", "idiom")
+
+    def test_a_source_that_nobody_has_set_is_not_the_working_folder(self):
+        for words in ("type=bind,src=,dst=/x", "type=volume,src=,dst=/x", "type=glob,src=,dst=/x", "type=image,src=,dst=/x"):
+            self.same("run", "--rm", "--mount", words, BUSYBOX, "true")
+
+    def test_a_mount_with_ids_of_its_own_is_not_made_without_them(self):
+        for flags in (["-v", "/tmp:/x:idmap=foo"], ["--mount", "type=bind,src=/tmp,dst=/x,idmap=uids=0-1-10;gids=0-1-10"]):
+            podman, haulout = self.both("run", "--rm", *flags, BUSYBOX, "true")
+            self.assertEqual((podman.returncode, haulout.returncode), (126, 125))
+            self.assertIn("--userns", haulout.stderr)
+
+    def test_what_is_set_outranks_that_it_is_to_be_unset(self):
+        for flags in (["--unsetenv", "A", "-e", "A=b"], ["-e", "A=b", "--unsetenv", "A"], ["--unsetenv", "HOME", "--unsetenv", "PATH", "-e", "PATH=/bin"]):
+            self.same("run", "--rm", *flags, BUSYBOX, "sh", "-c", "env | grep -v HOSTNAME | sort")
+
+    def test_an_image_for_another_machine_is_not_taken_for_the_one_that_is_asked_for(self):
+        for flags in (["--arch", "arm64"], ["--platform", "linux/arm64/v8"], ["--os", "windows"], ["--arch", "x86_64"], ["--platform", "linux/amd64"]):
+            self.same("run", "--rm", "--pull", "never", *flags, BUSYBOX, "true")
+        self.assertNotIn("Trying to pull", self.haulout("run", "--rm", "--arch", "x86_64", BUSYBOX, "true").stderr)
+
+    def test_the_tag_of_the_log_says_which_container_it_is(self):
+        for tag in ("{{.Name}}", "{{.ImageName}}/{{ .Name }}", "{{.Config.Labels.kind}}", '{{index .Config.Labels "kind"}}', "plain", ""):
+            tags = []
+            for program in ("podman", "haulout"):
+                words = ["--name", "idiom", "--label", "kind=edge", "--log-driver", "journald", "--log-opt", f"tag={tag}"]
+                made = run(program, "run", "--detach", *words, BUSYBOX, "echo", program)
+                self.assertEqual(made.returncode, 0, made.stderr)
+                ask = ["journalctl", "--user", "--output", "json", f"CONTAINER_ID_FULL={made.stdout.strip()}"]
+                told = wait_until(lambda ask=ask: run(*ask, "--lines", "1").stdout, f"no line of {program} in the journal")
+                entry = json.loads(told)
+                tags.append((entry.get("CONTAINER_TAG"), entry["SYSLOG_IDENTIFIER"]))
+                run(program, "rm", "--force", "--time", "0", "idiom")
+            self.assertEqual(tags[1], tags[0], tag)
+        for tag in ("{{.Nome}}", "{{"):
+            refused = self.haulout("create", "--log-driver", "journald", "--log-opt", f"tag={tag}", BUSYBOX, status=125)
+            self.assertIn("known are .ID, .Name", refused.stderr)
