@@ -334,6 +334,33 @@ pub(crate) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
     keys.binary_search_by(|key| key.name.cmp(name)).ok().map(|index| &keys[index])
 }
 
+/// Which section of a service a key of systemd's belongs to, of those that people write into a unit's own one.
+pub(crate) fn section_of(key: &str) -> Option<&'static str> {
+    match key {
+        "After"
+        | "Before"
+        | "BindsTo"
+        | "Conflicts"
+        | "Description"
+        | "Documentation"
+        | "OnFailure"
+        | "OnSuccess"
+        | "PartOf"
+        | "Requires"
+        | "RequiresMountsFor"
+        | "StartLimitBurst"
+        | "StartLimitIntervalSec"
+        | "Upholds"
+        | "Wants" => Some("Unit"),
+        "CPUQuota" | "Delegate" | "ExecReload" | "ExecStart" | "ExecStartPost" | "ExecStartPre" | "ExecStop"
+        | "ExecStopPost" | "KillMode" | "MemoryMax" | "RemainAfterExit" | "Restart" | "RestartSec" | "Slice"
+        | "SuccessExitStatus" | "TimeoutSec" | "TimeoutStartSec" | "TimeoutStopSec" | "Type" => Some("Service"),
+        "Alias" | "Also" | "DefaultInstance" | "RequiredBy" | "WantedBy" => Some("Install"),
+        _ if key.starts_with("Condition") || key.starts_with("Assert") => Some("Unit"),
+        _ => None,
+    }
+}
+
 /// The key that was likely meant by one that is none: the nearest, when it is near.
 pub(crate) fn near(keys: &'static [Key], wrong: &str) -> Option<&'static str> {
     let lower = wrong.to_lowercase();
@@ -349,7 +376,7 @@ pub(crate) fn near(keys: &'static [Key], wrong: &str) -> Option<&'static str> {
 }
 
 /// How many characters have to be put in, taken out or changed to get from one to the other (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
+pub(crate) fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (index, char) in from.chars().enumerate() {

@@ -31,6 +31,7 @@ pub mod edit;
 pub mod folder;
 pub mod form;
 pub mod from_run;
+pub mod habits;
 pub mod home;
 pub mod install;
 mod keys;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::keys;
 use crate::unit::Place;
 
 /// Something wrong with a unit.
@@ -130,6 +131,24 @@ pub enum Fault {
     UnknownDependency { name: String },
     #[error("a template is enabled only with DefaultInstance")]
     NoDefaultInstance,
+    #[error("nothing reads the section [{name}]")]
+    NobodysSection { name: String, near: Option<&'static str> },
+    #[error("'#' begins no comment here: it is part of the value")]
+    Comment,
+    #[error("no update is made by AutoUpdate={value}")]
+    Policy { value: String },
+    #[error("an image with a digest is never another one: there is nothing to update")]
+    FixedImage,
+    #[error("'~' is not the home folder here")]
+    Tilde,
+    #[error("systemd knows no Restart={value}")]
+    Restart { value: String },
+    #[error("{key}= of a service is not who the container runs as")]
+    UserOfService { key: String },
+    #[error("a user's manager has no {target}: the service starts neither at login nor at boot")]
+    TargetOfMachine { target: String },
+    #[error("{key}= means nothing in [{section}]")]
+    ElsewhereInTheUnit { key: String, section: String },
 }
 
 impl Fault {
@@ -142,7 +161,16 @@ impl Fault {
             | Self::UnknownEscape
             | Self::NoPair { .. }
             | Self::UnknownDependency { .. }
-            | Self::NoDefaultInstance => Severity::Warning,
+            | Self::NoDefaultInstance
+            | Self::NobodysSection { .. }
+            | Self::Comment
+            | Self::Policy { .. }
+            | Self::FixedImage
+            | Self::Tilde
+            | Self::Restart { .. }
+            | Self::UserOfService { .. }
+            | Self::TargetOfMachine { .. }
+            | Self::ElsewhereInTheUnit { .. } => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -163,7 +191,21 @@ impl Fault {
     /// What to do about it, where that is not plain.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::UnknownKey { near, .. } => return near.map(|near| format!("did you mean {near}?")),
+            Self::UnknownKey { key, near, .. } => {
+                let elsewhere = keys::section_of(key).map(|section| format!("{key}= belongs to [{section}]"));
+                return elsewhere.or_else(|| near.map(|near| format!("did you mean {near}?")));
+            }
+            Self::NobodysSection { near, .. } => return near.map(|near| format!("did you mean [{near}]?")),
+            Self::NotAnAssignment { text, .. } => return not_an_assignment(text).map(str::to_owned),
+            Self::Comment => "write it on a line of its own",
+            Self::Policy { .. } => "write registry, local or notify",
+            Self::FixedImage => "leave AutoUpdate= away, or name a tag such as :latest",
+            Self::Tilde => "write %h for it",
+            Self::Restart { value } if value == "unless-stopped" => "write always: what systemctl stops stays stopped",
+            Self::Restart { .. } => "write no, on-success, on-failure, on-abnormal, on-watchdog, on-abort or always",
+            Self::UserOfService { .. } => "say it with User= and Group= in [Container]",
+            Self::TargetOfMachine { .. } => "write default.target",
+            Self::ElsewhereInTheUnit { .. } => "move it to [Container]",
             Self::NoSection => "begin with the section, such as [Container]",
             Self::NoImageOrRootfs => "add Image= with the name of an image, such as docker.io/library/alpine:latest",
             Self::ServiceType { .. } => "leave Type= away, or make it oneshot",
@@ -196,5 +238,45 @@ impl Fault {
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+/// What a line that is no assignment was likely to be.
+fn not_an_assignment(text: &str) -> Option<&'static str> {
+    let is_word =
+        |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let key = text.split_once(':').map(|(key, rest)| (key, rest, key.trim_end()));
+    match key {
+        _ if text.starts_with('[') => Some("end the section's name with ]"),
+        Some((key, rest, _)) if is_word(key) && (rest.is_empty() || rest.starts_with(' ')) => Some(YAML),
+        Some((_, _, key)) if is_word(key) => Some("write KEY=value"),
+        _ if text.starts_with("- ") => Some(YAML),
+        _ if ["podman run ", "docker run ", "haulout run "].iter().any(|command| text.starts_with(command)) => {
+            Some("for a unit from a command: haulout quadlet from-run COMMAND")
+        }
+        _ => None,
+    }
+}
+
+const YAML: &str =
+    "this is YAML, and units are lines of KEY=value; for units from a compose file: haulout quadlet from-compose FILE";
+
+#[cfg(test)]
+mod tests {
+    use super::{YAML, not_an_assignment};
+
+    #[test]
+    fn a_line_that_is_no_assignment_is_known_by_its_look() {
+        for (text, hint) in [
+            ("services:", Some(YAML)),
+            ("image: nginx", Some(YAML)),
+            ("- \"80:80\"", Some(YAML)),
+            ("Exec : top", Some("write KEY=value")),
+            ("[Container", Some("end the section's name with ]")),
+            ("what is this", None),
+        ] {
+            assert_eq!(not_an_assignment(text), hint, "{text}");
+        }
+        assert!(not_an_assignment("podman run -d nginx").is_some_and(|hint| hint.contains("from-run")));
     }
 }

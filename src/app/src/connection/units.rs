@@ -21,7 +21,9 @@ use haulout_engine::watch::Folders;
 use haulout_quadlet::own::{Before, OwnError};
 use haulout_quadlet::rival::{self, Maker as Rival};
 use haulout_quadlet::search::Found;
-use haulout_quadlet::{OwnFolder, SearchPath, ServiceFolder, Settings, Severity, Source, UnitName, generate, install};
+use haulout_quadlet::{
+    OwnFolder, SearchPath, ServiceFolder, Settings, Severity, Source, UnitName, generate, habits, install,
+};
 
 use super::crowd::Crowd;
 use super::{
@@ -95,7 +97,8 @@ pub async fn check(name: String, text: String) -> Result<Checked, Failure> {
         let outcomes = generate(&found.sources, &Settings::of_environment(true));
         let outcome = outcomes.into_iter().find(|outcome| outcome.source.name == name);
         let outcome = outcome.ok_or_else(|| invalid(&name.to_string()))?;
-        let problems = outcome.problems.iter().cloned().chain(install::problem(outcome.source));
+        let of_unit = outcome.problems.iter().cloned().chain(install::problem(outcome.source));
+        let problems = of_unit.chain(habits::problems(outcome.source, true));
         Ok(Checked {
             problems: problems.map(|found| problem(&found, &outcome.source.path)).collect(),
             service: outcome.service.map(|service| service.unit.to_string()),
@@ -244,7 +247,8 @@ fn read() -> Vec<Unit> {
         .into_iter()
         .map(|outcome| {
             let source = outcome.source;
-            let problems = outcome.problems.iter().cloned().chain(install::problem(source));
+            let of_unit = outcome.problems.iter().cloned().chain(install::problem(source));
+            let problems = of_unit.chain(habits::problems(source, true));
             Unit {
                 name: source.name.to_string(),
                 kind: source.kind(),

@@ -84,7 +84,7 @@ mod rename;
 mod restart;
 mod rm;
 mod rmi;
-mod run;
+pub mod run;
 mod save;
 mod search;
 mod secret_create;

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use haulout_quadlet::{Entry, Outcome, Problem, Section, Severity, install};
+use haulout_quadlet::{Entry, Outcome, Place, Problem, Section, Severity, habits, install};
 use serde_json::{Value, json};
 
 use crate::invocation::{Invocation, NOT_YET};
 use crate::loaded::{self, Obstacle};
 use crate::output;
-use crate::units::{Named, Units, job};
+use crate::units::values::{self, Refusal};
+use crate::units::{Named, Units, is_of_user, job, strays};
 
 /// What comes after the verb.
 pub const USAGE: &str = "[options] [UNIT|FILE...]";
@@ -43,7 +44,9 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
         let outcomes = units.outcomes();
         text = words(&units, &outcomes);
         told.extend(findings(&units, &outcomes));
+        misnamed(&units, &mut text, &mut told);
         lacking(&outcomes, &mut text, &mut told);
+        refused(&units, &outcomes, &mut text, &mut told);
         loaded(&outcomes, &mut text, &mut told).await;
     }
     for typed in &args.units {
@@ -62,6 +65,7 @@ pub async fn run(args: Args, _: &Invocation) -> Result<u8> {
         text += &words(&units, &outcomes);
         told.extend(findings(&units, &outcomes));
         lacking(&outcomes, &mut text, &mut told);
+        refused(&units, &outcomes, &mut text, &mut told);
         if !typed.contains('/') {
             loaded(&outcomes, &mut text, &mut told).await;
         }
@@ -87,17 +91,44 @@ async fn loaded(outcomes: &[Outcome<'_>], text: &mut String, told: &mut Vec<Valu
     };
     for (outcome, obstacles) in outcomes.iter().zip(all) {
         for obstacle in obstacles {
-            warn(outcome, &obstacle, text, told);
+            warn(outcome, None, &obstacle, text, told);
         }
     }
 }
 
-fn warn(outcome: &Outcome<'_>, Obstacle { message, hint }: &Obstacle, text: &mut String, told: &mut Vec<Value>) {
-    let file = &outcome.source.path;
+fn warn(
+    outcome: &Outcome<'_>,
+    place: Option<&Place>,
+    Obstacle { message, hint }: &Obstacle,
+    text: &mut String,
+    told: &mut Vec<Value>,
+) {
+    let file = place.map_or(outcome.source.path.as_path(), |place| &place.file);
+    let at = place.map_or_else(|| file.display().to_string(), ToString::to_string);
     // A String takes whatever is written.
-    let _ = writeln!(text, "{}: warning: {message}\n    {hint}", file.display());
+    let _ = writeln!(text, "{at}: warning: {message}\n    {hint}");
+    let (line, column) = (place.map(|place| place.line), place.map(|place| place.column));
     let unit = outcome.source.name.to_string();
-    told.push(json!({"unit": unit, "file": file, "line": null, "column": null, "severity": "warning", "message": message, "hint": hint}));
+    told.push(json!({"unit": unit, "file": file, "line": line, "column": column, "severity": "warning", "message": message, "hint": hint}));
+}
+
+/// Adds which files nothing reads because of their names.
+fn misnamed(units: &Units, text: &mut String, told: &mut Vec<Value>) {
+    for (file, better) in strays::misnamed(units) {
+        let (message, hint) = ("nothing reads it: its name is no unit's", format!("call it {better}"));
+        // A String takes whatever is written.
+        let _ = writeln!(text, "{}: warning: {message}\n    {hint}", file.display());
+        told.push(json!({"file": file, "severity": "warning", "message": message, "hint": hint}));
+    }
+}
+
+/// Adds what the services could not start their containers with.
+fn refused(units: &Units, outcomes: &[Outcome<'_>], text: &mut String, told: &mut Vec<Value>) {
+    for outcome in outcomes {
+        for Refusal { place, message, hint } in values::refusals(outcome, &units.settings) {
+            warn(outcome, place.as_ref(), &Obstacle { message, hint: hint.to_owned() }, text, told);
+        }
+    }
 }
 
 /// Adds which services run what podman has and Haulout has not.
@@ -111,7 +142,7 @@ fn lacking(outcomes: &[Outcome<'_>], text: &mut String, told: &mut Vec<Value>) {
         let message =
             format!("{service}.service runs haulout {verb}, which Haulout does not have yet: it cannot start");
         let hint = "units of this kind are for Podman until then".to_owned();
-        warn(outcome, &Obstacle { message, hint }, text, told);
+        warn(outcome, None, &Obstacle { message, hint }, text, told);
     }
 }
 
@@ -147,7 +178,8 @@ fn words_of(outcome: &Outcome<'_>) -> String {
 
 /// In the order in which they stand there, those of the whole unit first.
 fn problems(outcome: &Outcome<'_>) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = outcome.problems.iter().cloned().chain(install::problem(outcome.source)).collect();
+    let of_unit = outcome.problems.iter().cloned().chain(install::problem(outcome.source));
+    let mut problems: Vec<Problem> = of_unit.chain(habits::problems(outcome.source, is_of_user())).collect();
     let at = |problem: &Problem| problem.place.as_ref().map(|place| (place.file.clone(), place.line, place.column));
     problems.sort_by_key(at);
     problems

@@ -45,6 +45,13 @@ pub struct Args {
     words: Vec<String>,
 }
 
+impl Args {
+    /// What they come to, without doing anything; `argv` is the whole line.
+    pub fn options(&self, argv: &[String]) -> Result<Options> {
+        self.flags.options(&self.words, argv)
+    }
+}
+
 /// Makes a container and starts it; in the foreground it answers what the container's process ended with.
 pub async fn run(mut args: Args, invocation: &Invocation) -> Result<u8> {
     let engine = invocation.engine();

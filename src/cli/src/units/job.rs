@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use haulout_engine::systemd::journal::Run;
 use haulout_engine::systemd::{Job, JobResult, UnitState, UserManager};
 
-use super::{Units, renew};
+use super::{Units, renew, strays};
 use crate::exit::Failures;
 use crate::output;
 
@@ -62,6 +62,12 @@ pub fn tell(names: &[String]) -> Result<u8> {
 
 /// What is said of a name that no unit has.
 pub fn unknown(units: &Units, name: &str) -> String {
+    if let Some(file) = strays::elsewhere(name) {
+        let file = file.display();
+        return format!(
+            "no unit {name}: nothing reads {file}, because its folder is not searched; haulout quadlet install {file}"
+        );
+    }
     let folders: Vec<String> = units.path.folders().iter().map(|folder| folder.display().to_string()).collect();
     format!("no unit {name} in {}: haulout quadlet list shows those that there are", folders.join(", "))
 }

@@ -4,6 +4,8 @@
 pub mod job;
 pub mod own;
 pub mod service;
+pub mod strays;
+pub mod values;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +23,8 @@ pub struct Units {
     pub path: SearchPath,
     /// What was found there.
     pub found: Found,
-    settings: Settings,
+    /// What their services depend on.
+    pub settings: Settings,
 }
 
 impl Units {
