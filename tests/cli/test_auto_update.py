@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """Auto-update, with the real registry and the real service manager: units are brought up to date, and back."""
 
+import datetime
+import email.utils
 import json
 import signal
 import threading
@@ -9,7 +11,7 @@ import unittest
 
 from cli.test_quadlet import CHOICE, SERVICES, UnitTest
 from notifications import NotificationServer
-from registry import Registry
+from registry import INDEX, Registry, digest, refusal
 from session import BUSYBOX, REGISTRY, run, wait_until
 
 # Ends well when it is asked to, and at once where its image says so.
@@ -415,6 +417,97 @@ class Decisions(UpdateTest):
         unit = self.serve("pinned", f"{REGISTRY}/busybox@{digest}")
         self.assertEqual(self.update(), {unit: "false"})
         self.assertIn("pinned by a digest", self.rows[unit]["Reason"])
+
+
+class Registries(UpdateTest):
+    """Registries as they are out there."""
+
+    def held(self, name="odd"):
+        """A unit whose image is in a registry of the test's own, as manifest `old` of the tag; and a newer manifest that the tag can have."""
+        registry = Registry(self)
+        full = f"{registry.host}/au-{name}:1"
+        self.haulout("push", "--quiet", "--tls-verify=false", BUSYBOX, full)
+        key = f"au-{name}/manifests/1"
+        old = registry.manifests[key]
+        new = self.image(name, registry="localhost", push=False)
+        self.haulout("push", "--quiet", "--tls-verify=false", new, full)
+        newer, registry.manifests[key] = registry.manifests[key], old
+        self.haulout("rmi", "--force", new)
+        self.haulout("pull", "--quiet", "--tls-verify=false", full)
+        return registry, key, self.serve(name, full), full, old, newer
+
+    def bring(self, *words, **options):
+        return self.update("--tls-verify=false", *words, **options)
+
+    def look(self):
+        return self.bring("--dry-run")
+
+    @staticmethod
+    def index(*members):
+        """An index of manifests for several machines."""
+        platforms = [{"os": "linux", "architecture": arch} for arch in ("amd64", "arm64", "s390x")]
+        manifests = [
+            {"mediaType": media_type, "digest": digest(data), "size": len(data), "platform": platform}
+            for (data, media_type), platform in zip(members, platforms)
+        ]
+        return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}).encode(), INDEX
+
+    def test_what_is_new_for_another_machine_is_not_new_here(self):
+        registry, key, unit, full, old, newer = self.held()
+        registry.manifests[key] = self.index(old, old)
+        self.haulout("pull", "--quiet", "--tls-verify=false", full)
+        before = self.running(unit)
+        registry.manifests[key] = self.index(old, newer)
+        self.assertEqual(self.look(), {unit: "false"})
+        self.assertEqual(self.bring(), {unit: "false"})
+        self.assertEqual(self.running(unit), before)
+        registry.manifests[key] = self.index(newer, newer)
+        self.assertEqual(self.look(), {unit: "pending"})
+        self.assertEqual(self.bring(), {unit: "true"})
+        self.assertEqual(self.bring(), {unit: "false"})
+
+    def test_a_tag_that_goes_back_takes_the_unit_along_and_fetches_no_layer(self):
+        registry, key, unit, _, old, newer = self.held()
+        first = self.running(unit)[1]
+        registry.manifests[key] = newer
+        self.assertEqual(self.bring(), {unit: "true"})
+        registry.manifests[key] = old
+        registry.asked.clear()
+        self.assertEqual(self.look(), {unit: "pending"})
+        self.assertEqual(self.bring(), {unit: "true"})
+        self.assertEqual(self.running(unit)[1], first)
+        # But for its configuration, which says what version it is.
+        blobs = {path.rpartition("/")[2] for path in registry.asked if "/blobs/" in path}
+        self.assertLessEqual(blobs, {f"sha256:{first.removeprefix('sha256:')}"})
+
+    def test_a_registry_that_asks_for_patience_gets_it(self):
+        registry, key, unit, _, _, newer = self.held()
+        registry.manifests[key] = newer
+        moment = lambda: email.utils.format_datetime(datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=1), usegmt=True)
+        waits = ["1", moment()]
+
+        def impatient(handler):
+            if waits:
+                return handler.say(429, refusal("TOOMANYREQUESTS", "slow down"), Retry_After=waits.pop(0))
+            return handler.say(200, *newer)
+
+        registry.answers = {key: impatient}
+        self.assertEqual(self.bring(), {unit: "true"}, self.said)
+        self.assertEqual(waits, [])
+
+    def test_a_registry_that_wants_no_more_today_fails_its_units_only_and_says_so(self):
+        registry, key, unit, _, _, newer = self.held()
+        other = self.serve("other", self.image("other"))
+        self.image("other")
+        registry.manifests[key] = newer
+        registry.answers = {key: lambda handler: handler.say(429, refusal("TOOMANYREQUESTS", "slow down"), Retry_After="86400")}
+        before = self.running(unit)
+        self.assertEqual(self.bring(status=125), {unit: "failed", other: "true"})
+        self.assertIn("toomanyrequests: slow down", self.said)
+        self.assertEqual(self.running(unit), before)
+        registry.answers = {key: lambda handler: handler.say(404, refusal("MANIFEST_UNKNOWN", "manifest unknown"))}
+        self.assertEqual(self.bring(status=125), {unit: "failed", other: "false"})
+        self.assertIn("manifest unknown", self.said)
 
 
 class Interrupted(UpdateTest):
