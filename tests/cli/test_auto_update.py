@@ -701,6 +701,8 @@ class Timer(UpdateTest):
         self.assertIn("RandomizedDelayUSec=5min", shown)
         self.assertNotIn("00:00:00 ;", shown.replace("02:00:00", ""))
         for unit in ("service", "timer"):
+            outdated = run("systemctl", "--user", "show", "--property=NeedDaemonReload", "--value", f"haulout-auto-update.{unit}")
+            self.assertEqual(outdated.stdout, "no\n")
             verified = run("systemd-analyze", "--user", "--man=no", "verify", f"haulout-auto-update.{unit}")
             self.assertEqual((verified.returncode, verified.stderr), (0, ""))
         self.haulout("auto-update", "disable")

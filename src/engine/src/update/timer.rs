@@ -110,13 +110,14 @@ pub async fn enable(bin: &Path) -> Result<(), TimerError> {
     } else {
         own.write(DROP_IN, &calendar(&settings.windows))?;
     }
-    manager.reload().await?;
     let mut wanted = vec![TIMER];
     if !userns::is_root() {
         wanted.push(NOTICE);
     }
     manager.enable(&wanted, true).await?;
     own.sync_links()?;
+    // After the links, as systemctl does: until then systemd holds what it knows of all units for outdated.
+    manager.reload().await?;
     // Started anew, so that it has new windows.
     match manager.do_job(Job::Restart, TIMER, PATIENCE).await? {
         JobResult::Done => Ok(()),

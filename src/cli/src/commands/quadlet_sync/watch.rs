@@ -43,9 +43,10 @@ pub async fn over(folders: &BTreeSet<PathBuf>) -> Result<bool> {
     for (name, text) in units {
         own.write(name, &text)?;
     }
-    manager.reload().await?;
     manager.enable(&[PATH, SYNC], true).await?;
     own.sync_links()?;
+    // After the links, as systemctl does: until then systemd holds what it knows of all units for outdated.
+    manager.reload().await?;
     match manager.do_job(Job::Restart, PATH, PATIENCE).await? {
         JobResult::Done => Ok(true),
         JobResult::Other(word) => bail!("starting {PATH}: its job was {word}"),
