@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! `haulout pull`.
 
+use std::future::ready;
+
 use anyhow::{Result, anyhow, bail};
-use haulout_engine::Engine;
-use haulout_engine::image::{Location, PullOptions};
+use futures_util::StreamExt as _;
+use haulout_engine::image::{Location, PullOptions, PullProgress};
 use haulout_engine::systemd::MoreTime;
+use haulout_engine::{Engine, Error};
 
 use crate::exit::Failures;
 use crate::invocation::Invocation;
@@ -122,7 +125,9 @@ async fn all_tags(
     let mut all = Vec::new();
     for tag in tags {
         let name = format!("{repository}:{tag}");
-        all.push(retry.run(|| one(engine, &name, how.clone(), quiet)).await?);
+        let mut again = false;
+        let once_more = || attempt(engine, &name, how.clone(), quiet, std::mem::replace(&mut again, true));
+        all.push(retry.run(once_more).await?);
     }
     Ok(all)
 }
@@ -138,7 +143,9 @@ pub async fn asked(
     let image = image.strip_prefix("docker://").unwrap_or(image);
     let chosen = short_name::chosen(engine, image).await?;
     let full = chosen.as_ref().map_or_else(|| image.to_owned(), ToString::to_string);
-    let done = retry.run(|| one(engine, &full, how.clone(), quiet)).await?;
+    let mut again = false;
+    let once_more = || attempt(engine, &full, how.clone(), quiet, std::mem::replace(&mut again, true));
+    let done = retry.run(once_more).await?;
     if let Some(chosen) = &chosen {
         short_name::remember(engine, image, chosen).await;
     }
@@ -147,8 +154,16 @@ pub async fn asked(
 
 /// Pulls one image, showing how far it is; answers its id and full name. A service that is being started is waited for meanwhile.
 pub async fn one(engine: &Engine, image: &str, how: PullOptions, quiet: bool) -> Result<progress::Done> {
+    attempt(engine, image, how, quiet, false).await
+}
+
+/// The same. What is tried `again` is not announced once more.
+async fn attempt(engine: &Engine, image: &str, how: PullOptions, quiet: bool, again: bool) -> Result<progress::Done> {
     let _more_time = MoreTime::ask();
-    let done = progress::show(engine.images().pull(image, how), quiet).await?;
+    let announces =
+        |step: &Result<PullProgress, Error>| matches!(step, Ok(PullProgress::Trying(_) | PullProgress::Resolved(_)));
+    let steps = engine.images().pull(image, how).filter(|step| ready(!(again && announces(step))));
+    let done = progress::show(steps, quiet).await?;
     match done.into_iter().next() {
         Some(done) => Ok(done),
         None => bail!("pulling {image}: the engine ended without saying that it is here"),
