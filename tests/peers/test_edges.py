@@ -196,9 +196,14 @@ class Idioms(PeerTest):
             self.same("run", "--rm", *flags, BUSYBOX, "sh", "-c", "env | grep -v HOSTNAME | sort")
 
     def test_an_image_for_another_machine_is_not_taken_for_the_one_that_is_asked_for(self):
-        for flags in (["--arch", "arm64"], ["--platform", "linux/arm64/v8"], ["--os", "windows"], ["--arch", "x86_64"], ["--platform", "linux/amd64"]):
+        for flags in (["--arch", "arm64"], ["--platform", "linux/arm64/v8"], ["--os", "windows"], ["--arch", "x86_64"], ["--platform", "linux/amd64/v1"]):
             self.same("run", "--rm", "--pull", "never", *flags, BUSYBOX, "true")
         self.assertNotIn("Trying to pull", self.haulout("run", "--rm", "--arch", "x86_64", BUSYBOX, "true").stderr)
+
+    def test_an_image_that_is_tried_again_is_announced_once(self):
+        for program in ("podman", "haulout"):
+            told = run(program, "pull", "--retry", "2", "--retry-delay", "10ms", "localhost:1/nowhere").stderr
+            self.assertEqual((told.count("Trying to pull"), told.count("Failed, retrying")), (1, 2), told)
 
     def test_the_tag_of_the_log_says_which_container_it_is(self):
         for tag in ("{{.Name}}", "{{.ImageName}}/{{ .Name }}", "{{.Config.Labels.kind}}", '{{index .Config.Labels "kind"}}', "plain", ""):

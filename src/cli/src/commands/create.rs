@@ -202,9 +202,9 @@ async fn image(engine: &Engine, flags: &Flags, options: &Options) -> Result<Stri
 /// Whether the image that is here is for `os[/arch[/variant]]`: a variant counts where one is asked for.
 async fn is_for(engine: &Engine, image: &str, wanted: &str) -> Result<bool> {
     let config = engine.images().inspect(image).await?.config;
-    let asks_variant = wanted.matches('/').count() == 2;
+    let names_variant = wanted.matches('/').count() == 2;
     let wanted: Platform = wanted.parse().map_err(|error: String| anyhow!(error))?;
     Ok(config.os().to_string() == wanted.os
         && config.architecture().to_string() == wanted.arch
-        && (!asks_variant || *config.variant() == wanted.variant))
+        && (!names_variant || wanted.variant.is_none() || *config.variant() == wanted.variant))
 }

@@ -83,11 +83,12 @@ impl FromStr for Platform {
                 let variant = if arch == here.arch { here.variant } else { None };
                 Ok(Self { os: os.to_lowercase(), arch, variant })
             }
-            [os, arch, variant] => Ok(Self {
-                os: os.to_lowercase(),
-                arch: normal(&arch.to_lowercase()).to_owned(),
-                variant: Some(variant.to_lowercase()),
-            }),
+            [os, arch, variant] => {
+                let (arch, variant) = (normal(&arch.to_lowercase()).to_owned(), variant.to_lowercase());
+                // The first variant of all is what every image without one is for.
+                let variant = Some(variant).filter(|variant| (arch.as_str(), variant.as_str()) != ("amd64", "v1"));
+                Ok(Self { os: os.to_lowercase(), arch, variant })
+            }
             _ => Err(format!("invalid platform {text:?}: it should be OS/ARCH[/VARIANT]")),
         }
     }
@@ -144,6 +145,7 @@ mod tests {
     fn the_kernel_s_names_are_understood_and_nonsense_is_not() {
         assert_eq!("linux/x86_64".parse::<Platform>().unwrap().arch, "amd64");
         assert_eq!("linux/aarch64".parse::<Platform>().unwrap().arch, "arm64");
+        assert_eq!("linux/amd64/v1".parse::<Platform>(), "linux/amd64".parse());
         for bad in ["", "/", "linux/", "linux/arm/v7/x", "linux/../x"] {
             assert!(bad.parse::<Platform>().is_err(), "{bad}");
         }
