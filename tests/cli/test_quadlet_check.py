@@ -66,6 +66,8 @@ class Check(UnitTest):
             "Exec=sh -c 'echo a # b'\nEnvironment='A=b # c'",
             "Volume=%h:/home\nVolume=${NOWHERE}/x:/x\nPublishPort=${PORT}:80",
             "PublishPort=8080:80\nHealthCmd=true\nHealthInterval=10s\nUserNS=keep-id\nMemory=1g\nNotify=healthy",
+            "[Install]\nWantedBy=multi-user.target default.target",
+            "[Install]\nWantedBy=multi-user.target\nWantedBy=default.target",
             "[Service]\nRestart=on-failure\n[Install]\nWantedBy=default.target timers.target\n[X-Mine]\nA=b",
             "[Quadlet]\nDefaultDependencies=false",
             "AutoUpdate=notify",

@@ -45,7 +45,8 @@ fn of_section(kind: Kind, section: &Section, user: bool) -> Vec<Problem> {
         return section.entries().filter_map(of_own_entry).chain(of_updates(kind, section)).collect();
     }
     if OF_SYSTEMD.contains(&name) {
-        return section.entries().filter_map(|entry| of_systemds_entry(kind, name, entry, user)).collect();
+        let of_entries = section.entries().filter_map(|entry| of_systemds_entry(kind, name, entry));
+        return of_entries.chain(of_start(section).filter(|_| user && name == "Install")).collect();
     }
     if name == keys::QUADLET || name.starts_with("X-") {
         return Vec::new();
@@ -86,7 +87,16 @@ fn of_updates(kind: Kind, section: &Section) -> Option<Problem> {
     (is_fixed && value != "disabled").then(|| Problem { place: said.place_of(0), fault: Fault::FixedImage })
 }
 
-fn of_systemds_entry(kind: Kind, section: &str, entry: &Entry, user: bool) -> Option<Problem> {
+/// A user's service that only the machine's targets would start. Both at once is how a unit is for either manager.
+fn of_start(install: &Section) -> Option<Problem> {
+    let wanted = ["WantedBy", "RequiredBy", "UpheldBy"].into_iter().flat_map(|key| install.words(key));
+    let (machine, other): (Vec<_>, Vec<_>) = wanted.partition(|(_, word)| OF_MACHINE.contains(&word.text.as_str()));
+    let (entry, word) = machine.first().filter(|_| other.is_empty())?;
+    let fault = Fault::TargetOfMachine { target: word.text.clone() };
+    Some(Problem { place: entry.place_of(word.offset), fault })
+}
+
+fn of_systemds_entry(kind: Kind, section: &str, entry: &Entry) -> Option<Problem> {
     let key = entry.key.as_ref();
     let fault = match (section, key) {
         ("Service", "Restart") if !RESTARTS.contains(&entry.value.as_str()) && !entry.value.is_empty() => {
@@ -94,10 +104,6 @@ fn of_systemds_entry(kind: Kind, section: &str, entry: &Entry, user: bool) -> Op
         }
         ("Service", "User" | "Group" | "DynamicUser") if kind == Kind::Container => {
             Fault::UserOfService { key: key.to_owned() }
-        }
-        ("Install", "WantedBy" | "RequiredBy") if user => {
-            let word = entry.words().into_iter().find(|word| OF_MACHINE.contains(&word.text.as_str()))?;
-            Fault::TargetOfMachine { target: word.text }
         }
         _ if kind == Kind::Container && OF_CONTAINER.contains(&key) => {
             let (key, section) = (key.to_owned(), section.to_owned());

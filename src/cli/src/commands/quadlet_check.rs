@@ -20,7 +20,8 @@ pub const USAGE: &str = "[options] [UNIT|FILE...]";
 /// Say what is wrong with units
 ///
 /// Say what is wrong with units, with file, line and column and what to do, and end with status 1 if a unit has no service because of
-/// it; and why systemd has not loaded one, or has another. Without names all units that there are; a file is checked among those of its folder.
+/// it; what is seldom meant though there is a service, such as a value that run refuses; and why systemd has not loaded one, or has
+/// another. Without names all units that there are; a file is checked among those of its folder.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Print as this ("json")
