@@ -41,11 +41,12 @@ impl Volumes {
         // Held until it is filled: a container that mounts it meanwhile waits, and adds nothing of its image then.
         let (folder, mark) = held.await?;
         let copied = self.copy(Job { from: Side::Tar, to, within: false, options: WHOLE }, from).await;
+        if let (Ok(()), Some(mark)) = (&copied, mark) {
+            mark.remove()
+                .map_err(|source| Error::Io { doing: format!("noting that volume {name} is filled"), source })?;
+        }
         self.is_still_there(&name, &folder).await?;
-        copied?;
-        mark.map_or(Ok(()), |mark| {
-            mark.remove().map_err(|source| Error::Io { doing: format!("noting that volume {name} is filled"), source })
-        })
+        copied
     }
 
     /// The volume's folder, which is another one once the volume has been removed and made again.

@@ -7,6 +7,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
 use crate::container::ContainerId;
 use crate::paths::Paths;
 
@@ -135,22 +138,29 @@ impl Making {
 
 /// The mark of a volume that was never mounted, locked: whoever fills the volume holds it until it is filled, and removes it then.
 pub(crate) struct Mark {
-    path: PathBuf,
+    /// The volume's folder, wherever it is by now: one that was removed and made again has a mark of its own.
+    folder: File,
     _lock: File,
 }
 
 impl Mark {
     /// Waits for whoever is filling the volume. Nothing when it is filled.
     pub(crate) fn take(paths: &Paths, name: &str) -> io::Result<Option<Self>> {
-        let path = paths.volume(name).join(NEW);
-        let Ok(lock) = File::options().append(true).open(&path) else { return Ok(None) };
+        let Ok(folder) = File::open(paths.volume(name)) else { return Ok(None) };
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(lock) = rustix::fs::openat(&folder, NEW, flags, Mode::empty()) else { return Ok(None) };
+        let lock = File::from(lock);
         lock.lock()?;
-        Ok(path.exists().then_some(Self { path, _lock: lock }))
+        let is_new = rustix::fs::statat(&folder, NEW, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        Ok(is_new.then_some(Self { folder, _lock: lock }))
     }
 
-    /// It is filled.
+    /// It is filled, or was removed meanwhile.
     pub(crate) fn remove(self) -> io::Result<()> {
-        fs::remove_file(&self.path)
+        match rustix::fs::unlinkat(&self.folder, NEW, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            removed => Ok(removed?),
+        }
     }
 }
 
