@@ -68,12 +68,16 @@ impl HealthFlags {
         if self.no_healthcheck && command.is_some() {
             bail!("cannot specify both --no-healthcheck and --health-cmd");
         }
+        let startup = given(self.health_startup_cmd.as_ref());
+        if [command, startup].into_iter().flatten().any(|command| command == "[]") {
+            bail!("must define a healthcheck command for all healthchecks");
+        }
         let check = match command {
             None if self.no_healthcheck => Some(Check { test: vec!["NONE".to_owned()], ..Check::default() }),
             None => None,
             Some(command) => Some(self.check(command)?),
         };
-        let startup = given(self.health_startup_cmd.as_ref()).map(|command| self.startup(command)).transpose()?;
+        let startup = startup.map(|command| self.startup(command)).transpose()?;
         Ok(HealthOptions {
             check,
             startup,
@@ -218,7 +222,8 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_in_podmans_words() {
         for (line, message) in [
-            (&["--health-cmd=x", "--no-healthcheck"][..], "cannot specify both --no-healthcheck and --health-cmd"),
+            (&["--health-cmd=[]"][..], "must define a healthcheck command for all healthchecks"),
+            (&["--health-cmd=x", "--no-healthcheck"], "cannot specify both --no-healthcheck and --health-cmd"),
             (
                 &["--health-cmd=x", "--health-interval=5x"],
                 "invalid healthcheck-interval: time: unknown unit \"x\" in duration \"5x\"",

@@ -372,6 +372,7 @@ mod tests {
                 &["--cap-add=net_admin", "--cap-drop=CAP_NET_ADMIN"],
                 "capability \"CAP_NET_ADMIN\" cannot be dropped and added",
             ),
+            (&["--cap-add=all", "--cap-drop=ALL"], "adding all caps and removing all caps not allowed"),
             (&["--network=foo"], "unable to find network with name or ID foo: network not found"),
             (
                 &["--network=none", "--network=host"],

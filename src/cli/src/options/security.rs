@@ -52,6 +52,10 @@ impl SecurityFlags {
             name.strip_prefix("CAP_").map(str::to_owned).unwrap_or(name)
         };
         let dropped: Vec<String> = self.cap_drop.iter().map(plain).collect();
+        let all = "ALL".to_owned();
+        if !self.privileged && dropped.contains(&all) && self.cap_add.iter().any(|name| plain(name) == all) {
+            bail!("adding all caps and removing all caps not allowed");
+        }
         match self.cap_add.iter().map(plain).find(|name| name != "ALL" && dropped.contains(name)) {
             Some(name) => bail!("capability \"CAP_{name}\" cannot be dropped and added"),
             None => Ok(()),
