@@ -56,6 +56,18 @@ class Run(SessionTest):
             self.haulout(*there, "rmi", "--all", "--force")
             self.assertEqual(sorted(path.name for path in Path(folder).iterdir()), ["haulout", "volumes"])
 
+    def calls(self, which, *arguments):
+        """The system calls of a command, and of whom it starts, in order."""
+        log = self.temporary_folder() / "calls"
+        self.check(0, "strace", "-f", "-qqq", "-o", log, "-e", f"trace={which}", "haulout", *arguments)
+        return log.read_text().splitlines()
+
+    def test_the_network_is_begun_before_the_root_is_mounted(self):
+        self.one(BUSYBOX, "true")
+        calls = self.calls("execve,fsopen", "run", "--rm", BUSYBOX, "true")
+        pasta, root = (next(place for place, call in enumerate(calls) if what in call) for what in ("pasta", "overlay"))
+        self.assertLess(pasta, root, calls)
+
     def test_exit_statuses_are_the_containers_own_or_say_why_it_did_not_start(self):
         for words, status in [
             (["true"], 0),

@@ -12,8 +12,12 @@ use serde::{Deserialize, Serialize};
 /// The number under which a monitor gets the container's own user namespace.
 pub const USERNS: i32 = 4;
 
+/// The numbers under which a monitor gets the container's network, where that was begun before it: the namespace, and where its helper says
+/// that it is ready.
+pub const NETWORK: [i32; 2] = [5, 6];
+
 /// The number of the first descriptor that a monitor passes on to its container; the others follow.
-pub const PASSED: i32 = 5;
+pub const PASSED: i32 = 7;
 
 /// A monitor gets no more of them.
 pub const MAX_PASSED: u32 = 48;
@@ -61,6 +65,9 @@ pub struct Config {
     pub log: Log,
     /// How it reaches a network.
     pub network: Network,
+    /// The process that joins it to that network, where it was started before the monitor ([`crate::network::Network::begin`]).
+    #[serde(default)]
+    pub helper: Option<i32>,
     /// How it gets a cgroup.
     pub cgroup: Cgroup,
     /// Where what happens to it is told.
@@ -166,7 +173,7 @@ pub enum Log {
 pub enum Network {
     /// The monitor has nothing to do: the host's network, another container's, or an empty one that the runtime makes.
     Runtime,
-    /// The monitor makes a network namespace, holds it by a descriptor, and runs pasta beside it. The path in `config.json`'s
+    /// The monitor holds a network namespace by a descriptor, and runs pasta beside it. The path in `config.json`'s
     /// network namespace entry is [`Config::bundle`]`/netns`, a symbolic link that the monitor makes to `/proc/PID/fd/N`.
     Pasta {
         /// pasta and all its arguments but the namespace, `--pid` and `--foreground`.

@@ -4,7 +4,7 @@
 //! The monitor is a program of its own (`program/`); this library is only its protocol, so that both sides share one
 //! definition: the [`config::Config`] that it is started with, the [`frame::Frame`]s on its sockets, the
 //! [`last_run::LastRun`] that it leaves behind, the [`event::Event`]s that both append, how a [`user::User`] of a
-//! container is found, how an [`anchor`] sleeps, and how a [`cgroup`] is divided.
+//! container is found, how an [`anchor`] sleeps, how a [`cgroup`] is divided, and how a [`network`] begins.
 //!
 //! ```
 //! use haulout_monitor::frame::{Frame, Kind};
@@ -23,6 +23,7 @@ pub mod frame;
 pub mod health;
 pub mod journal;
 pub mod last_run;
+pub mod network;
 pub mod process;
 pub mod user;
 

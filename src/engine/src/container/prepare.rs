@@ -383,6 +383,7 @@ fn monitor_config(
         },
         folder,
         network,
+        helper: None,
         cgroup: match notify::cgroups(&record.options) {
             Cgroups::Enabled => monitor::Cgroup::Scope,
             Cgroups::Unmanaged => monitor::Cgroup::Beside { parent: options.cgroup_parent.clone() },

@@ -3,14 +3,13 @@
 
 #![allow(unsafe_code, reason = "signal handlers, raw system calls and localtime_r have no safe wrapper here")]
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use haulout_monitor::config::{MAX_PASSED, PASSED, USERNS};
+use haulout_monitor::config::{MAX_PASSED, NETWORK, PASSED, USERNS};
 use rustix::pipe::PipeFlags;
 
 /// The descriptor of the starter's socket.
@@ -20,13 +19,18 @@ const STARTER: i32 = 3;
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
 
 /// Takes the starter's socket and closes every descriptor after it, which could be anything: a lock, a terminal. Only the container's
-/// user namespace stays, under its number, and the `passed` ones after it.
+/// user namespace and network stay, under their numbers, and the `passed` ones after them.
 pub fn starter(passed: u32) -> io::Result<OwnedFd> {
     // SAFETY: nothing has opened a descriptor yet, so none that is closed here has an owner.
     unsafe {
         // ioctl_nsfs(2): what is no namespace has no type.
         if libc::ioctl(USERNS, NS_GET_NSTYPE) != libc::CLONE_NEWUSER {
             libc::close(USERNS);
+        }
+        let [namespace, ready] = NETWORK;
+        if libc::ioctl(namespace, NS_GET_NSTYPE) != libc::CLONE_NEWNET {
+            libc::close(namespace);
+            libc::close(ready);
         }
         libc::close_range(PASSED.cast_unsigned() + passed.min(MAX_PASSED), u32::MAX, 0)
     };
@@ -86,6 +90,9 @@ impl Signals {
                 return Err(io::Error::last_os_error());
             }
         }
+        // Of a child that has ended by now nobody was told.
+        // SAFETY: sends this process a signal that is caught.
+        unsafe { libc::raise(libc::SIGCHLD) };
         Ok(Self { notes })
     }
 
@@ -124,55 +131,6 @@ pub fn close_on_exec(config: &haulout_monitor::config::Config) {
     }
 }
 
-/// A new network namespace, which lives as long as the descriptor (and whatever is in it): of the user namespace that the descriptor
-/// `userns` is of, or of this process's.
-pub fn network_namespace(userns: Option<i32>) -> io::Result<OwnedFd> {
-    let (said, say) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    let flags = if userns.is_some() { libc::SIGCHLD } else { libc::CLONE_NEWNET | libc::SIGCHLD };
-    // A process that enters a new one cannot come back to the host's, so another one makes it. Not fork(3), since the child
-    // makes nothing but system calls.
-    // SAFETY: like fork(2): without CLONE_VM the child has its own memory, and the null stack means a copy of this one.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
-    if pid == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    if pid == 0 {
-        // SAFETY: async-signal-safe system calls only; it never returns.
-        unsafe {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            if let Some(userns) = userns {
-                let joined = libc::setns(userns, libc::CLONE_NEWUSER) == 0 && libc::unshare(libc::CLONE_NEWNET) == 0;
-                // A change of credentials makes it unreadable for the one that made it.
-                libc::prctl(libc::PR_SET_DUMPABLE, 1);
-                let errno: i32 = if joined { 0 } else { *libc::__errno_location() };
-                libc::write(say.as_raw_fd(), (&raw const errno).cast(), size_of::<i32>());
-            }
-            loop {
-                libc::pause();
-            }
-        }
-    }
-    drop(say);
-    let joined = || {
-        let mut errno = [0; 4];
-        io::Read::read_exact(&mut File::from(said), &mut errno)?;
-        match i32::from_ne_bytes(errno) {
-            0 => Ok(()),
-            errno => Err(io::Error::from_raw_os_error(errno)),
-        }
-    };
-    let joined = if userns.is_some() { joined() } else { Ok(()) };
-    let namespace = joined.and_then(|()| File::open(format!("/proc/{pid}/ns/net")));
-    #[allow(clippy::cast_possible_truncation, reason = "a pid")]
-    let pid = pid as libc::pid_t;
-    // SAFETY: it is this process's child and not yet waited for, so the number is still its own.
-    unsafe {
-        libc::kill(pid, libc::SIGKILL);
-        libc::waitpid(pid, std::ptr::null_mut(), 0);
-    }
-    namespace.map(OwnedFd::from)
-}
-
 /// Takes the descriptors that are passed on to the container, with the numbers that they have there.
 pub fn passed(numbers: &[u32]) -> Vec<(u32, OwnedFd)> {
     let mut found = Vec::with_capacity(numbers.len());
@@ -208,17 +166,6 @@ pub fn pass(command: &mut Command, descriptors: &[(u32, OwnedFd)]) {
                 }
             }
             Ok(())
-        });
-    }
-}
-
-/// Makes the kernel kill what `command` starts when this process ends, however it ends.
-pub fn die_with_parent(command: &mut Command) {
-    // SAFETY: runs between fork and exec and makes one system call.
-    unsafe {
-        command.pre_exec(|| {
-            let death = Some(rustix::process::Signal::KILL);
-            rustix::process::set_parent_process_death_signal(death).map_err(io::Error::from)
         });
     }
 }

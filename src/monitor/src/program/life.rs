@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use haulout_monitor::config;
 use haulout_monitor::frame::{Failure, Kind};
 use haulout_monitor::last_run::{Exit, LastRun};
+use haulout_monitor::network::Network;
 use haulout_monitor::process::Process;
 use haulout_monitor::words;
 use rustix::mount::UnmountFlags;
@@ -62,7 +63,7 @@ impl Monitor {
                 self.ended();
             }
             Phase::Created { told } => {
-                if self.network.as_ref().is_none_or(crate::network::Network::is_ready) {
+                if self.network.as_ref().is_none_or(Network::is_ready) {
                     if !told {
                         self.phase = Phase::Created { told: true };
                         self.tell_created();

@@ -2,7 +2,7 @@
 //! `haulout-monitor BUNDLE [COUNT]`: the one small process that stays beside each container.
 //!
 //! It is started by the engine in the container's user namespace and in a mount namespace of its own, with the starter's
-//! socket as descriptor 3 and `monitor.json` in the bundle. COUNT descriptors that the container's process gets are from number 5 on. It drives the OCI runtime, owns the container's terminal or pipes,
+//! socket as descriptor 3 and `monitor.json` in the bundle. COUNT descriptors that the container's process gets are from number 7 on. It drives the OCI runtime, owns the container's terminal or pipes,
 //! writes its log, serves the socket `attach`, and when the container has ended records how and gives everything back.
 //!
 //! One thread, one poll loop ([`monitor`]); [`life`] is the container's way from `create` to `delete`, [`requests`] what clients
@@ -18,14 +18,12 @@ mod kernel;
 mod life;
 mod log;
 mod monitor;
-mod network;
 mod notify;
 mod output;
 mod phase;
 mod requests;
 mod restart;
 mod runtime;
-mod slirp;
 mod spec;
 mod terminal;
 

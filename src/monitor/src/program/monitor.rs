@@ -16,6 +16,7 @@ use haulout_monitor::config::{self, Config};
 use haulout_monitor::event::{self, Event, Kind as EventKind};
 use haulout_monitor::frame::{Failure, Kind};
 use haulout_monitor::last_run::{Exit, LastRun};
+use haulout_monitor::network::Network;
 use haulout_monitor::words;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::Mode;
@@ -29,13 +30,11 @@ use crate::health::Checker;
 use crate::input::Input;
 use crate::kernel::{self, Signals};
 use crate::log::Log;
-use crate::network::{Helper, Network};
 use crate::notify::Notifier;
 use crate::output::{Output, Read};
 use crate::phase::Phase;
 use crate::restart::Policy;
 use crate::runtime::failure;
-use crate::slirp::Forwards;
 use crate::terminal::ConsoleSocket;
 
 /// So much is read at once.
@@ -147,14 +146,10 @@ impl Monitor {
         let listener =
             listen().map_err(|error| failure(125, format!("listening on the container's socket: {error}")))?;
         let log = Log::open(&config).map_err(|error| failure(125, format!("opening the container's log: {error}")))?;
-        let helper = match &config.network {
-            config::Network::Runtime => None,
-            config::Network::Pasta { command } => Some(Helper::Pasta(command.clone())),
-            config::Network::Slirp { command, guest, forwards } => {
-                Some(Helper::Slirp(command.clone(), Forwards { guest: *guest, ports: forwards.clone() }))
-            }
+        let network = match config.helper {
+            Some(helper) => Network::take_over(&config.bundle, &config.network, helper)?,
+            None => Network::start(&config.bundle, &config.network, config.userns)?,
         };
-        let network = helper.map(|helper| Network::start(&config.bundle, helper, config.userns)).transpose()?;
         if let Some(file) = &config.monitor_pidfile {
             // With Podman's status, and conmon's words.
             fs::write(file, std::process::id().to_string()).map_err(|error| {

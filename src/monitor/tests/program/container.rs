@@ -121,6 +121,7 @@ impl Draft {
             attach_starter: false,
             log: Log::K8sFile { path: path.join("disk/ctr.log"), max_size: None },
             network: Network::Runtime,
+            helper: None,
             cgroup: Cgroup::Disabled,
             events: haulout_monitor::event::Log::in_file(path.join("events")),
             cleanup: None,

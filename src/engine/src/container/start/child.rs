@@ -11,6 +11,7 @@ use std::path::Path;
 
 use haulout_monitor::config::{PASSED, USERNS};
 use haulout_monitor::frame::{Failure, Frame, Kind};
+use haulout_monitor::network::Network;
 use haulout_monitor::user::{self, User, UserError};
 use oci_spec::runtime::Spec;
 use rustix::fs::{CWD, Mode, OFlags};
@@ -75,11 +76,13 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
     if plan.mapping.as_ref().is_some_and(|map| !map.reaches_own_folders()) {
         move_root(&mut plan)?;
     }
+    own_userns(&mut plan)?;
+    // As early as can be: it takes longer than all that follows.
+    let network = Network::begin(&plan.config.bundle, &plan.config.network, plan.config.userns)?;
     driver::mount(&plan.root).map_err(|error| failure(chain(&error)))?;
     let root = open_root(&plan.root)?;
     let user = finish(&mut plan, &root)?;
     let owner = owner_outside(&plan, &user)?;
-    let namespace = own_userns(&mut plan)?;
     for fresh in &plan.fresh {
         copy::into_volume(root.as_fd(), fresh, owner).map_err(|error| failure(chain(&error)))?;
     }
@@ -88,14 +91,9 @@ fn prepare(mut plan: Plan) -> Result<Infallible, Failure> {
         stage::own(path, owner.0, owner.1).map_err(|error| failure(chain(&error)))?;
     }
     hand_out_secrets(&plan)?;
+    plan.config.helper = network.as_ref().and_then(Network::helper);
     write_bundle(&plan).map_err(|(path, error)| failure(format!("writing {}: {error}", path.display())))?;
     drop(root);
-    if let Some(namespace) = namespace {
-        // Last of all: whatever had that number before is closed.
-        fork::place_at(&namespace, USERNS)
-            .map_err(|error| failure(format!("keeping the container's user namespace open: {error}")))?;
-        let _ = namespace.into_raw_fd();
-    }
     let passed = plan.config.passed.len().to_string();
     let arguments: [OsString; 3] = [plan.monitor.clone().into(), plan.config.bundle.clone().into(), passed.into()];
     let error = fork::execute(&plan.monitor, &arguments, &fork::environment());
@@ -257,8 +255,8 @@ fn hand_out_secrets(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// Makes or joins the container's own user namespace: the monitor holds it by a descriptor, to which `userns` in the bundle leads.
-fn own_userns(plan: &mut Plan) -> Result<Option<OwnedFd>, Failure> {
-    let Some(mapping) = &plan.mapping else { return Ok(None) };
+fn own_userns(plan: &mut Plan) -> Result<(), Failure> {
+    let Some(mapping) = &plan.mapping else { return Ok(()) };
     let namespace = match plan.shared_userns {
         None => nested::make(mapping).map_err(|error| failure(chain(&error)))?,
         Some(process) => {
@@ -284,7 +282,11 @@ fn own_userns(plan: &mut Plan) -> Result<Option<OwnedFd>, Failure> {
                 .map_err(|error| failure(format!("giving {} to the container's root: {error}", path.display())))?;
         }
     }
-    Ok(Some(namespace))
+    // Nobody has that number yet.
+    fork::place_at(&namespace, USERNS)
+        .map_err(|error| failure(format!("keeping the container's user namespace open: {error}")))?;
+    let _ = namespace.into_raw_fd();
+    Ok(())
 }
 
 /// Where the specification mounts something other than the root.

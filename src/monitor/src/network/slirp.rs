@@ -6,18 +6,18 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use haulout_monitor::config::Forward;
-use haulout_monitor::frame::Failure;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::runtime::failure;
+use super::failure;
+use crate::config::Forward;
+use crate::frame::Failure;
 
-/// Its socket, in the bundle.
-pub const SOCKET: &str = "slirp.sock";
+/// Its socket, in the bundle, which is the monitor's working folder: the whole path may be longer than a socket's may be.
+pub(super) const SOCKET: &str = "slirp.sock";
 
 /// The interface that it makes.
-pub const INTERFACE: &str = "tap0";
+pub(super) const INTERFACE: &str = "tap0";
 
 /// It answers at once, or never will.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,9 +27,9 @@ const LONGEST: u64 = 4096;
 
 /// The ports that are to be forwarded, and whereto.
 #[derive(Clone, Debug)]
-pub struct Forwards {
-    pub guest: Ipv4Addr,
-    pub ports: Vec<Forward>,
+pub(super) struct Forwards {
+    pub(super) guest: Ipv4Addr,
+    pub(super) ports: Vec<Forward>,
 }
 
 #[derive(Deserialize)]
@@ -43,12 +43,12 @@ struct Complaint {
 }
 
 impl Forwards {
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.ports.is_empty()
     }
 
     /// Has them forwarded. The words of a failure begin as Podman's.
-    pub fn publish(&self) -> Result<(), Failure> {
+    pub(super) fn publish(&self) -> Result<(), Failure> {
         for forward in &self.ports {
             let refused = self.ask(forward).map_err(|error| {
                 failure(126, format!("asking slirp4netns to forward port {}: {error}", forward.host))
