@@ -62,6 +62,25 @@ class Run(SessionTest):
         self.check(0, "strace", "-f", "-qqq", "-o", log, "-e", f"trace={which}", "haulout", *arguments)
         return log.read_text().splitlines()
 
+    def test_only_what_would_outlast_a_power_cut_waits_for_the_disk(self):
+        # In a store of its own, whose log is never long enough to be written back.
+        there = ("--root", self.temporary_folder() / "store")
+        self.haulout(*there, "pull", "--quiet", BUSYBOX)
+        self.haulout(*there, "volume", "create", "old")
+
+        def syncs(*arguments):
+            calls = self.calls("execve,fsync,fdatasync", *there, *arguments)
+            monitor = next((place for place, call in enumerate(calls) if "haulout-monitor" in call), len(calls))
+            return len([call for call in calls[:monitor] if "sync(" in call])
+
+        words = ("--network", "none", BUSYBOX, "true")
+        self.assertEqual(syncs("run", "--rm", *words), 0)
+        self.assertEqual(syncs("run", "--rm", "--volume", "old:/old", *words), 0)
+        self.assertGreater(syncs("run", "--rm", "--volume", "new:/new", *words), 0)
+        self.assertGreater(syncs("run", *words), 0)
+        self.assertGreater(syncs("create", "--rm", *words), 0)
+        self.haulout(*there, "rm", "--all")
+
     def test_the_network_is_begun_before_the_root_is_mounted(self):
         self.one(BUSYBOX, "true")
         calls = self.calls("execve,fsopen", "run", "--rm", BUSYBOX, "true")

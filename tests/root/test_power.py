@@ -105,6 +105,34 @@ class PowerCut(PowerTest):
         before = [["pull", "--quiet", BUSYBOX]]
         self.cut_in_the_middle(before, "create", "--name", "c", "--volume", "data:/data", BUSYBOX, "true")
         self.cut_in_the_middle(before, "run", "--name", "c", "--network", "none", BUSYBOX, "true")
+        self.cut_in_the_middle(before, "run", "--rm", "--name", "c", "--network", "none", BUSYBOX, "true")
+
+    def test_of_what_was_to_go_when_it_ends_the_volumes_stay_and_nothing_else(self):
+        self.here("pull", "--quiet", BUSYBOX)
+
+        def start():
+            # Known by this folder, as all that ends with the power.
+            script = ("sh", "-c", "echo hi >/data/file; sync; sleep 100; true", self.disk.parent)
+            self.here("run", "--rm", "--detach", "--network", "none", "--volume", "data:/data", BUSYBOX, *script)
+
+        start()
+        file = self.disk / "store/haulout/volumes/data/_data/file"
+        wait_until(lambda: file.exists() and file.read_text(), "it has written its file")
+        os.sync()
+        self.cut()
+        self.assertEqual(self.here("volume", "ls", "--quiet").stdout, "data\n")
+        self.assertEqual(file.read_text(), "hi\n")
+        for synced in (True, False):
+            start()
+            if synced:
+                os.sync()
+            self.cut()
+            self.is_sound()
+        # Those whose records were lost are found by their folders.
+        self.here("rm", "--all", "--force", "--time", "0")
+        wait_until(lambda: not os.listdir(self.disk / "store/haulout/containers"), "nothing is left")
+        self.assertEqual(self.here("volume", "ls", "--quiet").stdout, "data\n")
+        self.assertEqual(file.read_text(), "hi\n")
 
     def test_a_removal_in_whose_midst_the_power_goes_has_removed_all_or_nothing(self):
         before = [["pull", "--quiet", BUSYBOX], ["tag", BUSYBOX, "other"]]

@@ -72,7 +72,7 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         None => made_from,
     };
     options.limits = options.limits.changed(limits);
-    let id = create::make_and_tell(invocation, &engine, options).await?;
+    let id = create::make_and_tell(invocation, &engine, &containers, options).await?;
     if args.destroy {
         let remove = RemoveOptions { force: args.force, ..RemoveOptions::default() };
         if let Err(error) = containers.remove(&original, remove).await {

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write as _};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::container::options::{Network, PullPolicy};
-use haulout_engine::container::{ContainerId, Options, RemoveOptions};
+use haulout_engine::container::{ContainerId, Containers, Options, RemoveOptions};
 use haulout_engine::image::platform::Platform;
 use haulout_engine::image::{Location, PullOptions};
 use haulout_engine::{Engine, Error};
@@ -37,7 +37,7 @@ pub struct Args {
 pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
     let engine = invocation.engine();
     let options = args.flags.options(&args.words, &invocation.argv)?;
-    let id = Box::pin(make(invocation, &engine, &args.flags, options)).await?;
+    let id = Box::pin(make(invocation, &engine, &engine.containers(), &args.flags, options)).await?;
     warn(&engine);
     output::line(&id.to_string())?;
     Ok(0)
@@ -54,6 +54,7 @@ pub fn warn(engine: &Engine) {
 pub async fn make(
     invocation: &Invocation,
     engine: &Engine,
+    containers: &Containers,
     flags: &Flags,
     mut options: Options,
 ) -> Result<ContainerId> {
@@ -77,13 +78,12 @@ pub async fn make(
         && let Some(name) = &options.name
         && let Some(other) = by_name(engine, name.as_str()).await?
     {
-        engine
-            .containers()
+        containers
             .remove(&other, RemoveOptions { force: true, volumes: true, timeout: None })
             .await
             .with_context(|| format!("replacing container {name}"))?;
     }
-    let id = make_and_tell(invocation, engine, options).await?;
+    let id = make_and_tell(invocation, engine, containers, options).await?;
     if let Some(file) = id_file {
         file.write(&id)?;
     }
@@ -128,8 +128,12 @@ impl Drop for IdFile<'_> {
 }
 
 /// Makes it, and tells all of it to who listens where containers.conf wants that (`events_container_create_inspect_data`).
-pub async fn make_and_tell(invocation: &Invocation, engine: &Engine, options: Options) -> Result<ContainerId> {
-    let containers = engine.containers();
+pub async fn make_and_tell(
+    invocation: &Invocation,
+    engine: &Engine,
+    containers: &Containers,
+    options: Options,
+) -> Result<ContainerId> {
     let all = invocation.settings()?.engine.events_container_create_inspect_data == Some(true);
     let made = if all { containers.create_untold(options).await } else { containers.create(options).await };
     let id = made.map_err(|error| match error {

@@ -67,8 +67,8 @@ pub async fn run(mut args: Args, invocation: &Invocation) -> Result<u8> {
     if options.terminal && options.interactive && !terminal::is_input() {
         output::warning("The input device is not a TTY. The --tty and --interactive flags might not work properly");
     }
-    engine.containers().expect(&options);
-    let id = Box::pin(create::make(invocation, &engine, &args.flags, options.clone())).await?;
+    let containers = engine.containers().starting(&options);
+    let id = Box::pin(create::make(invocation, &engine, &containers, &args.flags, options.clone())).await?;
     if args.detach {
         let started = engine.containers().passing(passed).start(&id).await;
         create::warn(&engine);

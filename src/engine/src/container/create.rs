@@ -37,8 +37,9 @@ pub(super) struct Made {
     pub fill: bool,
 }
 
-/// Checks `options`, decides what they leave open, and writes the record. Blocks.
-pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Result<Made, Error> {
+/// Checks `options`, decides what they leave open, and writes the record. One that is `started` at once and goes when it ends would not
+/// outlast a power cut anyway: it is not waited for until the disk has it. Blocks.
+pub(super) fn create(engine: &Engine, mut options: Options, tell: bool, started: bool) -> Result<Made, Error> {
     let settings = engine.settings()?;
     options.runtime.clone_from(&engine.told().settings.engine.runtime);
     options.transient = engine.paths().elsewhere.transient;
@@ -146,11 +147,12 @@ pub(super) fn create(engine: &Engine, mut options: Options, tell: bool) -> Resul
         volumes.iter().try_for_each(|volume| made.make(&volume.name)).map_err(io)?;
     }
     let kept = keep_secrets(engine, &id, &hidden)?;
+    let fleeting = started && record.options.remove;
     let added = engine.with_database(|database| match candidates {
-        Candidates::One(name) => Ok(database.add_container(&mut record, [name], &mut volumes)?),
+        Candidates::One(name) => Ok(database.add_container(&mut record, [name], &mut volumes, fleeting)?),
         Candidates::Random => {
             let names = names::random().map_err(|source| Error::Io { doing: "choosing a name".into(), source })?;
-            Ok(database.add_container(&mut record, names, &mut volumes)?)
+            Ok(database.add_container(&mut record, names, &mut volumes, fleeting)?)
         }
     });
     if kept.is_some() && !matches!(added, Ok(Added::Done)) {

@@ -70,6 +70,8 @@ pub struct Containers {
     engine: Engine,
     /// What is passed on to the processes that are started.
     passed: descriptors::Passed,
+    /// Whether what is made is started at once.
+    starts: bool,
 }
 
 /// What a container is doing, as the kernel and the runtime folder tell it now.
@@ -265,7 +267,7 @@ impl Status {
 
 impl Containers {
     pub(crate) fn of(engine: Engine) -> Self {
-        Self { engine, passed: descriptors::Passed::default() }
+        Self { engine, passed: descriptors::Passed::default(), starts: false }
     }
 
     /// The same, but what is started has these descriptors of this process's.
@@ -300,9 +302,12 @@ impl Containers {
         self.engine.blocking("inspecting a container", move || inspect::details(&engine, &id)).await
     }
 
-    /// Says that one of `options` is about to be made and started: what takes the kernel a while and does not need it is begun.
-    pub fn expect(&self, options: &Options) {
+    /// The same for who makes one of `options` and starts it at once: what takes the kernel a while and does not need it is begun.
+    #[must_use]
+    pub fn starting(mut self, options: &Options) -> Self {
         notify::divide_cgroup(options);
+        self.starts = true;
+        self
     }
 
     /// Makes one. The image must be here ([`crate::image::Images::pull`] fetches it).
@@ -324,8 +329,9 @@ impl Containers {
 
     async fn make(&self, options: Options, tell: bool) -> Result<ContainerId, Error> {
         Box::pin(self.sweep()).await;
-        let engine = self.engine.clone();
-        let made = self.engine.blocking("making a container", move || create::create(&engine, options, tell)).await;
+        let (engine, starts) = (self.engine.clone(), self.starts);
+        let made = move || create::create(&engine, options, tell, starts);
+        let made = self.engine.blocking("making a container", made).await;
         if let Ok(Made { id, fill: true }) = &made {
             self.fill_volumes(id).await;
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Containers in the database.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::{Database, Doing as _, StateError};
 use crate::container::{ContainerId, ContainerName, Record};
@@ -31,19 +31,22 @@ pub enum Found {
 
 impl Database {
     /// Adds a container under the first of `names` that is free, and those of its `volumes` that are not there; what is left in
-    /// `volumes` was added.
+    /// `volumes` was added. All of it is on disk then, unless it is `fleeting` and none of its volumes is new: what
+    /// lies in a volume would be lost with the volume's record.
     pub fn add_container(
         &mut self,
         record: &mut Record,
         names: impl IntoIterator<Item = ContainerName>,
         volumes: &mut Vec<volume::Record>,
+        fleeting: bool,
     ) -> Result<Added, StateError> {
         // Nobody is kept from removing an image there: its start says so then.
         let elsewhere = match &record.image {
             Some(image) if !self.stores.is_empty() => self.is_read_only(image)?,
             _ => false,
         };
-        self.write("adding a container", |transaction| {
+        let all_known = volumes.iter().try_fold(true, |all, volume| Ok(all && self.volume(&volume.name)?.is_some()))?;
+        let job = |transaction: &Transaction<'_>| {
             let image = record.image.as_ref().map(ToString::to_string).unwrap_or_default();
             if record.image.is_some() {
                 let known = transaction
@@ -86,7 +89,9 @@ impl Database {
                 return Ok(Added::Done);
             }
             Ok(Added::NameInUse(taken))
-        })
+        };
+        let doing = "adding a container";
+        if fleeting && all_known { self.write_fleeting(doing, job) } else { self.write(doing, job) }
     }
 
     /// Finds the container whose name or id `text` is, else the only one whose id begins with it.
@@ -309,7 +314,7 @@ mod tests {
     fn a_record_that_cannot_be_read_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(&folder);
-        database.add_container(&mut record("a"), ["a".parse().unwrap()], &mut Vec::new()).unwrap();
+        database.add_container(&mut record("a"), ["a".parse().unwrap()], &mut Vec::new(), false).unwrap();
         assert_eq!(database.unreadable_containers().unwrap(), []);
         database
             .write("breaking a record", |transaction| {
@@ -324,9 +329,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(&folder);
         let (mut one, mut two, mut three) = (record("aab"), record("aac"), record("b"));
-        assert_eq!(database.add_container(&mut one, names(&["one"]), &mut Vec::new()).unwrap(), Added::Done);
-        assert_eq!(database.add_container(&mut two, names(&["two"]), &mut Vec::new()).unwrap(), Added::Done);
-        assert_eq!(database.add_container(&mut three, names(&["aa"]), &mut Vec::new()).unwrap(), Added::Done);
+        assert_eq!(database.add_container(&mut one, names(&["one"]), &mut Vec::new(), false).unwrap(), Added::Done);
+        assert_eq!(database.add_container(&mut two, names(&["two"]), &mut Vec::new(), false).unwrap(), Added::Done);
+        assert_eq!(database.add_container(&mut three, names(&["aa"]), &mut Vec::new(), false).unwrap(), Added::Done);
         let find = |text: &str| database.find_container(text).unwrap();
         assert_eq!(find("one"), Found::One(one.id));
         assert_eq!(find(&two.id.to_string()), Found::One(two.id));
@@ -343,10 +348,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(&folder);
         let (mut one, mut two) = (record("1"), record("2"));
-        assert_eq!(database.add_container(&mut one, names(&["a"]), &mut Vec::new()).unwrap(), Added::Done);
-        let in_use = database.add_container(&mut two, names(&["a"]), &mut Vec::new()).unwrap();
+        assert_eq!(database.add_container(&mut one, names(&["a"]), &mut Vec::new(), false).unwrap(), Added::Done);
+        let in_use = database.add_container(&mut two, names(&["a"]), &mut Vec::new(), false).unwrap();
         assert_eq!(in_use, Added::NameInUse(one.id.to_string()));
-        assert_eq!(database.add_container(&mut two, names(&["a", "b"]), &mut Vec::new()).unwrap(), Added::Done);
+        assert_eq!(database.add_container(&mut two, names(&["a", "b"]), &mut Vec::new(), false).unwrap(), Added::Done);
         assert_eq!(database.container(&two.id).unwrap().unwrap().name.as_str(), "b");
         assert_eq!(database.containers().unwrap().len(), 2);
     }
@@ -356,8 +361,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(&folder);
         let (mut one, mut two) = (record("1"), record("2"));
-        database.add_container(&mut one, names(&["a"]), &mut Vec::new()).unwrap();
-        database.add_container(&mut two, names(&["b"]), &mut Vec::new()).unwrap();
+        database.add_container(&mut one, names(&["a"]), &mut Vec::new(), false).unwrap();
+        database.add_container(&mut two, names(&["b"]), &mut Vec::new(), false).unwrap();
         let mut rename = |id: &ContainerId, name: &str| {
             database.change_container(id, |record| record.name = name.parse().unwrap()).unwrap()
         };
@@ -374,7 +379,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut database = database(&folder);
         let mut orphan = Record { image: Some(Digest::of(b"other")), ..record("1") };
-        assert_eq!(database.add_container(&mut orphan, names(&["a"]), &mut Vec::new()).unwrap(), Added::NoImage);
+        assert_eq!(database.add_container(&mut orphan, names(&["a"]), &mut Vec::new(), false).unwrap(), Added::NoImage);
         assert_eq!(database.find_container("a").unwrap(), Found::None);
     }
 }

@@ -2,7 +2,7 @@
 //! The database of what should be: images and containers (SQLite, in `$XDG_DATA_HOME/containers/haulout/state.db`).
 //!
 //! Its schema is `schema.sql`. It is a write-ahead log with `synchronous=FULL`, so that a commit that was answered
-//! survives a power cut at the cost of one `fdatasync`. Nothing is checkpointed when it is closed (that would be two more):
+//! survives a power cut at the cost of one `fdatasync` (but for what need not, [`Database::write_fleeting`]). Nothing is checkpointed when it is closed (that would be two more):
 //! the log is written back when it has grown, and emptied. SQLite's own way of doing so leaves it as long as it is, because to a
 //! command that opens the database alone none of it is written back yet; it would grow for ever and be read by everyone.
 //!
@@ -248,6 +248,24 @@ impl Database {
         self.change(doing, job)
     }
 
+    /// One change that need not outlast a power cut: it is written after all that came before it, and on disk at the latest with the next
+    /// one that is durable. A process that is killed takes none of it along.
+    pub(crate) fn write_fleeting<T>(
+        &mut self,
+        doing: &'static str,
+        job: impl FnOnce(&Transaction<'_>) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        self.set_synchronous("NORMAL").doing(doing)?;
+        let done = self.attempt(doing, job);
+        self.set_synchronous("FULL").doing(doing)?;
+        done?
+    }
+
+    /// How much a commit waits for the disk (sqlite.org/pragma.html, `synchronous`).
+    fn set_synchronous(&self, how: &str) -> Result<(), rusqlite::Error> {
+        self.connection.pragma_update(None, "synchronous", how)
+    }
+
     /// The same for a job that does more than ask the database, and so fails in more ways.
     pub(crate) fn change<T, E: From<StateError>>(
         &mut self,
@@ -380,6 +398,20 @@ mod tests {
         assert_eq!(pragma("journal_mode").unwrap(), "wal".to_owned().into());
         assert_eq!(pragma("synchronous").unwrap(), 2.into());
         assert_eq!(pragma("foreign_keys").unwrap(), 1.into());
+    }
+
+    #[test]
+    fn after_a_change_that_need_not_last_the_next_one_is_synced_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&folder.path().join("state.db")).unwrap();
+        let synchronous = |connection: &Connection| -> i64 {
+            connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap()
+        };
+        assert_eq!(database.write_fleeting("writing", |transaction| Ok(synchronous(transaction))).unwrap(), 1);
+        let failed: Result<(), _> =
+            database.write_fleeting("writing", |_| Err(StateError::Corrupt { what: "it".into() }));
+        assert!(failed.is_err());
+        assert_eq!(synchronous(database.reader()), 2);
     }
 
     #[test]
