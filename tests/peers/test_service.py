@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from peers.peers import BUSYBOX, PeerTest, run
-from session import ENVIRONMENT, wait_until
+from session import ENVIRONMENT, processes, wait_until
 
 
 class Service(PeerTest):
@@ -60,6 +60,15 @@ class Service(PeerTest):
                 journal = run("journalctl", "--user", "--boot", "--output", "cat", f"USER_UNIT={name}.service").stdout
                 kills += [line for line in journal.splitlines() if "Killing process" in line]
         self.assertEqual(kills, [])
+
+    def test_a_container_s_network_does_not_end_with_who_started_it(self):
+        # It begins before there is a scope; all that a killed session or a timer's service would take along is in that afterwards.
+        for number in range(5):
+            self.haulout("run", "--detach", "--rm", "--name", f"net-{number}", BUSYBOX, "sleep", "100")
+            supervisor = self.inspect(f"net-{number}")["State"]["CgroupPath"].removesuffix("/container") + "/supervisor"
+            self.assertIn(".scope/", supervisor)
+            there = [process.name.split(".")[0] for process in processes() if process.cgroup == supervisor]
+            self.assertEqual(sorted(there), ["haulout-monitor", "pasta"])
 
     def test_a_service_is_ready_when_its_container_is_well(self):
         name = "haulout-healthy"

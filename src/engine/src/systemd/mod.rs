@@ -171,6 +171,13 @@ impl UserManager {
         }
     }
 
+    /// Puts a process into the scope `unit`: one that a process of it had started before there was the scope.
+    pub async fn attach(&mut self, unit: &str, pid: u32) -> Result<(), SystemdError> {
+        self.ask(MANAGER_PATH, MANAGER, "AttachProcessesToUnit", &(unit, "", vec![pid]))
+            .await
+            .map_err(|reason| SystemdError::Refused { unit: unit.to_owned(), reason })
+    }
+
     /// Ends the scope `unit`, which may have gone by itself.
     pub async fn stop_scope(&mut self, unit: &str) {
         let stopped = tokio::time::timeout(PATIENCE, self.job("StopUnit", &(unit, "replace"))).await;
