@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from peers.peers import BUSYBOX, PeerTest, normal, run
-from session import wait_until
+from session import processes, wait_until
 
 LASTING = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
 
@@ -167,11 +167,34 @@ class Live(PeerTest):
         self.assertNotEqual(run("haulout", "container", "exists", "gen").returncode, 0)
 
     def test_what_a_service_starts_and_does_not_supervise_outlives_it(self):
-        # A timer's service that starts a container: it is no part of that service, which has ended.
-        self.haulout("create", "--name", "gen", "--network", "none", BUSYBOX, *LASTING)
+        # A timer's service that starts a container: it is no part of that service, which has ended; and its network is not either.
+        self.haulout("create", "--name", "gen", BUSYBOX, *LASTING)
         done = run("systemd-run", "--user", "--wait", "--quiet", "haulout", "start", "gen")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertTrue(self.inspect("gen")["State"]["Running"])
+        state = self.inspect("gen")["State"]
+        self.assertTrue(state["Running"])
+        supervisor = state["CgroupPath"].removesuffix("/container") + "/supervisor"
+        there = [process for process in processes() if process.cgroup == supervisor]
+        self.assertEqual(sorted(process.name.split(".")[0] for process in there), ["haulout-monitor", "pasta"])
+
+    def test_what_a_service_needs_is_no_part_of_it(self):
+        self.haulout("create", "--name", "gen-other", "--network", "none", BUSYBOX, *LASTING)
+        self.haulout("create", "--name", "gen", "--network", "none", "--requires", "gen-other", BUSYBOX, *LASTING)
+        unit = self.install("--stop-timeout", "5")
+        self.systemctl("start", unit)
+        self.assert_supervised(unit)
+        self.assertIn(".scope", self.inspect("gen-other")["State"]["CgroupPath"])
+        self.systemctl("stop", unit)
+        self.assertTrue(self.inspect("gen-other")["State"]["Running"])
+        # Where one command starts two, the first is what the service is.
+        path = self.folder / unit
+        path.write_text(path.read_text().replace("start gen\n", "start gen gen-third\n"))
+        self.haulout("create", "--name", "gen-third", "--network", "none", BUSYBOX, *LASTING)
+        run("systemctl", "--user", "daemon-reload")
+        self.systemctl("start", unit)
+        self.assert_supervised(unit)
+        self.assertIn(".scope", self.inspect("gen-third")["State"]["CgroupPath"])
+        self.systemctl("stop", unit)
 
     def test_the_files_of_pids_have_nothing_else_in_them(self):
         self.haulout("run", "--detach", "--name", "gen", "--network", "none", BUSYBOX, *LASTING)

@@ -40,6 +40,7 @@ impl Containers {
     ) -> Result<Option<Launched>, Error> {
         attach.listening = self.passed.listening;
         service::look().await;
+        attach.aside = attach.aside || !service::claim();
         if !attach.held {
             self.start_dependencies(id).await?;
         }
@@ -77,7 +78,7 @@ impl Containers {
         let failed = |source| Error::Io { doing: format!("starting container {id}"), source };
         let ((mut receiver, sender), far) = connection::starter().map_err(failed)?;
         let shared = prepared.lock.share().map_err(failed)?;
-        let scoped = notify::cgroups(&prepared.record.options) == Cgroups::Enabled;
+        let scoped = notify::cgroups(&prepared.record.options, attach.aside) == Cgroups::Enabled;
         let stop_timeout = prepared.record.options.stop_timeout.unwrap_or(stop::TIMEOUT);
         let patience = Duration::from_secs(stop_timeout).saturating_add(AFTERWARDS);
         let parent = prepared.record.options.cgroup_parent.clone();
@@ -93,13 +94,13 @@ impl Containers {
         let step = Step::Start(Box::new(prepared.plan));
         let mut scope = None;
         let started = async {
-            let answer = if notify::is_service(&prepared.record.options) {
+            let answer = if notify::is_service(&prepared.record.options, attach.aside) {
                 steps.run_to_end(&step, handed).await?
             } else {
                 steps.run(&step, handed).await?
             };
             let Answer::Pid(monitor) = answer else { return Err(Error::Cancelled("starting a container")) };
-            notify::name_main_process(&prepared.record, monitor);
+            notify::name_main_process(&prepared.record, attach.aside, monitor);
             if scoped {
                 scope = Some(tokio::spawn(make_scope(manager, id, monitor, patience, parent, sender.clone())));
             }
@@ -144,7 +145,7 @@ impl Containers {
         for other in record.dependencies() {
             let other = self.resolve(other).await?;
             let others = Containers::of(self.engine.clone());
-            Box::pin(others.launch(&other, Attach::default(), None)).await?;
+            Box::pin(others.launch(&other, Attach { aside: true, ..Attach::default() }, None)).await?;
         }
         Ok(())
     }
@@ -209,7 +210,13 @@ pub(super) fn failure(payload: &[u8]) -> Error {
     }
 }
 
-/// Puts the monitor into a scope of its own and tells it; or tells it that there is none to be had. Answers the scope's name.
+/// The processes that a process of one thread has started (`proc_pid_task(5)`, `children`).
+fn children(pid: i32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Puts the monitor, and what it has started, into a scope of its own and tells it; or tells it that there is none to be had. Answers the scope's name.
 async fn make_scope(
     manager: JoinHandle<Result<UserManager, SystemdError>>,
     id: ContainerId,
@@ -230,6 +237,14 @@ async fn make_scope(
                 manager.start_scope(&unit, &description, monitor, Some(patience), parent).await?;
             }
             other => other?,
+        }
+        // The network's helper began before there was the scope, and would end with whoever starts the container. Whoever comes of the
+        // monitor from now on is born in it.
+        for child in children(monitor) {
+            if let Err(error) = manager.attach(&unit, child).await {
+                // It may have ended.
+                tracing::debug!("putting process {child} into {unit}: {error}");
+            }
         }
         Ok((manager, unit))
     };

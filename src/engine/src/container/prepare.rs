@@ -47,6 +47,8 @@ pub(super) struct Attach {
     pub held: bool,
     /// So many descriptors of a service are passed on (`sd_listen_fds(3)`).
     pub listening: u32,
+    /// It is started because another needs it, or after another: that one is what the service is that this process belongs to, if any.
+    pub aside: bool,
 }
 
 /// Everything that a start needs and that was decided before it.
@@ -224,7 +226,7 @@ fn plan(
     devices.edit(&mut made.spec).map_err(|error| cannot(&error))?;
     let folders = settings.engine.hooks_dir.get();
     hooks::add_from(folders, &mut made.spec, record).map_err(|error| cannot(&error))?;
-    notify::give(&mut made.spec, record, paths);
+    notify::give(&mut made.spec, record, attach.aside, paths);
     descriptors::announce(&mut made.spec, attach.listening);
     if let Some(warning) = made.warning {
         engine.warn(warning);
@@ -354,7 +356,7 @@ fn monitor_config(
             words.extend(engine.told().words.iter().cloned());
             words.extend(["container".to_owned(), "cleanup".to_owned(), id.to_string()]);
             words.extend(options.remove_image.then(|| "--rmi".to_owned()));
-            words.extend(notify::is_service(options).then(|| "--monitor-waits".to_owned()));
+            words.extend(notify::is_service(options, attach.aside).then(|| "--monitor-waits".to_owned()));
             words
         })
     } else {
@@ -377,14 +379,20 @@ fn monitor_config(
             LogDriver::Default | LogDriver::K8sFile | LogDriver::JsonFile => {
                 monitor::Log::K8sFile { path: log_file(paths, record), max_size: options.log.max_size }
             }
-            LogDriver::Journald => monitor::Log::Journald { tag: log_tag::of(record, image, settings)? },
+            LogDriver::Journald => monitor::Log::Journald {
+                // One that is not understood was let in by an older version.
+                tag: log_tag::of(record, image, settings).unwrap_or_else(|error| {
+                    engine.warn(error.to_string());
+                    options.log.tag.clone()
+                }),
+            },
             LogDriver::None => monitor::Log::None,
             LogDriver::Passthrough | LogDriver::PassthroughTty => monitor::Log::Passthrough,
         },
         folder,
         network,
         helper: None,
-        cgroup: match notify::cgroups(&record.options) {
+        cgroup: match notify::cgroups(&record.options, attach.aside) {
             Cgroups::Enabled => monitor::Cgroup::Scope,
             Cgroups::Unmanaged => monitor::Cgroup::Beside { parent: options.cgroup_parent.clone() },
             Cgroups::Split => monitor::Cgroup::Split,
@@ -398,7 +406,7 @@ fn monitor_config(
         health: options.health.checks(id),
         quiet_health: settings.engine.healthcheck_events == Some(false),
         restart: restart(options.restart),
-        notify: notify::asked(&record.options),
+        notify: notify::asked(&record.options, attach.aside),
         pidfile: Some(options.pidfile.clone().unwrap_or_else(|| paths.pidfile(id))),
         monitor_pidfile: Some(options.conmon_pidfile.clone().unwrap_or_else(|| paths.conmon_pidfile(id))),
         passed: Vec::new(),

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -41,6 +42,14 @@ pub(crate) async fn look() {
 /// What [`look`] found.
 pub(crate) fn forks() -> bool {
     FORKS.get().copied().unwrap_or_default()
+}
+
+/// Whether one of this process's containers is what its service is already.
+static CLAIMED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the container that is started now is the one that the service is: the first that is started for its own sake.
+pub(crate) fn claim() -> bool {
+    !CLAIMED.swap(true, Ordering::Relaxed)
 }
 
 /// Whether systemd executed this very process, and not one that it comes from (systemd.exec(5), `$SYSTEMD_EXEC_PID`).
