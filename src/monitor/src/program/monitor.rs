@@ -143,13 +143,14 @@ impl Monitor {
     /// A monitor of the container of `config`, in the bundle that is the working folder. Clients are still to come.
     pub fn new(config: Config, signals: Signals) -> Result<Self, Failure> {
         let passed = kernel::passed(&config.passed);
-        let listener =
-            listen().map_err(|error| failure(125, format!("listening on the container's socket: {error}")))?;
-        let log = Log::open(&config).map_err(|error| failure(125, format!("opening the container's log: {error}")))?;
+        // First: whatever fails now ends what has begun of it.
         let network = match config.helper {
             Some(helper) => Network::take_over(&config.bundle, &config.network, helper)?,
             None => Network::start(&config.bundle, &config.network, config.userns)?,
         };
+        let listener =
+            listen().map_err(|error| failure(125, format!("listening on the container's socket: {error}")))?;
+        let log = Log::open(&config).map_err(|error| failure(125, format!("opening the container's log: {error}")))?;
         if let Some(file) = &config.monitor_pidfile {
             // With Podman's status, and conmon's words.
             fs::write(file, std::process::id().to_string()).map_err(|error| {
