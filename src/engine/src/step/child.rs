@@ -93,6 +93,9 @@ fn act(step: Step, joined: anchor::Joined, descriptors: Vec<OwnedFd>) -> Result<
             Ok(Answer::Done)
         }
         Step::Flatten { lower, into } => {
+            let _lock = descriptors.next();
+            let layers: Vec<OwnedFd> = descriptors.collect();
+            let lower = if layers.is_empty() { lower } else { within(&layers, &lower) };
             vfs::copy(&lower, &into, true).map_err(|error| error.to_string())?;
             Ok(Answer::Done)
         }
@@ -125,6 +128,12 @@ fn reach(step: Step, descriptors: Vec<OwnedFd>) -> Result<Answer, Failure> {
         _ => return Err("this is no step that reaches into a container".into()),
     }
     Ok(Answer::Done)
+}
+
+/// Folders by the descriptors of the folders that they are in.
+fn within(layers: &[OwnedFd], lower: &[PathBuf]) -> Vec<PathBuf> {
+    let here = |layer: &OwnedFd| PathBuf::from(format!("/proc/self/fd/{}", layer.as_raw_fd()));
+    layers.iter().zip(lower).map(|(layer, path)| here(layer).join(path.file_name().unwrap_or_default())).collect()
 }
 
 /// A layer's folder, and what is kept of its tar, by a descriptor of that folder.

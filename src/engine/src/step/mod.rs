@@ -67,8 +67,8 @@ pub enum Step {
         /// To which group.
         gid: Option<u32>,
     },
-    /// Copies what layers show together, and syncs it. Descriptors, if there are any, are held until that is done. Answer:
-    /// [`Answer::Done`].
+    /// Copies what layers show together, and syncs it. Descriptor 0 is held until that is done; those after it, if there are any, are the
+    /// folders that the folders of `lower` are in, one each: they may have other names by now. Answer: [`Answer::Done`].
     Flatten {
         /// The layers' folders, the uppermost first.
         lower: Vec<PathBuf>,

@@ -49,8 +49,10 @@ impl<'a> Guard<'a> {
             if name.starts_with(REMOVING) {
                 garbage.push(entry.path());
             } else if name.starts_with(MAKING) {
-                if File::open(entry.path())?.try_lock().is_ok() {
-                    garbage.push(entry.path());
+                // One that is not there any more was somebody else's to remove.
+                match File::open(entry.path()) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    folder => garbage.extend(folder?.try_lock().is_ok().then(|| entry.path())),
                 }
             } else if !is_known(name) {
                 let aside = self.paths.volumes().join(format!("{REMOVING}{}", ContainerId::random()?.short()));

@@ -20,10 +20,11 @@ use crate::store::podman::Held;
 /// The option that says which image.
 pub(super) const IMAGE: &str = "image";
 
-/// An image's files, which stay where they are as long as this lives.
+/// An image's files, which can be read as long as this lives.
 struct Files {
     /// The layers' folders, the uppermost first.
     folders: Vec<PathBuf>,
+    /// Of our own store, the layers: their names may go meanwhile.
     leases: Vec<Lease>,
     _held: Option<Held>,
 }
@@ -33,7 +34,7 @@ impl Volumes {
     /// here. One that is there already is an error, unless it shall be left as it is (`ignore`).
     ///
     /// # Errors
-    /// No such image; files that cannot be copied: then there is no volume, and nothing is left of it.
+    /// No such image; files that cannot be copied. Then there is no volume.
     pub async fn create_from_image(
         &self,
         name: Option<String>,
@@ -76,8 +77,11 @@ impl Volumes {
             if found.elsewhere.is_none() {
                 for layer in folders.iter().filter_map(|files| files.parent()) {
                     let failed = |source| Error::Io { doing: format!("reading image {image}"), source };
-                    // One that was removed just now: opening it says so.
-                    leases.extend(Lease::take(layer).map_err(failed)?);
+                    let gone = || Error::ImageOfVolume {
+                        image: image.clone(),
+                        source: Error::NoSuchImage(image.clone()).into(),
+                    };
+                    leases.push(Lease::take(layer).map_err(failed)?.ok_or_else(gone)?);
                 }
             }
             Ok(Files { folders, leases, _held: held })
@@ -88,18 +92,26 @@ impl Volumes {
     async fn copy_of(&self, files: &Files, record: Record, ignore: bool) -> Result<Record, Error> {
         let engine = self.engine.clone();
         let (making, left) = self.engine.blocking("making a volume", move || begin(&engine)).await?;
-        self.clear(left).await?;
+        self.clear_away(left).await;
         let step = Step::Flatten { lower: files.folders.clone(), into: making.files() };
-        let lock = making.lock().map_err(failed)?;
-        if let Err(error) = self.engine.steps().await?.run(&step, vec![lock]).await {
-            self.clear(vec![making.give_up()]).await?;
+        let layers = files.leases.iter().map(Lease::folder);
+        let held: io::Result<_> = [making.lock()].into_iter().chain(layers).collect();
+        if let Err(error) = self.engine.steps().await?.run(&step, held.map_err(failed)?).await {
+            self.clear_away(vec![making.give_up()]).await;
             return Err(error.into());
         }
         let engine = self.engine.clone();
         let settled = self.engine.blocking("making a volume", move || settle(&engine, making, record, ignore));
         let (answer, left) = settled.await?;
-        self.clear(left).await?;
+        self.clear_away(left).await;
         answer
+    }
+
+    /// Removes what is left, if that can be: else the next command that removes a volume tries again.
+    async fn clear_away(&self, left: Vec<PathBuf>) {
+        if let Err(error) = self.clear(left).await {
+            tracing::warn!("removing what is left of volumes: {error}");
+        }
     }
 }
 
