@@ -189,7 +189,7 @@ class Make(InstallTest):
         self.assertEqual((f"# {said['name']}\n{said['text']}", said["notes"]), (unit, []))
         self.assertIn("unsupported format", self.haulout("generate", "quadlet", "--format", "xml", "test-in-made", status=125).stderr)
         self.assertIn("no such container", self.haulout("generate", "quadlet", "nobody", status=125).stderr)
-        self.assertIn("`generate quadlet` prints", self.haulout("generate", "systemd", "test-in-made", status=125).stderr)
+        self.assertIn("generate quadlet test-in-made", self.haulout("generate", "systemd", "test-in-made").stderr)
 
     def test_a_container_s_relative_paths_begin_where_it_was_made(self):
         (self.folder / "data").mkdir()

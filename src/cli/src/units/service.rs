@@ -80,7 +80,7 @@ impl Frame {
         line(&format!("Description={} {}.service{whose}", self.title, self.name));
         line(&format!("Documentation=man:{}(1)", self.manual));
         line("Wants=network-online.target\nAfter=network-online.target");
-        line(&format!("RequiresMountsFor={}", self.folder));
+        line(&format!("RequiresMountsFor={}", words::quote(&self.folder)));
         if let Some(tries) = self.tries {
             line(&format!("StartLimitBurst={tries}"));
         }
@@ -93,7 +93,7 @@ impl Frame {
             }
         }
         line("\n[Service]\nEnvironment=PODMAN_SYSTEMD_UNIT=%n");
-        self.environment.iter().for_each(|variable| line(&format!("Environment={}", literal(variable))));
+        self.environment.iter().for_each(|variable| line(&format!("Environment={}", quoted(variable))));
         line(&format!("Restart={}", self.restart));
         for (key, seconds) in [("RestartSec", self.restart_sec), ("TimeoutStartSec", self.start_timeout)] {
             if let Some(seconds) = seconds {
@@ -148,9 +148,14 @@ fn command(words: impl Iterator<Item = String>) -> String {
     line
 }
 
-/// A word that means itself: neither variables nor specifiers are in it.
+/// A word of a command that means itself: neither variables nor specifiers are in it.
 fn literal(word: &str) -> String {
     words::quote(&escaped(word).replace('$', "$$"))
+}
+
+/// The same where there are no variables (systemd.exec(5), `Environment=`).
+fn quoted(word: &str) -> String {
+    words::quote(&escaped(word))
 }
 
 fn escaped(text: &str) -> String {
@@ -197,8 +202,7 @@ pub fn remade(
         }
     }
     words.extend(rest.iter().map(|word| literal(word)));
-    let relative = parts.iter().flat_map(|part| part.words).any(|word| is_relative(word))
-        || parts.iter().any(|part| part.value("env-file").is_some_and(|path| !path.starts_with('/')));
+    let relative = parts.iter().flat_map(|part| &part.flags).any(|(flag, value)| is_relative(flag, value));
     Some(Made { words, restart: given("restart").map(str::to_owned), relative })
 }
 
@@ -212,10 +216,18 @@ pub struct Made {
     pub relative: bool,
 }
 
-/// The path in a word, or behind its first `=`, begins in the folder where it is.
-fn is_relative(word: &str) -> bool {
+/// Whether a path that a flag names begins in the folder where it was typed.
+fn is_relative(flag: &str, value: &str) -> bool {
     let begins = |text: &str| text.starts_with("./") || text.starts_with("../");
-    begins(word) || word.split_once('=').is_some_and(|(_, value)| begins(value))
+    match flag {
+        "env-file" | "label-file" => !value.starts_with('/'),
+        "mount" => {
+            let source =
+                value.split(',').find_map(|field| field.strip_prefix("source=").or(field.strip_prefix("src=")));
+            value.split(',').any(|field| field == "type=bind") && source.is_some_and(|path| !path.starts_with('/'))
+        }
+        _ => begins(value) || value.split_once('=').is_some_and(|(_, value)| begins(value)),
+    }
 }
 
 /// A word of a command, or a flag and the word that is its value.
@@ -300,7 +312,8 @@ mod tests {
             "t" | "tty" => "tty",
             "e" | "env" => "env",
             "v" | "volume" => "volume",
-            "rm" | "replace" | "name" | "restart" | "sdnotify" | "cidfile" | "cgroups" | "env-file" => name,
+            "mount" | "security-opt" | "rm" | "replace" | "name" | "restart" | "sdnotify" | "cidfile" | "cgroups"
+            | "env-file" => name,
             _ => return None,
         };
         let takes_value = !["detach", "tty", "rm", "replace"].contains(&long);
@@ -347,7 +360,11 @@ mod tests {
         for (command, relative) in [
             ("x run -v ./a:/b img", true),
             ("x run --volume=../a:/b img", true),
+            ("x run -v./a:/b img", true),
             ("x run --env-file vars img", true),
+            ("x run --mount type=bind,src=a,dst=/b img", true),
+            ("x run --mount type=bind,src=/a,dst=/b --mount type=volume,src=a,dst=/c img", false),
+            ("x run --security-opt seccomp=./s.json img", true),
             ("x run -v /a:/b img ./x", false),
         ] {
             assert_eq!(again(command, false).relative, relative, "{command}");
@@ -358,6 +375,7 @@ mod tests {
     fn what_has_blanks_or_means_something_to_systemd_means_itself() {
         assert_eq!(literal("a b"), "\"a b\"");
         assert_eq!(literal("100% $HOME"), "\"100%% $$HOME\"");
+        assert_eq!(quoted("A=100% $HOME"), "\"A=100%% $HOME\"");
         assert_eq!(literal(";"), "\\;");
         assert_eq!(literal("a\\b"), "\"a\\\\b\"");
     }
