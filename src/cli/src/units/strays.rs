@@ -8,7 +8,7 @@ use haulout_quadlet::{Kind, home, search};
 
 use super::Units;
 
-/// What a longer file than this is, it is not a unit.
+/// No unit is as long as that, in bytes.
 const LONGEST: u64 = 1 << 20;
 /// What editors and people call a file that is put aside.
 const ASIDE: [&str; 8] = ["~", ".bak", ".disabled", ".old", ".orig", ".save", ".swp", ".tmp"];

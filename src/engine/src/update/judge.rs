@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 //! Whether a unit that was restarted is good: it and its container stay up for a while, and the container is healthy if that is checked.
 
+use std::fmt;
 use std::time::Duration;
 
 use haulout_monitor::process::Process;
@@ -75,10 +76,8 @@ pub(super) async fn judge(context: &Context, unit: &str, image: Digest) -> Resul
         if !matches!(active, "active" | "reloading" | "refreshing") {
             let why = match cause(&mut manager, unit).await {
                 // Once systemd starts it again, how it ended is forgotten.
-                why if why == NO_ERROR && active == "activating" => {
-                    " (its process ended, and systemd starts it again)".to_owned()
-                }
-                why => why,
+                Cause::None if active == "activating" => " (its process ended, and systemd starts it again)".to_owned(),
+                why => why.to_string(),
             };
             return Err(Fault::Unit(format!("{unit} did not stay up: it is {active}{why}")));
         }
@@ -136,18 +135,37 @@ pub(super) async fn running(context: &Context, unit: &str) -> Result<Vec<Summary
     Ok(listed)
 }
 
-/// Said of a service of which systemd knows no fault.
-const NO_ERROR: &str = " (its process ended without an error)";
+/// What systemd knows of why a service ended; as words, an afterthought.
+enum Cause {
+    /// No fault.
+    None,
+    /// The exit status of its process.
+    Status(i32),
+    /// Another result, in systemd's word.
+    Result(String),
+    /// Nothing.
+    Unknown,
+}
 
-/// What systemd knows of why a service ended, as an afterthought.
-async fn cause(manager: &mut UserManager, unit: &str) -> String {
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str(" (its process ended without an error)"),
+            Self::Status(status) => write!(f, " (exit status {status})"),
+            Self::Result(word) => write!(f, " ({word})"),
+            Self::Unknown => Ok(()),
+        }
+    }
+}
+
+async fn cause(manager: &mut UserManager, unit: &str) -> Cause {
     let result: Result<String, _> = manager.service_property(unit, "Result").await;
     let status: Result<i32, _> = manager.service_property(unit, "ExecMainStatus").await;
     match (result.as_deref(), status) {
-        (Ok("exit-code"), Ok(status)) => format!(" (exit status {status})"),
-        (Ok("success"), Ok(0)) => NO_ERROR.to_owned(),
-        (Ok("success") | Err(_), _) => String::new(),
-        (Ok(word), _) => format!(" ({word})"),
+        (Ok("exit-code"), Ok(status)) => Cause::Status(status),
+        (Ok("success"), Ok(0)) => Cause::None,
+        (Ok("success") | Err(_), _) => Cause::Unknown,
+        (Ok(word), _) => Cause::Result(word.to_owned()),
     }
 }
 
