@@ -37,7 +37,7 @@ class Text(PeerTest):
         for flags in [
             "", "--name", "--new --name", "--new", "--new --name --template", "--template --name", "--no-header --name", "--new --name --stop-timeout 0",
             "--name --restart-policy=always --restart-sec 5 --start-timeout 7 --stop-timeout 3", "-t 4", "--time 4",
-            "--new --name --wants a.service --wants b --after c.service --requires e.service", "--name -e X=y -e C=1=2 -e D=%h",
+            "--new --name --wants a.service --wants b --after c.service --requires e.service", "--name -e X=y", "-e C=1=2", "-e D=%h",
             "--name --container-prefix=foo --separator=.", "--name --container-prefix= --separator=", "--name --pod-prefix=x",
             "--restart-policy=no", "--restart-policy=", "--restart-policy=unless-stopped", "--format yaml", "-e =x",
         ]:
