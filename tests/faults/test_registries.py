@@ -191,36 +191,29 @@ class Push(RegistryTest):
         self.assertEqual(self.other.manifests, {})
         return done.stderr.splitlines()[-1]
 
-    def test_a_token_that_ends_half_way_is_fetched_again(self):
-        self.other.token, expired, answer = "first", [], self.other.answer
+    def expire(self, method):
+        """Has the other registry's token end when it is first asked for something by that method. None ends as soon as it is given: both
+        layers were looked for with it."""
+        self.other.token, expired, checked, answer = "first", [], set(), self.other.answer
 
         def expire(handler):
-            if handler.command == "POST" and not expired:
+            if handler.command == method and not expired:
                 expired.append(True)
+                wait_until(lambda: len(checked) >= 2, lambda: checked)
                 self.other.token = "second"
-            return answer(handler)
-
-        self.other.answer = expire
-        self.push()
-        self.assertIn("copy/manifests/1", self.other.manifests)
-
-    def test_a_token_that_ends_while_a_layer_is_on_its_way_is_fetched_for_it_again(self):
-        self.other.token, expired, answer = "first", [], self.other.answer
-
-        checked = set()
-
-        def expire(handler):
-            if handler.command == "PATCH" and not expired:
-                expired.append(True)
-                # No token ends as soon as it is given: the other layer was asked for with it.
-                wait_until(lambda: len(checked) == 2, lambda: checked)
-                self.other.token = "second"
-                handler.body()
             answer(handler)
             if handler.command == "HEAD" and "Authorization" in handler.headers:
                 checked.add(handler.path)
 
         self.other.answer = expire
+
+    def test_a_token_that_ends_half_way_is_fetched_again(self):
+        self.expire("POST")
+        self.push()
+        self.assertIn("copy/manifests/1", self.other.manifests)
+
+    def test_a_token_that_ends_while_a_layer_is_on_its_way_is_fetched_for_it_again(self):
+        self.expire("PATCH")
         self.push()
         self.assertIn("copy/manifests/1", self.other.manifests)
 
