@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::flags::{self, Flag};
 use crate::keys::Becomes;
 use crate::kind::{Kind, UnitName};
 use crate::source::is_name_of_service;
@@ -17,15 +18,6 @@ pub struct Written {
     pub unit: Unit,
     /// What of it is not in the unit, or should be looked at.
     pub notes: Vec<String>,
-}
-
-/// A flag of `run`, as its command line has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flag {
-    /// Its long name, without dashes.
-    pub long: String,
-    /// Whether a value comes after it.
-    pub takes_value: bool,
 }
 
 /// The words are not those of a command that runs a container.
@@ -71,19 +63,12 @@ pub fn from_run(
     folder: &Path,
     known: &dyn Fn(&str) -> Option<Flag>,
 ) -> Result<Written, FromRunError> {
-    let mut rest = after_run(command)?;
     let mut making = Making::new(folder);
-    while let Some((word, after)) = rest.split_first() {
-        if word == "--" {
-            rest = after;
-            break;
-        }
-        let Some(flag) = word.strip_prefix('-').filter(|flag| !flag.is_empty()) else { break };
-        rest = match flag.strip_prefix('-') {
-            Some(long) => take_long(&mut making, long, after, known)?,
-            None => take_short(&mut making, flag, after, known)?,
-        };
+    let (said, rest) = flags::said(after_run(command)?, known)?;
+    for (flag, value) in said.iter().flat_map(|said| &said.flags) {
+        making.put(flag, value);
     }
+    let rest = rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest);
     making.finish(rest)
 }
 
@@ -107,51 +92,6 @@ fn after_run(command: &[String]) -> Result<&[String], FromRunError> {
         Some((flag, _)) if flag.starts_with('-') => Err(FromRunError::Global(flag.clone())),
         _ => Err(no_run()),
     }
-}
-
-fn take_long<'a>(
-    making: &mut Making,
-    long: &str,
-    after: &'a [String],
-    known: &dyn Fn(&str) -> Option<Flag>,
-) -> Result<&'a [String], FromRunError> {
-    let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
-    let flag = known(name).ok_or_else(|| FromRunError::Unknown(format!("--{name}")))?;
-    match (value, flag.takes_value) {
-        (Some(value), _) => making.put(&flag.long, value),
-        (None, false) => making.put(&flag.long, "true"),
-        (None, true) => {
-            let (value, rest) = after.split_first().ok_or_else(|| FromRunError::NoValue(format!("--{name}")))?;
-            making.put(&flag.long, value);
-            return Ok(rest);
-        }
-    }
-    Ok(after)
-}
-
-/// One or more flags of one letter, the last may have its value behind it: `-dp8080:80`.
-fn take_short<'a>(
-    making: &mut Making,
-    letters: &str,
-    after: &'a [String],
-    known: &dyn Fn(&str) -> Option<Flag>,
-) -> Result<&'a [String], FromRunError> {
-    for (at, letter) in letters.char_indices() {
-        let flag = known(&letter.to_string()).ok_or_else(|| FromRunError::Unknown(format!("-{letter}")))?;
-        if !flag.takes_value {
-            making.put(&flag.long, "true");
-            continue;
-        }
-        let value = &letters[at + letter.len_utf8()..];
-        if !value.is_empty() {
-            making.put(&flag.long, value.strip_prefix('=').unwrap_or(value));
-            return Ok(after);
-        }
-        let (value, rest) = after.split_first().ok_or_else(|| FromRunError::NoValue(format!("-{letter}")))?;
-        making.put(&flag.long, value);
-        return Ok(rest);
-    }
-    Ok(after)
 }
 
 /// A unit that is being made.

@@ -28,6 +28,7 @@ pub mod bundle;
 mod command;
 mod compose;
 pub mod edit;
+mod flags;
 pub mod folder;
 pub mod form;
 pub mod from_run;
@@ -46,8 +47,9 @@ mod source;
 mod unit;
 
 pub use compose::{ComposeError, from_compose};
+pub use flags::{Flag, Said, said};
 pub use folder::{Changes, ServiceFolder, Writer};
-pub use from_run::{Flag, FromRunError, Written, from_run};
+pub use from_run::{FromRunError, Written, from_run};
 pub use keys::Key;
 pub use kind::{Kind, UnitName};
 pub use own::OwnFolder;

@@ -7,11 +7,10 @@ use haulout_engine::container::options::{IdMap, Limits, Namespace, Network, Opti
 use haulout_engine::container::{Details, Mount};
 use haulout_engine::spec::limits::quota;
 use haulout_engine::userns::modes::Mapping;
-use serde::Serialize as _;
-use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::exit::os_words;
+use crate::format::data::print_json;
 use crate::invocation::Invocation;
 use crate::{output, rows};
 
@@ -46,22 +45,15 @@ pub async fn run(args: Args, invocation: &Invocation) -> Result<u8> {
         error => error.into(),
     })?;
     let specification = specification(&containers.inspect(&id).await?, args.name);
-    let mut text = if args.compact { specification.to_string().into_bytes() } else { pretty(&specification)? };
+    let mut text = print_json(&specification, if args.compact { "" } else { " " });
     if let Some(path) = args.filename.filter(|path| !path.is_empty()) {
         std::fs::write(&path, text).map_err(|error| anyhow!("open {path}: {}", os_words(&error)))?;
         output::line(&path)?;
     } else {
-        text.push(b'\n');
-        output::write(&mut std::io::stdout(), &text)?;
+        text.push('\n');
+        output::print(&text)?;
     }
     Ok(0)
-}
-
-/// Indented by one space, as Podman has it.
-pub(super) fn pretty(value: &Value) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    value.serialize(&mut Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b" ")))?;
-    Ok(text)
 }
 
 /// What a container is made from. `renamed`: under a name that is not its own.

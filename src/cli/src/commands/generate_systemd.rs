@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use haulout_engine::{Error, container, runtime};
 use serde_json::{Value, json};
 
-use super::{generate_spec, quadlet_from_run};
+use super::quadlet_from_run;
 use crate::exit::os_words;
+use crate::format::data::{escape_html, print_json};
 use crate::invocation::Invocation;
 use crate::units::service::{Frame, Runs, remade};
 use crate::{output, rows, time};
@@ -214,8 +215,7 @@ fn print(args: &Args, name: &str, file: &str, text: &str) -> Result<u8> {
     if args.format.as_deref() == Some("json") {
         // The text with its last line's end, as a file has it.
         let value = if args.files { Value::from(shown) } else { Value::from(text) };
-        output::print(&String::from_utf8_lossy(&generate_spec::pretty(&json!({ name: value }))?))?;
-        output::line("")?;
+        output::line(&escape_html(&print_json(&json!({ name: value }), " ")))?;
     } else {
         output::line(&shown)?;
     }

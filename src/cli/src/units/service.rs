@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use haulout_quadlet::{Flag, words};
+use haulout_quadlet::{Flag, FromRunError, Said, said, words};
 
 /// How long, beside the container's own time to stop, its removal may take: in seconds.
 const AFTERWARDS: u64 = 60;
@@ -163,22 +163,26 @@ fn escaped(text: &str) -> String {
 }
 
 /// The command of a service that makes its container: `made` again, with what a service needs of a command. `known` says which flag of
-/// `run` a name is. Nothing when it is no command that makes a container.
+/// `run` a name is.
 ///
 /// What it answers is quoted; `template` has the name of each instance in the container's, which is called `name` where it has none.
+///
+/// # Errors
+/// It is no command that makes a container, or a flag of it is not known.
 pub fn remade(
     program: &[String],
     made: &[String],
     known: &dyn Fn(&str) -> Option<Flag>,
     template: bool,
     name: &str,
-) -> Option<Made> {
-    let verb = made.iter().position(|word| ["run", "create"].contains(&word.as_str()))?;
-    let (before, rest) = (made.get(1..verb)?, made.get(verb + 1..)?);
-    let (parts, rest) = parts(rest, known)?;
-    let given = |long: &str| parts.iter().rev().find_map(|part| part.value(long));
-    let is_set = |long: &str| given(long).is_some_and(|value| value != "false");
+) -> Result<Made, FromRunError> {
+    let no_run = || FromRunError::NoRun(made.join(" "));
+    let verb = made.iter().position(|word| ["run", "create"].contains(&word.as_str())).ok_or_else(no_run)?;
+    let before = made.get(1..verb).ok_or_else(no_run)?;
+    let (flags, rest) = said(&made[verb + 1..], known)?;
+    let given = |long: &str| flags.iter().rev().find_map(|said| said.value(long));
     let notifies = given("sdnotify").is_some_and(|mode| mode != "ignore");
+    let detached = given("detach").is_some_and(|value| value != "false");
     let mut words: Vec<String> = program.iter().chain(before).map(|word| literal(word)).collect();
     words.push("run".to_owned());
     if template && given("name").is_none() {
@@ -186,24 +190,23 @@ pub fn remade(
     }
     words.extend(["--cidfile=%t/%n.ctr-id", "--cgroups=no-conmon", "--rm"].map(str::to_owned));
     words.extend((!notifies).then(|| "--sdnotify=conmon".to_owned()));
-    words.extend((!is_set("detach")).then(|| "-d".to_owned()));
+    words.extend((!detached).then(|| "-d".to_owned()));
     words.extend(given("name").is_some().then(|| "--replace".to_owned()));
-    let detached = is_set("detach");
-    let left_out = |part: &Part| match part.only() {
+    let left_out = |said: &Said<'_>| match only(said) {
         Some(("cidfile" | "cgroups" | "rm" | "replace" | "restart", _)) => true,
         Some(("sdnotify", mode)) => mode == "ignore",
         Some(("detach", _)) => !detached,
         _ => false,
     };
-    for part in parts.iter().filter(|part| !left_out(part)) {
-        words.extend(part.words.iter().map(|word| literal(word)));
-        if let (true, Some(("name", _)), Some(last)) = (template, part.only(), words.last_mut()) {
+    for said in flags.iter().filter(|said| !left_out(said)) {
+        words.extend(said.words.iter().map(|word| literal(word)));
+        if let (true, Some(("name", _)), Some(last)) = (template, only(said), words.last_mut()) {
             last.push_str("-%i");
         }
     }
     words.extend(rest.iter().map(|word| literal(word)));
-    let relative = parts.iter().flat_map(|part| &part.flags).any(|(flag, value)| is_relative(flag, value));
-    Some(Made { words, restart: given("restart").map(str::to_owned), relative })
+    let relative = flags.iter().flat_map(|said| &said.flags).any(|(flag, value)| is_relative(flag, value));
+    Ok(Made { words, restart: given("restart").map(str::to_owned), relative })
 }
 
 /// A command of a service.
@@ -230,75 +233,12 @@ fn is_relative(flag: &str, value: &str) -> bool {
     }
 }
 
-/// A word of a command, or a flag and the word that is its value.
-struct Part<'a> {
-    words: &'a [String],
-    /// Its flags: several when they are letters in one word.
-    flags: Vec<(String, &'a str)>,
-}
-
-impl Part<'_> {
-    fn value(&self, long: &str) -> Option<&str> {
-        self.flags.iter().find(|(flag, _)| flag == long).map(|(_, value)| *value)
+/// The flag and its value, of what says only one.
+fn only<'a>(said: &'a Said<'_>) -> Option<(&'a str, &'a str)> {
+    match said.flags.as_slice() {
+        [(flag, value)] => Some((flag, value)),
+        _ => None,
     }
-
-    /// Its flag, if it is one.
-    fn only(&self) -> Option<(&str, &str)> {
-        match self.flags.as_slice() {
-            [(flag, value)] => Some((flag, value)),
-            _ => None,
-        }
-    }
-}
-
-/// The flags at the beginning of `words`, and what comes after them.
-fn parts<'a>(mut words: &'a [String], known: &dyn Fn(&str) -> Option<Flag>) -> Option<(Vec<Part<'a>>, &'a [String])> {
-    let mut parts = Vec::new();
-    while let Some(word) = words.first().filter(|word| word.len() > 1 && word.starts_with('-')) {
-        if word == "--" {
-            break;
-        }
-        let next = words.get(1).map(String::as_str);
-        let mut flags = Vec::new();
-        let mut taken = 1;
-        if let Some(long) = word.strip_prefix("--") {
-            let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
-            let flag = known(name)?;
-            let value = match (value, flag.takes_value) {
-                (Some(value), _) => value,
-                (None, false) => "true",
-                (None, true) => {
-                    taken = 2;
-                    next?
-                }
-            };
-            flags.push((flag.long, value));
-        } else {
-            for (at, letter) in word.char_indices().skip(1) {
-                let flag = known(&letter.to_string())?;
-                let after = &word[at + letter.len_utf8()..];
-                if let Some(value) = after.strip_prefix('=') {
-                    flags.push((flag.long, value));
-                    break;
-                }
-                if !flag.takes_value {
-                    flags.push((flag.long, "true"));
-                    continue;
-                }
-                if after.is_empty() {
-                    taken = 2;
-                    flags.push((flag.long, next?));
-                } else {
-                    flags.push((flag.long, after));
-                }
-                break;
-            }
-        }
-        let (part, rest) = words.split_at_checked(taken)?;
-        parts.push(Part { words: part, flags });
-        words = rest;
-    }
-    Some((parts, words))
 }
 
 #[cfg(test)]
@@ -342,10 +282,8 @@ mod tests {
             assert_eq!(again(command, false).words.join(" "), format!("/usr/bin/podman {expected}"), "{command}");
         }
         assert_eq!(again("x run --restart on-failure:3 img", false).restart.as_deref(), Some("on-failure:3"));
-        assert!(remade(&[], &["podman".to_owned(), "start".to_owned()], &known, false, "").is_none());
-        assert!(
-            remade(&[], &["podman".to_owned(), "run".to_owned(), "--what".to_owned()], &known, false, "").is_none()
-        );
+        assert!(remade(&[], &["podman".to_owned(), "start".to_owned()], &known, false, "").is_err());
+        assert!(remade(&[], &["podman".to_owned(), "run".to_owned(), "--what".to_owned()], &known, false, "").is_err());
     }
 
     #[test]
