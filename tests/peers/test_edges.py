@@ -52,6 +52,8 @@ class Volumes(PeerTest):
             self.same("volume", "create", *words, "edge-q")
         for words in ([], [], ["--ignore"]):
             self.same("volume", "create", *image, *words, "edge")
+        # What other tests have left of volumes without a name.
+        self.both("volume", "prune", "--force")
         for words in ("driver=image", "driver=local", "name=edge"):
             self.same("volume", "ls", "--filter", words, "--format", "{{.Driver}} {{.Name}} {{.Options}}")
         self.same("run", "--rm", "-v", "edge:/x", BUSYBOX, "sh", "-c", "stat -c '%n %A %u %g' /x /x/* /x/bin/sh; echo kept > /x/etc/new")
